@@ -1,0 +1,312 @@
+/* A handler's side of a request: its answer, its error, its calls to the services below. */
+#include "call.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "call_private.h"
+#include "client.h"
+#include "clock.h"
+#include "limits.h"
+
+#define WHY_SIZE_MAX     512
+
+/* One word of the list, with _ and : as the same letter, so that read_orders is read:orders. */
+static bool
+scope_equal(const char *a, const char *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool aliased = (a[i] == ':' && b[i] == '_') || (a[i] == '_' && b[i] == ':');
+
+        if (a[i] != b[i] && !aliased)
+            return false;
+    }
+    return true;
+}
+
+bool
+identity_has_scope(const struct identity *self, const char *scope)
+{
+    size_t len = strlen(scope);
+    const char *at = self->scopes ? self->scopes : "";
+
+    while (*at) {
+        size_t word = strcspn(at, " ,");
+
+        if (word == len && scope_equal(at, scope, len))
+            return true;
+        at += word;
+        at += strspn(at, " ,");
+    }
+    return false;
+}
+
+/* ---- failing -------------------------------------------------------------------------------------------------------- */
+
+static int
+fail_with(struct call *self, enum fail code, const char *field, const char *why)
+{
+    struct call_private *private = self->private;
+
+    private->failed = true;
+    private->code = code;
+    private->field = field;
+    private->why = why;
+    private->validation = NULL;
+    private->passed = (struct str){NULL, 0};
+    return -1;
+}
+
+int
+call_fail(struct call *self, enum fail code, const char *field, const char *why)
+{
+    return fail_with(self, code, arena_strdup(self->arena, field), arena_strdup(self->arena, why));
+}
+
+int
+call_failf(struct call *self, enum fail code, const char *field, const char *format, ...)
+{
+    char why[WHY_SIZE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    return call_fail(self, code, field, why);
+}
+
+int
+call_fail_validation(struct call *self, const struct validation *validation)
+{
+    (void) fail_with(self, FAIL_VALIDATION_ERROR, NULL, NULL);
+    self->private->validation = validation;
+    return -1;
+}
+
+bool
+call_failed(const struct call *self)
+{
+    return self->private->failed;
+}
+
+static void
+pair_add(struct call *self, struct call_pair *pairs, unsigned *count, unsigned max, const char *name, const char *value)
+{
+    assert(*count < max);
+    pairs[(*count)++] = (struct call_pair){arena_strdup(self->arena, name), arena_strdup(self->arena, value)};
+}
+
+void
+call_fail_detail(struct call *self, const char *name, const char *json)
+{
+    pair_add(self, self->private->details, &self->private->detail_count, CALL_DETAILS_MAX, name, json);
+}
+
+/* ---- answering ------------------------------------------------------------------------------------------------------ */
+
+void
+call_data(struct call *self)
+{
+    call_data_with(self, 0);
+}
+
+void
+call_data_with(struct call *self, unsigned further_members)
+{
+    if (!self->operation->path) {
+        assert(further_members == 0); /* an internal answer is one bare value */
+        return;
+    }
+    self->private->envelope = true;
+    out_map(&self->out, 2 + self->operation->upper_case + further_members);
+    out_key(&self->out, "data");
+}
+
+int
+call_reply(struct call *self, int status)
+{
+    struct call_private *private = self->private;
+
+    if (private->envelope) {
+        if (self->operation->upper_case) {
+            out_key(&self->out, "message");
+            out_text(&self->out, private->message ? private->message : "OK");
+        }
+        out_key(&self->out, "status");
+        out_int(&self->out, status);
+    }
+    private->replied = true;
+    private->status = status;
+    return 0;
+}
+
+int
+call_reply_row(struct call *self, int status, const struct rows *rows, unsigned row)
+{
+    call_data(self);
+    out_row(&self->out, rows, row);
+    return call_reply(self, status);
+}
+
+void
+call_header(struct call *self, const char *name, const char *value)
+{
+    pair_add(self, self->private->headers, &self->private->header_count, CALL_HEADERS_MAX, name, value);
+}
+
+void
+call_message(struct call *self, const char *text)
+{
+    self->private->message = arena_strdup(self->arena, text);
+}
+
+void
+call_seal(struct call *self)
+{
+    self->private->sealed = true;
+}
+
+/* ---- the reply's frames --------------------------------------------------------------------------------------------- */
+
+void
+call_reset(struct call *self)
+{
+    struct call_private *private = self->private;
+
+    buf_reset(&private->body);
+    out_init(&self->out, &private->body, self->out.encoding);
+    private->replied = private->envelope = private->sealed = private->failed = false;
+    private->message = private->field = private->why = NULL;
+    private->header_count = private->detail_count = 0;
+    private->passed = (struct str){NULL, 0};
+    private->validation = NULL;
+}
+
+int
+call_status(const struct call *self)
+{
+    return self->private->failed ? fail_texts[self->private->code].status : self->private->status;
+}
+
+void
+call_write_headers(const struct call *self, struct buf *target)
+{
+    const struct call_private *private = self->private;
+    struct out out;
+
+    if (private->header_count == 0)
+        return;
+    out_init(&out, target, OUT_MSGPACK);
+    out_map(&out, private->header_count);
+    for (unsigned i = 0; i < private->header_count; i++) {
+        out_key(&out, private->headers[i].name);
+        out_text(&out, private->headers[i].value);
+    }
+}
+
+static void
+write_field(struct out *out, const char *field, const char *message)
+{
+    out_map(out, 2);
+    out_key(out, "field");
+    out_text(out, field);
+    out_key(out, "message");
+    out_text(out, message);
+}
+
+void
+call_write_error(const struct call *self, struct buf *target)
+{
+    const struct call_private *private = self->private;
+    const struct fail_text *text = &fail_texts[private->code];
+    const char *message = private->why ? private->why : text->message;
+    unsigned errors = private->validation ? private->validation->count : private->field != NULL;
+    struct out out;
+
+    if (private->passed.len) {
+        buf_append(target, private->passed.base, private->passed.len);
+        return;
+    }
+    out_init(&out, target, OUT_MSGPACK);
+    out_map(&out, 3 + (errors > 0) + (private->detail_count > 0));
+    out_key(&out, "code");
+    out_text(&out, text->code);
+    out_key(&out, "status");
+    out_int(&out, text->status);
+    out_key(&out, "message");
+    out_text(&out, message);
+    if (errors) {
+        out_key(&out, "errors");
+        out_list(&out, errors);
+        for (unsigned i = 0; private->validation && i < errors; i++)
+            write_field(&out, private->validation->errors[i].field, private->validation->errors[i].message);
+        if (!private->validation)
+            write_field(&out, private->field, message);
+    }
+    if (private->detail_count) {
+        out_key(&out, "details");
+        out_map(&out, private->detail_count);
+        for (unsigned i = 0; i < private->detail_count; i++) {
+            out_key(&out, private->details[i].name);
+            out_json(&out, str_of(private->details[i].value));
+        }
+    }
+}
+
+/* ---- calling others ------------------------------------------------------------------------------------------------- */
+
+/* The callee's error becomes this call's, word for word; a code that is not known here still keeps its status. */
+static int
+pass_error(struct call *self, struct client_reply *reply, struct in map)
+{
+    const char *code = in_text(map, "code");
+    enum fail found = FAIL_INTERNAL_ERROR;
+
+    for (unsigned i = 0; code && i < fail_count; i++)
+        if (strcmp(fail_texts[i].code, code) == 0)
+            found = (enum fail) i;
+    (void) fail_with(self, found, NULL, NULL);
+    if (code && fail_texts[found].status == reply->status) {
+        self->private->passed.len = zmq_msg_size(&reply->body);
+        self->private->passed.base = arena_strndup(self->arena, zmq_msg_data(&reply->body), zmq_msg_size(&reply->body));
+    }
+    return -1;
+}
+
+int
+call_service(struct call *self, const char *operation, const struct buf *arguments, struct in *reply)
+{
+    struct call_private *private = self->private;
+    int64_t deadline_ms = self->deadline_ms - NESTED_BUDGET_MARGIN_MS;
+    struct client_reply answer;
+    struct buf request;
+    bool maybe_sent;
+    size_t size;
+    int rc;
+
+    assert(!db_in_transaction(self->db));
+    buf_init(&request, WIRE_MESSAGE_MAX);
+    rc = client_arguments(&request, (struct str){arguments->data, arguments->size}, private->service, self->request_id);
+    assert(rc == 0 || buf_failed(&request)); /* arguments is a map */
+    if (rc == 0)
+        rc = client_request(self->peers, private->from, operation, WIRE_FLAG_NESTED, &request, deadline_ms, &answer,
+                            &maybe_sent);
+    else
+        maybe_sent = false;
+    buf_free(&request);
+    if (rc != 0 && !maybe_sent)
+        return call_fail(self, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
+    if (rc != 0)
+        return call_fail(self, clock_monotonic_ms() >= deadline_ms ? FAIL_GATEWAY_TIMEOUT : FAIL_OUTCOME_UNKNOWN, NULL,
+                         NULL);
+    size = zmq_msg_size(&answer.body);
+    rc = in_decode(reply, self->arena, arena_strndup(self->arena, zmq_msg_data(&answer.body), size), size);
+    if (answer.error)
+        rc = pass_error(self, &answer, *reply);
+    else if (rc != 0)
+        rc = call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
+    client_reply_close(&answer);
+    return rc;
+}

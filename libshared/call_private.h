@@ -1,0 +1,53 @@
+/* call_private.h - what a call remembers between the handler's answer and the reply frames; for call.c, serve.c and
+ * idempotency.c only. Everything it points to is in the call's arena, except the body.
+ */
+#ifndef CALL_PRIVATE_H
+#define CALL_PRIVATE_H
+
+#include "call.h"
+#include "validate.h"
+
+#define CALL_HEADERS_MAX 8              /* extra headers of one answer */
+#define CALL_DETAILS_MAX 4              /* further members of one error body */
+
+struct call_pair {
+    const char *name;
+    const char *value;
+};
+
+struct call_private {
+    const char *service;                /* whose worker this is */
+    struct peer *from;                  /* the gateway the request came through; nested calls prefer it */
+    struct buf body;                    /* call->out writes here */
+    struct str arguments;               /* {path, query, body} as checked, msgpack; or the whole request */
+    struct str request_hash;            /* of method, path, query and raw body; 32 bytes */
+
+    bool replied;
+    int status;
+    bool envelope;                      /* call_data was called */
+    bool sealed;
+    const char *message;
+    struct call_pair headers[CALL_HEADERS_MAX];
+    unsigned header_count;
+
+    bool failed;
+    enum fail code;
+    const char *field, *why;
+    const struct validation *validation;        /* many fields at once, instead of field */
+    struct call_pair details[CALL_DETAILS_MAX];
+    unsigned detail_count;
+    struct str passed;                  /* the error map of a service below, passed on as it is */
+};
+
+/* Forgets the answer, so that the handler can run again. */
+void call_reset(struct call *self);
+
+/* validation_error with all that was found; the validation lives in the arena. */
+int call_fail_validation(struct call *self, const struct validation *validation) must_check;
+
+/* The two last frames of the reply. headers stays empty when there are none. */
+void call_write_headers(const struct call *self, struct buf *target);
+void call_write_error(const struct call *self, struct buf *target);
+int call_status(const struct call *self);       /* of the answer or of the error */
+
+#endif

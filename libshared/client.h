@@ -1,0 +1,31 @@
+/* client.h - makes requests to services through the gateways; for call_service, actors and sxctl.
+ *
+ * A client uses the peers of its thread. One request at a time; a reply counts only if it comes from the gateway the
+ * request went to and carries its id (protocols 1).
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "buf.h"
+#include "peers.h"
+
+struct client_reply {
+    int status;
+    bool error;                         /* body is the error map */
+    zmq_msg_t headers;
+    zmq_msg_t body;
+};
+
+/* prefer: the gateway to try first, or NULL. flags: 0 or WIRE_FLAG_NESTED; replies are msgpack. While no gateway is
+ * connected it waits for one. Waits until deadline_ms (clock_monotonic_ms). Answers 0 with a reply to be closed, or -1:
+ * no gateway reached, or nothing came in time; then *maybe_sent says whether the request may have been carried out. */
+int client_request(struct peers *peers, struct peer *prefer, const char *operation, uint8_t flags,
+                   const struct buf *request, int64_t deadline_ms, struct client_reply *reply,
+                   bool *maybe_sent) must_check;
+void client_reply_close(struct client_reply *reply);
+
+/* Appends a request map: the members of arguments (a msgpack map, or empty) with request_id and, unless arguments brings
+ * one, the caller {audience: internal, service}. -1 when arguments is no map. */
+int client_arguments(struct buf *target, struct str arguments, const char *service, const char *request_id) must_check;
+
+#endif

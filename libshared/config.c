@@ -1,0 +1,238 @@
+/* config.c - the environment, read once and checked as a whole.
+ *
+ * Every problem is printed before giving up, so that an operator mends the settings in one round. An empty variable
+ * counts as unset, because compose files pass on what they do not have that way.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* The longest name below SX_HOME that a unix socket must carry, within the 107 bytes of sun_path. */
+#define HOME_SIZE_MAX (107 - sizeof "/run/.s.PGSQL.65535")
+
+struct config config;
+
+extern char **environ;
+
+static const char *const names[] = {
+#define NAME_TEXT(field, name, otherwise, help)             name,
+#define NAME_NUMBER(field, name, otherwise, min, max, help) name,
+#define NAME_RATE(field, name, count_, seconds_, help)      name,
+    SETTINGS(NAME_TEXT, NAME_NUMBER, NAME_RATE)
+#undef NAME_TEXT
+#undef NAME_NUMBER
+#undef NAME_RATE
+};
+
+static const char *
+setting(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
+static int
+refuse(const char *name, const char *what)
+{
+    fprintf(stderr, "%s: %s\n", name, what);
+    return -1;
+}
+
+static int
+check_names(void)
+{
+    int status = 0;
+
+    for (char **variable = environ; *variable; variable++) {
+        size_t len = strcspn(*variable, "=");
+        bool known = strncmp(*variable, "SX_", 3) != 0;
+
+        for (unsigned i = 0; i < ARRAY_COUNT(names) && !known; i++)
+            known = strlen(names[i]) == len && memcmp(names[i], *variable, len) == 0;
+        if (!known) {
+            fprintf(stderr, "%.*s: there is no such setting; --help lists them\n", (int)len, *variable);
+            status = -1;
+        }
+    }
+    return status;
+}
+
+static int
+parse_number(const char *text, char end_at, int64_t min, int64_t max, int64_t *value, const char **end)
+{
+    char *stop;
+
+    if ((*text < '0' || *text > '9') && *text != '-')
+        return -1;
+    errno = 0;
+    long long number = strtoll(text, &stop, 10);
+    if (errno || stop == text || *stop != end_at || number < min || number > max)
+        return -1;
+    *value = number;
+    *end = stop;
+    return 0;
+}
+
+static int
+read_number(int64_t *field, const char *name, int64_t otherwise, int64_t min, int64_t max)
+{
+    const char *text = setting(name);
+    const char *end;
+
+    *field = otherwise;
+    if (!text || parse_number(text, '\0', min, max, field, &end) == 0)
+        return 0;
+    fprintf(stderr, "%s: must be a whole number from %lld to %lld\n", name, (long long)min, (long long)max);
+    return -1;
+}
+
+static int
+read_rate(struct config_rate *field, const char *name, uint32_t count, uint32_t seconds)
+{
+    const char *text = setting(name);
+    int64_t number;
+
+    *field = (struct config_rate){count, seconds};
+    if (!text)
+        return 0;
+    if (parse_number(text, '/', 1, 1000000, &number, &text))
+        return refuse(name, "must be COUNT/SECONDS, as 1000/60; the count from 1 to 1000000");
+    field->count = (uint32_t)number;
+    if (parse_number(text + 1, '\0', 1, 86400, &number, &text))
+        return refuse(name, "must be COUNT/SECONDS, as 1000/60; the seconds from 1 to 86400");
+    field->seconds = (uint32_t)number;
+    return 0;
+}
+
+/* "./var" becomes "/where/we/are/var", so that it names the same place after a change of directory. */
+static int
+make_home_absolute(void)
+{
+    static char *home;
+    const char *given = config.home;
+
+    free(home);
+    home = NULL;
+    if (*given == '/') {
+        home = xstrdup(given);
+    } else {
+        char *here = getcwd(NULL, 0);
+        size_t size;
+
+        if (!here)
+            return refuse("SX_HOME", "the current directory cannot be found; give an absolute path");
+        while (given[0] == '.' && given[1] == '/')
+            given += 2;
+        size = strlen(here) + strlen(given) + 2;
+        home = xmalloc(size);
+        snprintf(home, size, "%s/%s", here, given);
+        free(here);
+    }
+    for (size_t len = strlen(home); len > 1 && home[len - 1] == '/'; len--)
+        home[len - 1] = '\0';
+    config.home = home;
+    if (strlen(home) > HOME_SIZE_MAX)
+        return refuse("SX_HOME",
+                      "is too long: the names of the unix sockets in it would not fit; choose a shorter path");
+    return 0;
+}
+
+static int
+check_meaning(void)
+{
+    enum log_level level;
+    int status = 0;
+
+    if (log_level_of(config.log_level, &level))
+        status = refuse("SX_LOG_LEVEL", "must be debug, info, warn or error");
+    if (config.clock_file && !config.dev)
+        status = refuse("SX_CLOCK_FILE", "the clock can be set under SX_DEV=1 only");
+    if (config.fault && !config.dev)
+        status = refuse("SX_FAULT", "faults can be asked for under SX_DEV=1 only");
+    if ((config.rpc_listen || config.gateway) && !config.keys)
+        status = refuse("SX_KEYS", "is needed with SX_GATEWAY and SX_RPC_LISTEN; sxctl keys makes the directory");
+    return status;
+}
+
+int
+config_load(void)
+{
+    int status = check_names();
+
+#define READ_TEXT(field, name, otherwise, help) config.field = setting(name) ? setting(name) : otherwise;
+#define READ_NUMBER(field, name, otherwise, min, max, help)                                                            \
+    if (read_number(&config.field, name, otherwise, min, max))                                                         \
+        status = -1;
+#define READ_RATE(field, name, count_, seconds_, help)                                                                 \
+    if (read_rate(&config.field, name, count_, seconds_))                                                              \
+        status = -1;
+    SETTINGS(READ_TEXT, READ_NUMBER, READ_RATE)
+#undef READ_TEXT
+#undef READ_NUMBER
+#undef READ_RATE
+    if (make_home_absolute())
+        status = -1;
+    if (check_meaning())
+        status = -1;
+    return status;
+}
+
+static void
+print_setting(bool markdown, const char *name, const char *otherwise, const char *help)
+{
+    if (markdown)
+        printf("| `%s` | %s%s%s | %s |\n", name, *otherwise ? "`" : "", otherwise, *otherwise ? "`" : "", help);
+    else
+        printf("  %-28s %-12s %s\n", name, *otherwise ? otherwise : "-", help);
+}
+
+static void
+print_settings(bool markdown)
+{
+    char text[64];
+
+#define PRINT_TEXT(field, name, otherwise, help)                                                                       \
+    snprintf(text, sizeof text, "%s", otherwise ? otherwise : "");                                                     \
+    print_setting(markdown, name, text, help);
+#define PRINT_NUMBER(field, name, otherwise, min, max, help)                                                           \
+    snprintf(text, sizeof text, "%lld", (long long)(otherwise));                                                       \
+    print_setting(markdown, name, text, help);
+#define PRINT_RATE(field, name, count_, seconds_, help)                                                                \
+    snprintf(text, sizeof text, "%u/%u", count_, seconds_);                                                            \
+    print_setting(markdown, name, text, help);
+    SETTINGS(PRINT_TEXT, PRINT_NUMBER, PRINT_RATE)
+#undef PRINT_TEXT
+#undef PRINT_NUMBER
+#undef PRINT_RATE
+}
+
+void
+config_print_help(void)
+{
+    printf("Settings (environment variables):\n  %-28s %-12s %s\n", "name", "default", "meaning");
+    print_settings(false);
+}
+
+void
+config_print_markdown(void)
+{
+    printf("| setting | default | meaning |\n| --- | --- | --- |\n");
+    print_settings(true);
+}
+
+char *
+config_path(const char *relative)
+{
+    size_t size = strlen(config.home) + strlen(relative) + 2;
+    char *path = xmalloc(size);
+
+    snprintf(path, size, "%s/%s", config.home, relative);
+    return path;
+}

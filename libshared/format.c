@@ -1,0 +1,172 @@
+/* format.c - the forms of text that a schema can ask for by name.
+ *
+ * Practical checks, stricter than the RFCs where those allow what only attackers write: quoted mailboxes, user names in
+ * URLs, hosts that are no names. Hand-written, because a regular expression here would be a way to spend our CPU.
+ */
+#include "format.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "text.h"
+
+static bool
+is_alphanumeric(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Labels of letters, digits and inner hyphens with dots between them. */
+static bool
+is_host_name(const char *text, size_t len, unsigned labels_min)
+{
+    unsigned labels = 0;
+    size_t start = 0;
+
+    if (len == 0 || len > 253)
+        return false;
+    for (size_t i = 0; i <= len; i++) {
+        if (i < len && text[i] != '.') {
+            if (!is_alphanumeric(text[i]) && text[i] != '-')
+                return false;
+            continue;
+        }
+        if (i == start || i - start > 63 || text[start] == '-' || text[i - 1] == '-')
+            return false;
+        labels++;
+        start = i + 1;
+    }
+    return labels >= labels_min;
+}
+
+static bool
+is_email(const char *text, size_t len)
+{
+    const char *sign = len > 0 ? memchr(text, '@', len) : NULL;
+    size_t local = sign != NULL ? (size_t)(sign - text) : 0;
+
+    if (local == 0 || local > 64 || len > 254)
+        return false;
+    for (size_t i = 0; i < local; i++) {
+        if (text[i] == '.') {
+            if (i == 0 || i == local - 1 || text[i - 1] == '.')
+                return false;
+        } else if (!is_alphanumeric(text[i]) && (text[i] == '\0' || strchr("!#$%&'*+/=?^_`{|}~-", text[i]) == NULL)) {
+            return false;
+        }
+    }
+    return is_host_name(sign + 1, len - local - 1, 2);
+}
+
+/* host, host:port, [IPv6] or [IPv6]:port. No user names: they only serve to disguise the host. */
+static bool
+is_authority(const char *text, size_t len)
+{
+    const char *end = text + len;
+    const char *port;
+
+    if (len > 0 && text[0] == '[') {
+        const char *bracket = memchr(text, ']', len);
+
+        if (bracket == NULL || bracket - text < 3)
+            return false;
+        for (const char *c = text + 1; c < bracket; c++)
+            if (!is_hex(*c) && *c != ':' && *c != '.')
+                return false;
+        port = bracket + 1;
+        if (port < end && *port != ':')
+            return false;
+    } else {
+        port = len > 0 ? memchr(text, ':', len) : NULL;
+        if (port == NULL)
+            port = end;
+        if (!is_host_name(text, (size_t)(port - text), 1))
+            return false;
+    }
+    if (port < end) {
+        int64_t number;
+
+        if (end - port > 6 || text_to_int(port + 1, (size_t)(end - port - 1), &number) != 0 || number < 1 ||
+            number > 65535)
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_url(const char *text, size_t len)
+{
+    size_t scheme = len >= 8 && strncasecmp(text, "https://", 8) == 0  ? 8
+                    : len >= 7 && strncasecmp(text, "http://", 7) == 0 ? 7
+                                                                       : 0;
+    size_t end = scheme;
+
+    if (scheme == 0 || !text_is_utf8(text, len))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7F || strchr("\\\"<>^`{|}", text[i]) != NULL)
+            return false;
+    while (end < len && strchr("/?#", text[end]) == NULL)
+        end++;
+    return is_authority(text + scheme, end - scheme);
+}
+
+static bool
+is_slug(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((text[i] < 'a' || text[i] > 'z') && (text[i] < '0' || text[i] > '9') && text[i] != '-')
+            return false;
+    return len > 0;
+}
+
+static bool
+is_phone(const char *text, size_t len)
+{
+    if (len > 0 && text[0] == '+') {
+        text++;
+        len--;
+    }
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+    return len >= 8 && len <= 20;
+}
+
+static bool
+is_uuid(const char *text, size_t len)
+{
+    if (len != 36)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+        if (dash ? text[i] != '-' : !is_hex(text[i]))
+            return false;
+    }
+    return true;
+}
+
+const char *
+format_error(enum schema_format format, const char *text, size_t len)
+{
+    int64_t time_us;
+
+    switch (format) {
+    case FORMAT_EMAIL: return is_email(text, len) ? NULL : "must be an e-mail address";
+    case FORMAT_URI: return is_url(text, len) ? NULL : "must be an http or https URL";
+    case FORMAT_UUID: return is_uuid(text, len) ? NULL : "must be a UUID";
+    case FORMAT_SLUG: return is_slug(text, len) ? NULL : "must consist of a-z, 0-9 and hyphens";
+    case FORMAT_PHONE: return is_phone(text, len) ? NULL : "must be a phone number of 8 to 20 digits";
+    case FORMAT_DATE:
+        return len == 10 && text_to_time(text, len, &time_us) == 0 ? NULL : "must be a date such as 2026-01-15";
+    case FORMAT_BINARY: return "must be binary";
+    default: return NULL;
+    }
+}

@@ -1,0 +1,566 @@
+/* The gateways and the sockets to them. Whether a gateway is live is asked of the socket itself (it takes a message or it
+ * does not), so a killed gateway is noticed at once and a stopped one when its heartbeats have run out. */
+#include "peers.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "config.h"
+#include "curve.h"
+#include "limits.h"
+#include "log.h"
+#include "metric.h"
+#include "text.h"
+
+#define RESOLVE_INTERVAL_MS  1000       /* of the gateways' name */
+#define RECONNECT_FIRST_MS   50
+#define RECONNECT_LAST_MS    500
+#define HANDSHAKE_WAIT_MS    5000
+#define LAST_REPLY_WAIT_MS   1000       /* protocols 14: a worker that goes still delivers its last REPLY */
+#define SOCKET_MESSAGES_MAX  1000
+#define INVALIDATE_LOOK_MS   20         /* how soon a gateway that connects meanwhile is told as well */
+
+struct endpoints {
+    unsigned count;
+    char text[GATEWAYS_MAX][PEER_ENDPOINT_MAX];
+};
+
+struct gateways {
+    void *context;
+    char service[SERVICE_NAME_MAX + 1];
+    pthread_mutex_t lock;               /* of known and version */
+    struct endpoints known;
+    _Atomic uint64_t version;
+    int64_t resolved_ms;
+};
+
+struct peers {
+    struct gateways *gateways;
+    uint64_t version;                   /* of the set as last seen */
+    bool outdated;                      /* a peer has left the set but is still connected */
+    unsigned count;
+    struct peer *list[GATEWAYS_MAX];
+};
+
+static struct metric malformed = METRIC_COUNTER("sx_rpc_malformed_total", "Messages from gateways that were no messages.");
+static struct metric overrun =
+    METRIC_COUNTER("sx_rpc_overrun_total", "Messages from gateways that came outside the credit rule and were dropped.");
+
+static int
+compare_endpoints(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void
+endpoints_add(struct endpoints *self, const char *format, ...) printf_like(2, 3);
+
+static void
+endpoints_add(struct endpoints *self, const char *format, ...)
+{
+    va_list arguments;
+    int len;
+
+    if (self->count == GATEWAYS_MAX)
+        return;
+    va_start(arguments, format);
+    len = vsnprintf(self->text[self->count], PEER_ENDPOINT_MAX, format, arguments);
+    va_end(arguments);
+    if (len > 0 && len < PEER_ENDPOINT_MAX)
+        self->count++;
+}
+
+static int
+find_in_run_directory(struct endpoints *target)
+{
+    char *path = config_path("run");
+    DIR *directory = opendir(path);
+    struct dirent *entry;
+
+    while (directory && (entry = readdir(directory)) != NULL)
+        if (fnmatch("gateway-*.ipc", entry->d_name, 0) == 0)
+            endpoints_add(target, "ipc://%s/%s", path, entry->d_name);
+    if (directory)
+        closedir(directory);
+    free(path);
+    return 0;
+}
+
+/* All addresses of the name. A name that does not resolve leaves the set as it is: a gateway that is connected needs no
+ * DNS. */
+static int
+find_by_name(struct endpoints *target)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found, *one;
+    char name[PEER_ENDPOINT_MAX], host[NI_MAXHOST], port[NI_MAXSERV];
+    char *colon;
+
+    snprintf(name, sizeof(name), "%s", config.gateway);
+    colon = strrchr(name, ':');
+    if (!colon)
+        log_fatal("bad_gateway_setting", "s:SX_GATEWAY", config.gateway, "s:why", "write it as host:port", NULL);
+    *colon = '\0';
+    if (getaddrinfo(name, colon + 1, &hints, &found) != 0)
+        return -1;
+    for (one = found; one; one = one->ai_next)
+        if (getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof(host), port, sizeof(port),
+                        NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+            endpoints_add(target, one->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host, port);
+    freeaddrinfo(found);
+    return 0;
+}
+
+struct gateways *
+gateways_new(void *zmq_context, const char *service)
+{
+    struct gateways *self = xcalloc(1, sizeof(*self));
+
+    self->context = zmq_context;
+    snprintf(self->service, sizeof(self->service), "%s", service);
+    pthread_mutex_init(&self->lock, NULL);
+    atomic_init(&self->version, 1);
+    self->resolved_ms = INT64_MIN / 2;
+    gateways_refresh(self);
+    return self;
+}
+
+void
+gateways_destroy(struct gateways **self)
+{
+    if (!*self)
+        return;
+    pthread_mutex_destroy(&(*self)->lock);
+    free(*self);
+    *self = NULL;
+}
+
+bool
+gateways_refresh(struct gateways *self)
+{
+    struct endpoints *found;
+    bool changed = false;
+
+    if (config.gateway) {
+        int64_t now_ms = clock_monotonic_ms();
+
+        if (now_ms - self->resolved_ms < RESOLVE_INTERVAL_MS)
+            return false;
+        self->resolved_ms = now_ms;
+    }
+    found = xcalloc(1, sizeof(*found));
+    if ((config.gateway ? find_by_name(found) : find_in_run_directory(found)) == 0) {
+        qsort(found->text, found->count, sizeof(found->text[0]), compare_endpoints);
+        pthread_mutex_lock(&self->lock);
+        changed = found->count != self->known.count ||
+                  memcmp(found->text, self->known.text, found->count * sizeof(found->text[0])) != 0;
+        if (changed) {
+            self->known = *found;
+            atomic_fetch_add(&self->version, 1);
+        }
+        pthread_mutex_unlock(&self->lock);
+    }
+    free(found);
+    return changed;
+}
+
+unsigned
+gateways_count(struct gateways *self)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&self->lock);
+    count = self->known.count;
+    pthread_mutex_unlock(&self->lock);
+    return count;
+}
+
+/* ---- one thread's sockets ------------------------------------------------------------------------------------------- */
+
+static void
+set_option(void *socket, int option, int value)
+{
+    int rc = zmq_setsockopt(socket, option, &value, sizeof(value));
+
+    assert(rc == 0);
+    (void) rc;
+}
+
+static void
+peer_open(const struct peers *peers, struct peer *self)
+{
+    int64_t size_max = WIRE_MESSAGE_MAX;
+
+    self->last_id = wire_incarnation();
+    self->taken = 0;
+    self->told = 0;
+    self->socket = zmq_socket(peers->gateways->context, ZMQ_DEALER);
+    if (!self->socket)
+        log_fatal("socket_failed", "s:why", zmq_strerror(errno), NULL);
+    set_option(self->socket, ZMQ_IMMEDIATE, 1);
+    set_option(self->socket, ZMQ_LINGER, LAST_REPLY_WAIT_MS);
+    set_option(self->socket, ZMQ_SNDHWM, SOCKET_MESSAGES_MAX);
+    set_option(self->socket, ZMQ_RCVHWM, SOCKET_MESSAGES_MAX);
+    set_option(self->socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_INTERVAL_MS);
+    set_option(self->socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+    set_option(self->socket, ZMQ_RECONNECT_IVL, RECONNECT_FIRST_MS);
+    set_option(self->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_LAST_MS);
+    set_option(self->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_WAIT_MS);
+    set_option(self->socket, ZMQ_IPV6, 1);
+    zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max));
+    if (config.gateway && config.keys && curve_client(self->socket, config.keys, peers->gateways->service) != 0)
+        log_fatal("keys_missing", "s:SX_KEYS", config.keys, "s:why", "make them with: sxctl keys DIRECTORY", NULL);
+    if (zmq_connect(self->socket, self->endpoint) != 0)
+        log_fatal("connect_failed", "s:gateway", self->endpoint, "s:why", zmq_strerror(errno), NULL);
+}
+
+static void
+peer_close(struct peer *self)
+{
+    for (unsigned i = 0; i < self->kept_count; i++)
+        peer_message_close(&self->kept[i]);
+    self->kept_count = 0;
+    zmq_close(self->socket);
+    self->socket = NULL;
+}
+
+void
+peer_reset(struct peers *peers, struct peer *self)
+{
+    peer_close(self);
+    peer_open(peers, self);
+}
+
+struct peers *
+peers_new(struct gateways *gateways)
+{
+    struct peers *self = xcalloc(1, sizeof(*self));
+
+    self->gateways = gateways;
+    peers_sync(self);
+    return self;
+}
+
+void
+peers_destroy(struct peers **self)
+{
+    if (!*self)
+        return;
+    for (unsigned i = 0; i < (*self)->count; i++) {
+        peer_close((*self)->list[i]);
+        free((*self)->list[i]);
+    }
+    free(*self);
+    *self = NULL;
+}
+
+static bool
+endpoints_have(const struct endpoints *self, const char *endpoint)
+{
+    return bsearch(endpoint, self->text, self->count, sizeof(self->text[0]), compare_endpoints) != NULL;
+}
+
+static void
+peers_insert(struct peers *self, const char *endpoint)
+{
+    struct peer *peer = xcalloc(1, sizeof(*peer));
+    unsigned at = self->count;
+
+    snprintf(peer->endpoint, sizeof(peer->endpoint), "%s", endpoint);
+    peer_open(self, peer);
+    while (at > 0 && strcmp(self->list[at - 1]->endpoint, endpoint) > 0) {
+        self->list[at] = self->list[at - 1];
+        at--;
+    }
+    self->list[at] = peer;
+    self->count++;
+}
+
+/* Adds what is new; peers that left the set stay, because a caller may be in the middle of a talk with one. */
+static bool
+peers_grow(struct peers *self, struct endpoints *known)
+{
+    bool changed = false;
+    unsigned i, j;
+
+    pthread_mutex_lock(&self->gateways->lock);
+    *known = self->gateways->known;
+    self->version = atomic_load(&self->gateways->version);
+    pthread_mutex_unlock(&self->gateways->lock);
+    for (i = 0; i < known->count && self->count < GATEWAYS_MAX; i++) {
+        for (j = 0; j < self->count && strcmp(self->list[j]->endpoint, known->text[i]) != 0; j++)
+            ;
+        if (j == self->count) {
+            peers_insert(self, known->text[i]);
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+/* A peer that left the set is taken away only when it is not connected any more: its address may be missing from DNS for a
+ * moment, and a gateway that drains still waits for its replies. */
+bool
+peers_sync(struct peers *self)
+{
+    struct endpoints *known;
+    bool changed;
+    unsigned kept = 0;
+
+    if (self->version == atomic_load(&self->gateways->version) && !self->outdated)
+        return false;
+    known = xmalloc(sizeof(*known));
+    changed = peers_grow(self, known);
+    self->outdated = false;
+    for (unsigned i = 0; i < self->count; i++) {
+        struct peer *peer = self->list[i];
+
+        if (endpoints_have(known, peer->endpoint) || peer_is_live(peer)) {
+            self->outdated |= !endpoints_have(known, peer->endpoint);
+            self->list[kept++] = peer;
+            continue;
+        }
+        peer_close(peer);
+        free(peer);
+        changed = true;
+    }
+    self->count = kept;
+    free(known);
+    return changed;
+}
+
+unsigned
+peers_count(const struct peers *self)
+{
+    return self->count;
+}
+
+struct peer *
+peers_at(const struct peers *self, unsigned index)
+{
+    assert(index < self->count);
+    return self->list[index];
+}
+
+const char *
+peers_service(const struct peers *self)
+{
+    return self->gateways->service;
+}
+
+struct peer *
+peers_home(const struct peers *self, unsigned thread)
+{
+    struct peer *live[GATEWAYS_MAX];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < self->count; i++)
+        if (peer_is_live(self->list[i]))
+            live[count++] = self->list[i];
+    return count ? live[thread % count] : NULL;
+}
+
+bool
+peer_is_live(const struct peer *self)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+
+    return zmq_getsockopt(self->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT);
+}
+
+/* ---- messages ------------------------------------------------------------------------------------------------------- */
+
+static int
+frame_send(void *socket, const void *data, size_t size, int flags)
+{
+    zmq_msg_t frame;
+
+    zmq_msg_init_size(&frame, size);
+    if (size)
+        memcpy(zmq_msg_data(&frame), data, size);
+    if (zmq_msg_send(&frame, socket, flags | ZMQ_DONTWAIT) >= 0)
+        return 0;
+    zmq_msg_close(&frame);
+    return -1;
+}
+
+int
+peer_send_message(struct peer *self, const struct wire *wire, struct str name, zmq_msg_t *body)
+{
+    uint8_t header[WIRE_SIZE];
+
+    wire_encode(wire, header);
+    /* Only the first frame can be refused: a message that was begun may be finished. */
+    if (frame_send(self->socket, header, sizeof(header), ZMQ_SNDMORE) != 0) {
+        zmq_msg_close(body);
+        return -1;
+    }
+    if (frame_send(self->socket, name.base, name.len, ZMQ_SNDMORE) != 0 ||
+        zmq_msg_send(body, self->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(body);
+        return -1;
+    }
+    return 0;
+}
+
+int
+peer_send(struct peer *self, const struct wire *wire, struct str name, struct str body)
+{
+    zmq_msg_t frame;
+
+    zmq_msg_init_size(&frame, body.len);
+    if (body.len)
+        memcpy(zmq_msg_data(&frame), body.base, body.len);
+    return peer_send_message(self, wire, name, &frame);
+}
+
+/* One whole message from the socket: 1 taken, 0 malformed and dropped, -1 none there. */
+static int
+message_read(void *socket, struct peer_message *target)
+{
+    zmq_msg_t frames[3];
+    unsigned count = 0;
+    bool more = true, good;
+
+    while (more) {
+        zmq_msg_t frame;
+
+        zmq_msg_init(&frame);
+        if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&frame);
+            break;
+        }
+        more = zmq_msg_more(&frame);
+        if (count < 3) {
+            zmq_msg_init(&frames[count]);
+            zmq_msg_move(&frames[count], &frame);
+        }
+        count++;
+        zmq_msg_close(&frame);
+    }
+    if (count == 0)
+        return -1;
+    good = count == 3 && wire_decode(&target->wire, zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0])) == 0;
+    if (good) {
+        target->name = frames[1];
+        target->body = frames[2];
+        zmq_msg_close(&frames[0]);
+        return 1;
+    }
+    for (unsigned i = 0; i < count && i < 3; i++)
+        zmq_msg_close(&frames[i]);
+    metric_add(&malformed, 1);
+    return 0;
+}
+
+int
+peer_receive(struct peer *self, bool kept_too, struct peer_message *message)
+{
+    int read;
+
+    if (kept_too && self->kept_count) {
+        *message = self->kept[0];
+        self->kept_count--;
+        memmove(self->kept, self->kept + 1, self->kept_count * sizeof(self->kept[0]));
+        return 0;
+    }
+    while ((read = message_read(self->socket, message)) == 0)
+        ;
+    return read == 1 ? 0 : -1;
+}
+
+void
+peer_keep(struct peer *self, struct peer_message *message)
+{
+    bool wanted = message->wire.type == WIRE_REQUEST || message->wire.type == WIRE_BYE;
+
+    if (wanted && self->kept_count < PEER_KEPT_MAX) {
+        self->kept[self->kept_count++] = *message;
+        return;
+    }
+    if (wanted)
+        metric_add(&overrun, 1);
+    peer_message_close(message);
+}
+
+void
+peer_message_close(struct peer_message *message)
+{
+    zmq_msg_close(&message->name);
+    zmq_msg_close(&message->body);
+}
+
+void
+peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms)
+{
+    zmq_pollitem_t items[GATEWAYS_MAX + 1];
+    int64_t wait_ms = until_ms - clock_monotonic_ms();
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < self->count; i++)
+        items[count++] =
+            (zmq_pollitem_t){.socket = self->list[i]->socket, .events = ZMQ_POLLIN | (for_live ? ZMQ_POLLOUT : 0)};
+    if (wake_fd >= 0)
+        items[count++] = (zmq_pollitem_t){.fd = wake_fd, .events = ZMQ_POLLIN};
+    zmq_poll(items, (int) count, wait_ms > 0 ? (long) wait_ms : 0);
+}
+
+/* ---- invalidation --------------------------------------------------------------------------------------------------- */
+
+static void
+collect_acks(struct peer *self, uint64_t version, void (*acked)(void *context, int64_t gateway_id), void *context)
+{
+    struct peer_message message;
+
+    while (peer_receive(self, false, &message) == 0) {
+        int64_t gateway_id;
+
+        if (message.wire.type == WIRE_ACK && message.wire.id == version &&
+            text_to_int(zmq_msg_data(&message.name), zmq_msg_size(&message.name), &gateway_id) == 0)
+            acked(context, gateway_id);
+        peer_keep(self, &message);
+    }
+}
+
+int
+peers_invalidate(struct peers *self, uint64_t version, const struct buf *tags, int64_t deadline_ms,
+                 void (*acked)(void *context, int64_t gateway_id), bool (*enough)(void *context), void *context)
+{
+    const struct wire wire = {.type = WIRE_INVALIDATE, .id = version};
+    struct endpoints *known = xmalloc(sizeof(*known));
+    int64_t now_ms = clock_monotonic_ms();
+    bool done;
+
+    while (!(done = enough(context)) && now_ms < deadline_ms) {
+        if (self->version != atomic_load(&self->gateways->version)) {
+            peers_grow(self, known);
+            self->outdated = true;
+        }
+        for (unsigned i = 0; i < self->count; i++) {
+            struct peer *peer = self->list[i];
+
+            if (peer->told != version && peer_is_live(peer) &&
+                peer_send(peer, &wire, STR(""), (struct str){tags->data, tags->size}) == 0)
+                peer->told = version;
+            collect_acks(peer, version, acked, context);
+        }
+        done = enough(context);
+        if (done)
+            break;
+        peers_wait(self, false, -1, now_ms + INVALIDATE_LOOK_MS < deadline_ms ? now_ms + INVALIDATE_LOOK_MS : deadline_ms);
+        now_ms = clock_monotonic_ms();
+    }
+    free(known);
+    return done ? 0 : -1;
+}

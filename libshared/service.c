@@ -1,0 +1,214 @@
+/* From main to the end of a service process. The main thread only looks for gateways and waits for signals; everything
+ * else happens in workers and actors. */
+#include "service.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <zmq.h>
+
+#include "clock.h"
+#include "config.h"
+#include "limits.h"
+#include "log.h"
+#include "peers.h"
+#include "secret.h"
+#include "worker.h"
+
+#define GATEWAYS_LOOK_MS   250
+#define ASIDE_WORKERS_MIN  2            /* and at least one for each gateway */
+#define ACTORS_MAX         8
+#define MIGRATE_WAIT_MS    30000        /* for PostgreSQL to come up */
+#define MALLOC_ARENAS_MAX  2            /* threads share them: ten of their own would cost megabytes each */
+#define SOCKETS_MAX        ((WORKER_THREADS_MAX + 32) * GATEWAYS_MAX)
+
+struct running {
+    const struct service *service;
+    void *context;
+    struct gateways *gateways;
+    struct worker *workers[WORKER_THREADS_MAX + GATEWAYS_MAX];
+    unsigned worker_count;
+    void *actors[ACTORS_MAX];
+};
+
+static void
+schema_name(char target[SERVICE_NAME_MAX + 1], const char *service)
+{
+    snprintf(target, SERVICE_NAME_MAX + 1, "%s", service);
+    for (char *at = target; *at; at++)
+        if (*at == '-')
+            *at = '_';
+}
+
+static void
+wait_ms(int64_t ms)
+{
+    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+
+    nanosleep(&pause, NULL);
+}
+
+static int
+migrate(const struct service *self)
+{
+    int64_t until_ms = clock_monotonic_ms() + MIGRATE_WAIT_MS;
+    char schema[SERVICE_NAME_MAX + 1];
+    PGconn *connection;
+    int rc;
+
+    while ((connection = db_connect(self->name, true)) == NULL) {
+        if (clock_monotonic_ms() >= until_ms)
+            return EXIT_FAILURE;
+        wait_ms(RECONNECT_WAIT_MS);
+    }
+    schema_name(schema, self->name);
+    rc = migrate_run(connection, schema, self->migrations, self->migration_count);
+    PQfinish(connection);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void
+check_schema(const struct service *self)
+{
+    char schema[SERVICE_NAME_MAX + 1];
+    PGconn *connection = db_connect(self->name, false);
+    int rc;
+
+    if (!connection)
+        exit(EXIT_FAILURE); /* said why; the supervisor starts us again */
+    schema_name(schema, self->name);
+    rc = migrate_check(connection, schema, self->migrations, self->migration_count);
+    PQfinish(connection);
+    if (rc != 0)
+        exit(EXIT_FAILURE);
+}
+
+/* Each gateway needs a worker of each pool whose home it is (protocols 3). */
+static void
+check_workers(const struct running *self)
+{
+    unsigned gateways = gateways_count(self->gateways);
+
+    if (config.workers < config.gateways || config.workers < gateways)
+        log_event(LOG_ERROR, "too_few_workers", "l:SX_WORKERS", config.workers, "l:gateways",
+                  (int64_t) (gateways > config.gateways ? gateways : config.gateways), "s:why",
+                  "every gateway needs a worker of its own: raise SX_WORKERS", NULL);
+}
+
+static void
+start_worker(struct running *self, const char *name)
+{
+    struct worker *worker = worker_new(self->service, name, self->gateways, self->worker_count);
+
+    if (!worker)
+        exit(EXIT_FAILURE); /* db_new has said why */
+    self->workers[self->worker_count++] = worker;
+}
+
+static void
+start_all(struct running *self)
+{
+    const struct service *service = self->service;
+    unsigned gateways;
+
+    self->context = zmq_ctx_new();
+    zmq_ctx_set(self->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
+    self->gateways = gateways_new(self->context, service->name);
+    gateways = gateways_count(self->gateways);
+    if (gateways < config.gateways)
+        gateways = (unsigned) config.gateways;
+    check_workers(self);
+    if (config.workers < gateways)
+        exit(EXIT_FAILURE);
+    for (unsigned i = 0; i < config.workers; i++)
+        start_worker(self, service->name);
+    if (service->aside)
+        for (unsigned i = 0; i < gateways || i < ASIDE_WORKERS_MIN; i++)
+            start_worker(self, service->aside);
+    for (unsigned i = 0; i < service->actor_count && i < ACTORS_MAX; i++)
+        self->actors[i] = service->actors[i].start(self->gateways);
+}
+
+static void
+stop_all(struct running *self)
+{
+    const struct service *service = self->service;
+
+    for (unsigned i = 0; i < service->actor_count && i < ACTORS_MAX; i++)
+        service->actors[i].stop(&self->actors[i]);
+    for (unsigned i = 0; i < self->worker_count; i++)
+        worker_stop(self->workers[i]); /* all drain at once */
+    for (unsigned i = 0; i < self->worker_count; i++)
+        worker_destroy(&self->workers[i]);
+    gateways_destroy(&self->gateways);
+    zmq_ctx_term(self->context);
+}
+
+static void
+serve(const struct service *service, const sigset_t *signals)
+{
+    const struct timespec look = {0, GATEWAYS_LOOK_MS * 1000000};
+    struct running *self = xcalloc(1, sizeof(*self));
+    int number;
+
+    self->service = service;
+    start_all(self);
+    log_event(LOG_INFO, "started", "l:workers", (int64_t) self->worker_count, NULL);
+    while ((number = sigtimedwait(signals, NULL, &look)) < 0)
+        if (gateways_refresh(self->gateways))
+            check_workers(self);
+    log_event(LOG_INFO, "stopping", "s:signal", strsignal(number), NULL);
+    stop_all(self);
+    log_event(LOG_INFO, "stopped", NULL);
+    free(self);
+}
+
+static enum log_level
+configured_log_level(void)
+{
+    enum log_level level = LOG_INFO;
+
+    return log_level_of(config.log_level, &level) == 0 ? level : LOG_INFO;
+}
+
+int
+service_main(int argc, char **argv, const struct service *self)
+{
+    sigset_t signals;
+    char *key;
+
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+        printf("%s             serves until SIGTERM\n%s migrate     brings its schema to the newest version\n\n", self->name,
+               self->name);
+        config_print_help();
+        return EXIT_SUCCESS;
+    }
+    if (argc > 2 || (argc == 2 && strcmp(argv[1], "migrate") != 0)) {
+        fprintf(stderr, "usage: %s [migrate | --help]\n", self->name);
+        return EXIT_FAILURE;
+    }
+    if (config_load() != 0)
+        return EXIT_FAILURE;
+    mallopt(M_ARENA_MAX, MALLOC_ARENAS_MAX);
+    log_start(self->name, configured_log_level());
+    clock_follow(config.clock_file);
+    if (argc == 2)
+        return migrate(self);
+
+    /* Blocked before the first thread is made, so that only sigtimedwait sees them. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    key = config.master_key_file ? xstrdup(config.master_key_file) : config_path("secrets/master.key");
+    secret_load_master(key);
+    free(key);
+    check_schema(self);
+    serve(self, &signals);
+    return EXIT_SUCCESS;
+}

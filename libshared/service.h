@@ -1,0 +1,44 @@
+/* service.h - the whole life of a service process.
+ *
+ *     SERVICE                    runs until SIGTERM or SIGINT: config, keys, statements checked, workers, drain
+ *     SERVICE migrate            brings its schema to the newest version, as the owner role, and ends
+ *     SERVICE --help             the settings
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "call.h"
+#include "migrate.h"
+#include "peers.h"
+
+struct handler {
+    const struct operation *operation;
+    int (*run)(struct call *call);
+};
+
+struct actor;
+
+/* A thread of a service that is no worker: the outbox, a saga, a scheduler, a second pool under another service name. */
+struct actor_class {
+    const char *name;
+    void *(*start)(struct gateways *gateways);      /* running when it returns */
+    void (*stop)(void **self);                      /* gone when it returns */
+};
+
+struct service {
+    const char *name;                               /* "store-data"; its schema and role are "store_data" */
+    const struct handler *handlers;                 /* sorted by name; generated */
+    unsigned handler_count;
+    const char *const *statements;
+    unsigned statement_count;
+    const struct migration *migrations;             /* generated from schema/ */
+    unsigned migration_count;
+    const struct actor_class *actors;
+    unsigned actor_count;
+    const char *aside;                              /* name of a second pool of two workers (x-pool), or NULL: lease renewals
+                                                       never wait behind other work (protocols 5) */
+};
+
+int service_main(int argc, char **argv, const struct service *self);
+
+#endif
