@@ -1,0 +1,489 @@
+/* admit.c - the order of admission.
+ *
+ * Failed authentications count by the client's address, before auth is asked, so that guessing is slow and costs auth
+ * nothing; what succeeded counts by the credential's owner and never by address, so that two apps behind one address do
+ * not take each other's share.
+ */
+#include "admit.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clock.h"
+#include "config.h"
+#include "cors.h"
+#include "docs.h"
+#include "http.h"
+#include "reply.h"
+#include "secret.h"
+#include "text.h"
+
+#define TOKEN_SIZE_MAX 4096
+
+/* ---- request id and address ------------------------------------------------------------------------------------------ */
+
+static bool
+is_request_id(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char byte = text.base[i];
+
+        if (!((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '-' ||
+              byte == '_'))
+            return false;
+    }
+    return text.base && text.len > 0 && text.len <= REQUEST_ID_MAX;
+}
+
+void
+admit_request_id(struct request *self)
+{
+    static char prefix[HEX_SIZE(6)];
+    static uint64_t counter;
+    struct str sent = self->headers[HEADER_REQUEST_ID];
+
+    if (is_request_id(sent)) {
+        memcpy(self->request_id, sent.base, sent.len);
+        self->request_id[sent.len] = '\0';
+        return;
+    }
+    if (counter == 0) {
+        uint8_t random[6];
+
+        secret_random(random, sizeof random);
+        secret_hex(prefix, random, sizeof random);
+    }
+    snprintf(self->request_id, sizeof self->request_id, "%s-%llx", prefix, (unsigned long long)++counter);
+}
+
+bool
+admit_is_proxy(const char *address)
+{
+    const char *place = config.trusted_proxies;
+    size_t size = strlen(address);
+
+    while (place && *place) {
+        size_t len = strcspn(place, ", ");
+
+        if (len == size && memcmp(place, address, len) == 0)
+            return true;
+        place += len;
+        place += strspn(place, ", ");
+    }
+    return false;
+}
+
+/* The last address of an X-Forwarded-For that is no proxy of ours: what stands before it was written by the client. */
+static const char *
+forwarded_address(struct request *self)
+{
+    struct str list = self->headers[HEADER_FORWARDED_FOR];
+    const char *found = NULL;
+
+    while (list.len > 0) {
+        size_t start = list.len, end = list.len;
+        char *address;
+
+        while (start > 0 && list.base[start - 1] != ',')
+            start--;
+        list.len = start > 0 ? start - 1 : 0;
+        while (start < end && list.base[start] == ' ')
+            start++;
+        while (end > start && list.base[end - 1] == ' ')
+            end--;
+        if (end - start == 0 || end - start > 45)
+            return found;
+        address = arena_strndup(self->arena, list.base + start, end - start);
+        if (strspn(address, "0123456789abcdefABCDEF.:") != end - start)
+            return found;
+        found = address;
+        if (!admit_is_proxy(address))
+            return found;
+    }
+    return found;
+}
+
+void
+admit_address(struct request *self)
+{
+    self->address = self->peer->address;
+    if (self->peer->trusted && self->headers[HEADER_FORWARDED_FOR].base) {
+        const char *forwarded = forwarded_address(self);
+
+        if (forwarded)
+            self->address = forwarded;
+    }
+    self->address_key_size = limiter_address_key(self->address_key, self->address);
+}
+
+/* ---- windows --------------------------------------------------------------------------------------------------------- */
+
+/* Shown is the window nearest to its limit. */
+static void
+note_window(struct request *self, const struct limit_answer *window)
+{
+    if (self->limit.limit == 0 || !window->allowed || window->remaining < self->limit.remaining)
+        self->limit = *window;
+}
+
+static bool
+refuse_limited(struct request *self, const struct limit_answer *window)
+{
+    self->limit = *window;
+    reply_fail(self, FAIL_RATE_LIMITED, NULL);
+    return false;
+}
+
+/* False when the request has been refused with 429. */
+static bool
+take(struct request *self, enum rate_class class, enum limit_subject subject, const void *key, size_t size)
+{
+    struct limit_answer window = limiter_take(self->gateway->limiter, class, subject, key, size);
+
+    if (!window.allowed)
+        return refuse_limited(self, &window);
+    note_window(self, &window);
+    return true;
+}
+
+static bool
+take_address(struct request *self, enum rate_class class)
+{
+    return take(self, class, LIMIT_ADDRESS, self->address_key, self->address_key_size);
+}
+
+static struct limit_answer
+address_window(const struct request *self)
+{
+    return limiter_peek(self->gateway->limiter, RATE_GLOBAL, LIMIT_ADDRESS, self->address_key, self->address_key_size);
+}
+
+void
+admit_show_window(struct request *self)
+{
+    struct limit_answer window = address_window(self);
+
+    note_window(self, &window);
+}
+
+/* app and store, or the account. */
+static bool
+take_caller(struct request *self)
+{
+    const struct identity *identity = &self->identity;
+    int64_t key[3] = {identity->app_id, identity->store_id, 0};
+
+    if (identity->app_id == 0) {
+        key[1] = 0;
+        key[2] = identity->account_id;
+    }
+    if (self->operation->rate == RATE_METAFIELDS && !take(self, RATE_METAFIELDS, LIMIT_CREDENTIAL, key, sizeof key))
+        return false;
+    return !self->is_limited || take(self, RATE_GLOBAL, LIMIT_CREDENTIAL, key, sizeof key);
+}
+
+/* ---- the body, by what its headers say ------------------------------------------------------------------------------- */
+
+bool
+admit_has_body(const struct request *self)
+{
+    return self->headers[HEADER_TRANSFER_ENCODING].base || self->content_length > 0;
+}
+
+/* Compares the type before any parameter. */
+static bool
+content_type_is(struct str header, const char *type)
+{
+    size_t len = 0;
+
+    while (len < header.len && header.base[len] != ';')
+        len++;
+    while (len > 0 && (header.base[len - 1] == ' ' || header.base[len - 1] == '\t'))
+        len--;
+    return len == strlen(type) && strncasecmp(header.base, type, len) == 0;
+}
+
+static bool
+content_type_fits(const struct request *self)
+{
+    struct str type = self->headers[HEADER_CONTENT_TYPE];
+
+    if (!type.base)
+        return false;
+    if (self->operation->upload)
+        return content_type_is(type, "application/x-ndjson") || content_type_is(type, "application/ndjson");
+    return content_type_is(type, "application/json");
+}
+
+static void
+admit_body(struct request *self)
+{
+    self->state = REQUEST_BODY;
+    if (!admit_has_body(self))
+        return;
+    if (self->content_length > self->operation->body_size_max) {
+        reply_fail(self, FAIL_PAYLOAD_TOO_LARGE,
+                   arena_printf(self->arena, "The body is larger than the %u bytes this endpoint takes",
+                                self->operation->body_size_max));
+        return;
+    }
+    if ((self->operation->body || self->operation->upload) && !content_type_fits(self)) {
+        reply_fail(self, FAIL_UNSUPPORTED_MEDIA_TYPE,
+                   self->operation->upload ? "Send the body as application/x-ndjson" : NULL);
+        return;
+    }
+}
+
+/* ---- the credential -------------------------------------------------------------------------------------------------- */
+
+/* The developer family knows one word for all of these. */
+static enum fail
+family_fail(const struct request *self, enum fail fail)
+{
+    if (self->operation->audience != AUDIENCE_DEVELOPER)
+        return fail;
+    switch (fail) {
+    case FAIL_MISSING_TOKEN:
+    case FAIL_INVALID_TOKEN:
+    case FAIL_INVALID_CLIENT:
+    case FAIL_MISSING_AUTH: return FAIL_UNAUTHORIZED;
+    default: return fail;
+    }
+}
+
+static void
+refuse_caller(struct request *self, enum fail fail, const char *why)
+{
+    bool failure = fail_texts[fail].status < 500;
+    enum fail shown = family_fail(self, fail);
+
+    if (failure && self->is_limited && !take_address(self, RATE_GLOBAL))
+        return;
+    reply_fail(self, shown, shown == fail ? why : NULL);
+}
+
+/* "Bearer x"; 1 found, 0 no Authorization header, -1 one that is no bearer. */
+static int
+bearer_of(struct str header, struct str *token)
+{
+    static const char scheme[] = "Bearer ";
+    size_t start = sizeof scheme - 1;
+
+    if (!header.base)
+        return 0;
+    if (header.len < start || strncasecmp(header.base, scheme, start) != 0)
+        return -1;
+    while (start < header.len && header.base[start] == ' ')
+        start++;
+    *token = (struct str){header.base + start, header.len - start};
+    return token->len > 0 && token->len <= TOKEN_SIZE_MAX ? 1 : -1;
+}
+
+static struct str
+query_store_id(struct request *self)
+{
+    struct str rest = self->query;
+
+    while (rest.len > 0) {
+        const char *end = memchr(rest.base, '&', rest.len);
+        size_t len = end ? (size_t)(end - rest.base) : rest.len;
+
+        if (len > 9 && memcmp(rest.base, "store_id=", 9) == 0)
+            return (struct str){rest.base + 9, len - 9};
+        rest.base += end ? len + 1 : len;
+        rest.len -= end ? len + 1 : len;
+    }
+    return (struct str){NULL, 0};
+}
+
+/* Finds what the caller shows. False when that is nothing, or nothing that could be right: the request is refused. */
+static bool
+find_credential(struct request *self, struct credential *credential)
+{
+    struct str *headers = self->headers;
+    int bearer = bearer_of(headers[HEADER_AUTHORIZATION], &credential->token);
+
+    if (bearer > 0) {
+        credential->kind = CREDENTIAL_BEARER;
+        return true;
+    }
+    if (self->operation->audience == AUDIENCE_APP && (headers[HEADER_CLIENT_ID].base || headers[HEADER_CLIENT_SECRET].base)) {
+        credential->kind = CREDENTIAL_CLIENT;
+        credential->client_id = headers[HEADER_CLIENT_ID];
+        credential->client_secret = headers[HEADER_CLIENT_SECRET];
+        credential->store_id = headers[HEADER_STORE_ID].base ? headers[HEADER_STORE_ID] : query_store_id(self);
+        if (credential->client_id.len > 0 && credential->client_secret.len > 0)
+            return true;
+        refuse_caller(self, FAIL_INVALID_CLIENT, "Send both X-Client-Id and X-Client-Secret");
+        return false;
+    }
+    if (headers[HEADER_AUTH_TOKEN].len > 0 && headers[HEADER_AUTH_TOKEN].len <= TOKEN_SIZE_MAX) {
+        credential->kind = CREDENTIAL_SESSION;
+        credential->token = headers[HEADER_AUTH_TOKEN];
+        return true;
+    }
+    if (bearer < 0 || headers[HEADER_AUTH_TOKEN].len > 0)
+        refuse_caller(self, FAIL_INVALID_TOKEN, NULL);
+    else
+        refuse_caller(self, FAIL_MISSING_TOKEN, NULL);
+    return false;
+}
+
+static void
+admit_caller(struct request *self)
+{
+    const char *const *scope = self->operation->scopes;
+
+    if (!take_caller(self))
+        return;
+    for (; scope && *scope; scope++) {
+        if (!identity_has_scope(&self->identity, *scope)) {
+            if (self->operation->audience == AUDIENCE_APP)
+                reply_fail(self, FAIL_INSUFFICIENT_SCOPE,
+                           arena_printf(self->arena, "Your app lacks the scope this endpoint requires: %s", *scope));
+            else
+                reply_fail(self, FAIL_FORBIDDEN, NULL);
+            return;
+        }
+    }
+    admit_body(self);
+}
+
+static void
+on_identity(struct identity_question *question, const struct identity_answer *answer)
+{
+    struct request *self = question->owner;
+
+    self->state = REQUEST_HEAD;
+    if (answer->ok) {
+        self->identity = answer->identity;
+        self->identity.scopes = arena_strdup(self->arena, answer->identity.scopes ? answer->identity.scopes : "");
+        self->identity.service = NULL;
+        admit_caller(self);
+    } else {
+        refuse_caller(self, answer->fail, answer->message);
+    }
+    http_wake(self);
+}
+
+static void
+ask_identity(struct request *self)
+{
+    struct identity_question *question = &self->question;
+    struct limit_answer window;
+
+    memset(question, 0, sizeof *question);
+    if (!find_credential(self, &question->credential))
+        return;
+    window = address_window(self);
+    if (self->is_limited && !window.allowed) { /* it failed too often: auth is not asked for it again */
+        refuse_limited(self, &window);
+        return;
+    }
+    question->audience = self->operation->audience;
+    question->request_id = self->request_id;
+    question->address = self->address;
+    question->deadline_ms = clock_monotonic_ms() + self->operation->timeout_ms;
+    question->done = on_identity;
+    question->owner = self;
+    self->state = REQUEST_ASKING;
+    identities_ask(self->gateway->identities, question);
+}
+
+/* ---- the path -------------------------------------------------------------------------------------------------------- */
+
+static bool
+is_under(struct str path, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return path.len >= len && memcmp(path.base, prefix, len) == 0 && (path.len == len || path.base[len] == '/');
+}
+
+/* "http://host/path" is the form proxies get; it means the same. */
+void
+admit_uri(struct request *self)
+{
+    struct str rest = self->uri;
+    const char *mark;
+
+    if (rest.len > 7 && strncasecmp(rest.base, "http://", 7) == 0) {
+        const char *slash = memchr(rest.base + 7, '/', rest.len - 7);
+
+        rest.len = slash ? (size_t)(rest.base + rest.len - slash) : 0;
+        rest.base = slash ? slash : "/";
+        if (!slash)
+            rest.len = 1;
+    }
+    mark = memchr(rest.base, '?', rest.len);
+    self->path = (struct str){rest.base, mark ? (size_t)(mark - rest.base) : rest.len};
+    self->query = (struct str){NULL, 0};
+    if (mark)
+        self->query = (struct str){mark + 1, (size_t)(rest.base + rest.len - mark - 1)};
+    self->upper_case = is_under(self->path, "/api/v1");
+    self->is_limited = is_under(self->path, "/api");
+}
+
+/* Paths that are no operation's: our own pages, preflights, mistakes. */
+static void
+admit_no_operation(struct request *self, const struct page *page, unsigned methods)
+{
+    char *allow;
+
+    if (self->is_options && methods != 0) {
+        admit_show_window(self); /* a preflight costs nothing: refusing it would hide from the page why it was refused */
+        cors_preflight(self->gateway->cors, self, methods);
+        return;
+    }
+    if (!self->is_limited)
+        admit_show_window(self);
+    else if (!take_address(self, RATE_GLOBAL))
+        return;
+    if (page && self->method == HTTP_GET) {
+        docs_answer(page, self);
+        return;
+    }
+    if (methods == 0) {
+        reply_fail(self, FAIL_NOT_FOUND, NULL);
+        return;
+    }
+    reply_fail(self, FAIL_METHOD_NOT_ALLOWED, NULL);
+    allow = arena_alloc(self->arena, ROUTER_ALLOW_SIZE);
+    router_allow(methods, allow);
+    reply_header_static(self, "Allow", allow);
+}
+
+void
+admit_begin(struct request *self)
+{
+    const struct page *page = NULL;
+    enum rate_class class;
+
+    admit_uri(self);
+    if (self->uri.len > URL_SIZE_MAX) {
+        admit_show_window(self);
+        reply_fail(self, FAIL_URI_TOO_LONG, NULL);
+        return;
+    }
+    router_find(self->gateway->router, self->method, arena_strndup(self->arena, self->path.base, self->path.len),
+                self->path.len, &self->route);
+    self->operation = self->route.operation;
+    if (!self->operation) {
+        page = self->route.methods == 0 ? docs_find(self->path) : NULL;
+        admit_no_operation(self, page, page ? 1u << HTTP_GET : self->route.methods);
+        return;
+    }
+    class = self->operation->rate;
+    if ((class == RATE_TOKEN || class == RATE_VERIFY || class == RATE_CREDENTIALS) && !take_address(self, class))
+        return;
+    if (self->operation->audience != AUDIENCE_NONE) {
+        ask_identity(self);
+        return;
+    }
+    if (!self->is_limited || class == RATE_EXEMPT)
+        admit_show_window(self);
+    else if (!take_address(self, RATE_GLOBAL))
+        return;
+    admit_body(self);
+}

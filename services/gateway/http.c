@@ -1,0 +1,528 @@
+/* http.c - libmicrohttpd's callbacks.
+ *
+ * The access handler is called for a request once its head is there, again with each piece of its body, once more at the
+ * end, and anew after each resumption; `state` and `body_begun` tell these apart. An answer that is ready before the body
+ * has come waits until the body has been swallowed, when that is short: libmicrohttpd would close the connection, and the
+ * client would not hear the answer.
+ */
+#include "http.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "access.h"
+#include "admit.h"
+#include "clock.h"
+#include "config.h"
+#include "forward.h"
+#include "http_private.h"
+#include "log.h"
+#include "metric.h"
+#include "reply.h"
+#include "stream.h"
+#include "text.h"
+#include "upload.h"
+
+static struct metric suspensions = METRIC_COUNTER("sx_http_suspended_total", "Connections suspended for auth or a service.");
+
+static const struct {
+    const char *name;
+    size_t len;
+} header_names[HEADERS] = {
+#define NAME(text) {text, sizeof text - 1}
+    [HEADER_AUTHORIZATION] = NAME("Authorization"),
+    [HEADER_AUTH_TOKEN] = NAME("X-Auth-Token"),
+    [HEADER_CLIENT_ID] = NAME("X-Client-Id"),
+    [HEADER_CLIENT_SECRET] = NAME("X-Client-Secret"),
+    [HEADER_STORE_ID] = NAME("X-Store-Id"),
+    [HEADER_REQUEST_ID] = NAME("X-Request-Id"),
+    [HEADER_IDEMPOTENCY_KEY] = NAME("Idempotency-Key"),
+    [HEADER_CONTENT_TYPE] = NAME("Content-Type"),
+    [HEADER_CONTENT_LENGTH] = NAME("Content-Length"),
+    [HEADER_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
+    [HEADER_EXPECT] = NAME("Expect"),
+    [HEADER_IF_NONE_MATCH] = NAME("If-None-Match"),
+    [HEADER_ORIGIN] = NAME("Origin"),
+    [HEADER_FORWARDED_FOR] = NAME("X-Forwarded-For"),
+#undef NAME
+};
+
+void
+http_suspend(struct request *request)
+{
+    metric_add(&suspensions, 1);
+    request->suspended = true;
+    MHD_suspend_connection(request->connection);
+}
+
+void
+http_wake(struct request *request)
+{
+    if (!request->suspended)
+        return;
+    request->suspended = false;
+    request->gateway->http->must_run = true;
+    MHD_resume_connection(request->connection);
+}
+
+/* ---- answering ------------------------------------------------------------------------------------------------------- */
+
+static void
+release_message(void *context)
+{
+    zmq_msg_t *message = context;
+
+    zmq_msg_close(message);
+    free(message);
+}
+
+static void
+release_nothing(void *context)
+{
+    (void)context;
+}
+
+/* The answer as libmicrohttpd wants it. A message or a stream is the response's from here on. */
+static struct MHD_Response *
+make_response(struct request *self)
+{
+    struct answer *answer = &self->answer;
+    struct MHD_Response *response;
+    void *body = (void *)(uintptr_t)answer->body; /* libmicrohttpd does not write to it */
+
+    if (answer->stream) {
+        self->stream = answer->stream;
+        answer->stream = NULL;
+        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HEADER_MEMORY_MAX / 2, stream_read, self->stream,
+                                                     stream_release);
+    } else if (answer->message) {
+        response = MHD_create_response_from_buffer_with_free_callback_cls(answer->body_size, body, release_message,
+                                                                          answer->message);
+        answer->message = NULL;
+    } else if (answer->body_is_static) {
+        response =
+            MHD_create_response_from_buffer_with_free_callback_cls(answer->body_size, body, release_nothing, NULL);
+    } else {
+        response = MHD_create_response_from_buffer(answer->body_size, body, MHD_RESPMEM_MUST_COPY);
+    }
+    if (!response)
+        log_fatal("no_memory", "s:what", "an HTTP response", NULL);
+    for (unsigned i = 0; i < answer->header_count; i++)
+        MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+    return response;
+}
+
+enum MHD_Result
+http_answer(struct request *self)
+{
+    struct MHD_Response *response;
+    enum MHD_Result result;
+
+    reply_complete(self);
+    if (self->close || self->gateway->draining)
+        reply_header_static(self, "Connection", "close");
+    self->ended_us = access_now_us();
+    self->state = REQUEST_SENDING;
+    response = make_response(self);
+    result = http_errors_queue(self->connection, (unsigned)self->answer.status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- requests and connections ---------------------------------------------------------------------------------------- */
+
+static struct request *
+request_new(struct http *http, struct MHD_Connection *connection)
+{
+    struct request *self = http->spare;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    if (self) {
+        http->spare = self->next;
+        http->spare_count--;
+    } else {
+        self = xcalloc(1, sizeof *self);
+        self->arena = arena_new(ARENA_FIRST_BLOCK);
+    }
+    self->gateway = http->gateway;
+    self->connection = connection;
+    self->peer = info->socket_context;
+    self->peer->request = self;
+    self->method = -1;
+    self->started_us = access_now_us();
+    self->previous = NULL;
+    self->next = http->live;
+    if (http->live)
+        http->live->previous = self;
+    http->live = self;
+    return self;
+}
+
+/* Buffers are kept with the request while they are small. */
+static void
+recycle_buf(struct buf *buf, struct buf *target)
+{
+    if (buf->capacity > BUFFER_KEPT_MAX)
+        buf_free(buf);
+    buf_reset(buf);
+    *target = *buf;
+}
+
+static void
+request_free(struct http *http, struct request *self)
+{
+    struct buf body, scratch, frame;
+    struct arena *arena = self->arena;
+
+    if (self->previous)
+        self->previous->next = self->next;
+    else
+        http->live = self->next;
+    if (self->next)
+        self->next->previous = self->previous;
+    self->peer->request = NULL;
+    if (self->stream)
+        stream_orphan(self->stream);
+    upload_free(self->upload);
+    reply_clear(self);
+    if (http->spare_count == REQUESTS_KEPT_MAX) {
+        buf_free(&self->body);
+        buf_free(&self->scratch);
+        buf_free(&self->frame);
+        arena_destroy(&self->arena);
+        free(self);
+        return;
+    }
+    recycle_buf(&self->body, &body);
+    recycle_buf(&self->scratch, &scratch);
+    recycle_buf(&self->frame, &frame);
+    arena_reset(arena);
+    memset(self, 0, sizeof *self);
+    self->arena = arena;
+    self->body = body;
+    self->scratch = scratch;
+    self->frame = frame;
+    self->next = http->spare;
+    http->spare = self;
+    http->spare_count++;
+}
+
+static void
+wait_for_head(struct http *http, struct peer *peer)
+{
+    peer->waiting_since_ms = clock_monotonic_ms();
+    peer->next = NULL;
+    peer->previous = http->last_waiting;
+    if (peer->previous)
+        peer->previous->next = peer;
+    else
+        http->first_waiting = peer;
+    http->last_waiting = peer;
+    if (!http->first_unheard)
+        http->first_unheard = peer;
+}
+
+static void
+stop_waiting(struct http *http, struct peer *peer)
+{
+    if (peer->waiting_since_ms == 0)
+        return;
+    if (http->first_unheard == peer)
+        http->first_unheard = peer->next;
+    if (peer->previous)
+        peer->previous->next = peer->next;
+    else
+        http->first_waiting = peer->next;
+    if (peer->next)
+        peer->next->previous = peer->previous;
+    else
+        http->last_waiting = peer->previous;
+    peer->waiting_since_ms = 0;
+}
+
+static void
+address_text(const struct sockaddr *address, char target[48])
+{
+    if (address && address->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, target, 48);
+    } else if (address && address->sa_family == AF_INET6) {
+        const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+
+        if (IN6_IS_ADDR_V4MAPPED(in6))
+            inet_ntop(AF_INET, &in6->s6_addr[12], target, 48);
+        else
+            inet_ntop(AF_INET6, in6, target, 48);
+    } else {
+        memcpy(target, "0.0.0.0", sizeof "0.0.0.0");
+    }
+}
+
+void
+http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                   enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = context;
+    struct peer *peer = *socket_context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        peer = xcalloc(1, sizeof *peer);
+        address_text(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, peer->address);
+        peer->trusted = admit_is_proxy(peer->address);
+        peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        *socket_context = peer;
+        wait_for_head(http, peer);
+        return;
+    }
+    stop_waiting(http, peer);
+    if (peer->request) { /* its head was never understood, so libmicrohttpd does not tell its end */
+        access_note(http->gateway->access, peer->request);
+        request_free(http, peer->request);
+    }
+    free(peer);
+    *socket_context = NULL;
+}
+
+/* ---- the access handler ---------------------------------------------------------------------------------------------- */
+
+void *
+http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    struct http *http = context;
+    struct request *self = request_new(http, connection);
+    size_t len = strlen(uri);
+
+    self->uri = (struct str){arena_strndup(self->arena, uri, len), len};
+    self->uri_end = uri + len;
+    return self;
+}
+
+static enum MHD_Result
+on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    struct request *self = context;
+
+    (void)kind;
+    for (unsigned i = 0; i < HEADERS; i++) {
+        struct str *header = &self->headers[i];
+
+        if (header_names[i].len != name_len || strncasecmp(header_names[i].name, name, name_len) != 0)
+            continue;
+        if (header->base && (i == HEADER_CONTENT_LENGTH || i == HEADER_TRANSFER_ENCODING))
+            self->broken = true;
+        if (!header->base || i == HEADER_FORWARDED_FOR) /* proxies append: the last one is theirs */
+            *header = (struct str){value ? value : "", value_len};
+        break;
+    }
+    return MHD_YES;
+}
+
+static void
+read_method(struct request *self, const char *method)
+{
+    static const char *const names[HTTP_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+    self->method_name = arena_strdup(self->arena, method);
+    self->is_head = strcmp(method, "HEAD") == 0;
+    self->is_options = strcmp(method, "OPTIONS") == 0;
+    if (self->is_head)
+        self->method = HTTP_GET;
+    for (int i = 0; i < HTTP_METHODS; i++) {
+        if (strcmp(method, names[i]) == 0)
+            self->method = i;
+    }
+}
+
+/* A NUL in the URL ends the string we are given, but not the line: what follows the URL in the connection's memory is the
+ * version. Memory elsewhere tells nothing. */
+static bool
+is_cut_short(const struct request *self, const char *version)
+{
+    return version > self->uri_end && version < self->uri_end + HEADER_MEMORY_MAX && version != self->uri_end + 1;
+}
+
+/* Two lengths, or a coding we do not read: whoever stands before us may see other borders between requests than we do. */
+static bool
+is_ambiguous(const struct request *self)
+{
+    struct str coding = self->headers[HEADER_TRANSFER_ENCODING];
+
+    if (!coding.base)
+        return self->broken;
+    return self->broken || self->headers[HEADER_CONTENT_LENGTH].base || coding.len != 7 ||
+           strncasecmp(coding.base, "chunked", 7) != 0;
+}
+
+static void
+begin(struct request *self, const char *method, const char *version)
+{
+    MHD_get_connection_values_n(self->connection, MHD_HEADER_KIND, on_header, self);
+    read_method(self, method);
+    if (self->headers[HEADER_CONTENT_LENGTH].base &&
+        text_to_int(self->headers[HEADER_CONTENT_LENGTH].base, self->headers[HEADER_CONTENT_LENGTH].len,
+                    &self->content_length) != 0)
+        self->content_length = INT64_MAX;
+    admit_request_id(self);
+    admit_address(self);
+    if (is_cut_short(self, version)) {
+        admit_uri(self);
+        admit_show_window(self);
+        reply_fail(self, FAIL_BAD_REQUEST, "The URL holds a NUL");
+        return;
+    }
+    if (is_ambiguous(self)) {
+        self->close = true;
+        admit_uri(self);
+        admit_show_window(self);
+        reply_fail(self, FAIL_BAD_REQUEST, "The length of the body is not clear: send one Content-Length, or chunked");
+        return;
+    }
+    admit_begin(self);
+    if (self->state == REQUEST_BODY && self->operation->upload)
+        self->upload = upload_new(self);
+}
+
+/* Whether to wait for the end of the request although its answer is ready. An answer to the head alone makes libmicrohttpd
+ * close the connection, and a client that only listens once it has sent its body would not hear it. */
+static bool
+must_swallow(const struct request *self)
+{
+    if (!admit_has_body(self))
+        return true;
+    return !self->close && !self->headers[HEADER_EXPECT].base && self->content_length <= SWALLOW_MAX;
+}
+
+static enum MHD_Result
+head_step(struct request *self)
+{
+    if (self->state == REQUEST_ASKING) {
+        http_suspend(self);
+        return MHD_YES;
+    }
+    if (self->state == REQUEST_BODY) {
+        self->body_begun = true;
+        self->body_since_ms = clock_monotonic_ms();
+        self->body.size_max = self->upload ? STREAM_CHUNK_MAX : self->operation->body_size_max;
+        return MHD_YES;
+    }
+    if (must_swallow(self)) {
+        self->state = REQUEST_SWALLOWING;
+        self->swallow_max = SWALLOW_MAX;
+        self->body_begun = true;
+        self->body_since_ms = clock_monotonic_ms();
+        return MHD_YES;
+    }
+    self->close = true;
+    return http_answer(self);
+}
+
+static enum MHD_Result
+body_step(struct request *self, const char *data, size_t *size)
+{
+    int64_t waited_ms = clock_monotonic_ms() - self->body_since_ms;
+
+    if (self->state == REQUEST_CALLING) /* a piece of an upload is on its way: offered again after it */
+        return MHD_YES;
+    self->body_size += *size;
+    if (waited_ms > BODY_WAIT_MS && (int64_t)self->body_size < waited_ms * BODY_BYTES_PER_MS_MIN)
+        return MHD_NO;
+    if (self->state == REQUEST_BODY && self->body_size > self->operation->body_size_max)
+        reply_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL);
+    if (self->state == REQUEST_BODY && self->upload) {
+        size_t taken = upload_take(self->upload, data, *size);
+
+        self->body_size -= *size - taken;
+        *size -= taken;
+        if (self->state == REQUEST_CALLING)
+            http_suspend(self);
+        return MHD_YES;
+    }
+    if (self->state == REQUEST_BODY && buf_append(&self->body, data, *size) != 0)
+        reply_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL);
+    if (self->state == REQUEST_ANSWERED) {
+        buf_free(&self->body);
+        self->swallow_max = self->body_size + SWALLOW_MAX;
+        self->state = REQUEST_SWALLOWING;
+    }
+    *size = 0;
+    return self->state == REQUEST_SWALLOWING && self->body_size > self->swallow_max ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result
+end_step(struct request *self)
+{
+    if (self->state == REQUEST_BODY && self->upload)
+        upload_end(self->upload);
+    else if (self->state == REQUEST_BODY)
+        forward_begin(self);
+    if (self->state == REQUEST_CALLING) {
+        http_suspend(self);
+        return MHD_YES;
+    }
+    return http_answer(self);
+}
+
+enum MHD_Result
+http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                const char *data, size_t *size, void **cookie)
+{
+    struct request *self = *cookie;
+
+    (void)connection;
+    (void)url;
+    if (self->state == REQUEST_HEAD) {
+        stop_waiting(context, self->peer);
+        begin(self, method, version);
+    }
+    if (self->state == REQUEST_SENDING)
+        return MHD_YES;
+    if (!self->body_begun)
+        return head_step(self);
+    if (*size > 0)
+        return body_step(self, data, size);
+    return end_step(self);
+}
+
+void
+http_on_completed(void *context, struct MHD_Connection *connection, void **cookie, enum MHD_RequestTerminationCode code)
+{
+    struct http *http = context;
+    struct request *self = *cookie;
+
+    (void)connection;
+    (void)code;
+    if (!self)
+        return;
+    if (self->state == REQUEST_CALLING)
+        hub_cancel(http->gateway->hub, &self->call);
+    if (self->state == REQUEST_ASKING)
+        identities_cancel(http->gateway->identities, &self->question);
+    if (self->state != REQUEST_SENDING) {
+        self->ended_us = access_now_us();
+        self->answer.status = 0;
+    }
+    access_note(http->gateway->access, self);
+    stop_waiting(http, self->peer);
+    wait_for_head(http, self->peer);
+    request_free(http, self);
+    *cookie = NULL;
+}
+
+struct request *
+http_broken_request(struct http *http, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct peer *peer = info->socket_context;
+    struct request *self = peer->request ? peer->request : request_new(http, connection);
+
+    if (self->state == REQUEST_CALLING)
+        hub_cancel(http->gateway->hub, &self->call);
+    if (self->uri.base)
+        admit_uri(self);
+    if (self->request_id[0] == '\0')
+        admit_request_id(self);
+    admit_address(self);
+    return self;
+}
