@@ -1,0 +1,83 @@
+/* accounts.c - the people behind stores and apps. */
+#include <string.h>
+
+#include "audit.h"
+#include "auth_operations.h"
+#include "clock.h"
+#include "invalidation.h"
+#include "secret.h"
+#include "statements.h"
+
+/* Like the check on the column, to say what is wrong instead of failing there. */
+static bool
+is_username(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len < 3 || len > 32 || !(text[0] >= 'a' && text[0] <= 'z'))
+        return false;
+    return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == len;
+}
+
+static const char *
+field_of_constraint(const char *constraint)
+{
+    return strstr(constraint, "email") ? "email" : strstr(constraint, "phone") ? "phone" : "username";
+}
+
+int
+accounts_create(struct call *call)
+{
+    const char *username = in_text(call->in, "body.username");
+    struct str password = in_str(call->in, "body.password");
+    char hash[PASSWORD_HASH_SIZE];
+    struct rows rows;
+
+    if (username && !is_username(username))
+        return call_fail(call, FAIL_VALIDATION_ERROR, "username",
+                         "must be 3 to 32 of a-z 0-9 _ . - and begin with a letter");
+    secret_password_hash(hash, password.base, password.len);
+    if (db_begin(call) ||
+        db_try(call, ACCOUNT_INSERT, &rows, "sssssbbt", in_text(call->in, "body.name"), in_text(call->in, "body.email"),
+               in_text(call->in, "body.phone"), username, hash, in_bool(call->in, "body.is_admin", false),
+               in_bool(call->in, "body.is_developer", false), clock_now_us()))
+        return -1;
+    if (db_violated(&rows))
+        return call_fail(call, FAIL_CONFLICT, field_of_constraint(db_violated(&rows)),
+                         "Another account has it already");
+    if (audit_put(call, "account.created", "account", rows_int(&rows, 0, "account_id"), 0, 0) || db_commit(call))
+        return -1;
+    return call_reply_row(call, 201, &rows, 0);
+}
+
+int
+accounts_find(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, ACCOUNT_FIND, &rows, "s", in_text(call->in, "body.email")))
+        return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "email", "No account has this e-mail");
+    return call_reply_row(call, 200, &rows, 0);
+}
+
+int
+accounts_set_status(struct call *call)
+{
+    int64_t account_id = in_int(call->in, "body.account_id", 0);
+    const char *status = in_text(call->in, "body.status");
+    int64_t now_us = clock_now_us();
+    struct rows rows, ended;
+
+    if (db_begin(call) || db_run(call, ACCOUNT_SET_STATUS, &rows, "lst", account_id, status, now_us))
+        return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "account_id", "No such account");
+    if ((strcmp(status, "disabled") == 0 &&
+         db_run(call, ACCOUNT_SESSIONS_SET_REVOKED, &ended, "lt", account_id, now_us)) ||
+        audit_put(call, arena_printf(call->arena, "account.set_%s", status), "account", account_id, 0, 0) ||
+        invalidation_commit(call, "account", account_id))
+        return -1;
+    return call_reply_row(call, 200, &rows, 0);
+}

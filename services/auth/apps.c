@@ -1,0 +1,252 @@
+/* apps.c - apps as clients: their credentials, and whether they are switched on.
+ *
+ * The client secret is only compared, so its hash is kept; the session signing key is used by the platform itself, so
+ * it is kept sealed, bound to the app's client id.
+ */
+#include "apps.h"
+
+#include <string.h>
+
+#include "audit.h"
+#include "auth_operations.h"
+#include "clock.h"
+#include "invalidation.h"
+#include "scopes.h"
+#include "statements.h"
+
+#define SECRET_BYTES    32
+#define CLIENT_ID_BYTES 16
+#define SLUG_MAX        200
+#define REDIRECTS_MAX   65536
+
+static const char *
+make_client_secret(struct call *call, uint8_t hash[SHA256_SIZE])
+{
+    char *secret = secret_token(call->arena, "sx_secret_", SECRET_BYTES);
+
+    secret_sha256(hash, secret, strlen(secret));
+    return secret;
+}
+
+static const char *
+make_signing_key(struct call *call, const char *client_id, uint8_t sealed[SEALED_KEY_SIZE])
+{
+    char *key = secret_token(call->arena, "", SECRET_BYTES);
+
+    secret_seal(sealed, SIGNING_KEY_LABEL, str_of(client_id), key, SIGNING_KEY_SIZE);
+    return key;
+}
+
+int
+app_open_signing_key(const struct rows *rows, uint8_t key[SIGNING_KEY_SIZE])
+{
+    uint8_t sealed[SEALED_KEY_SIZE];
+
+    if (rows_bytes(rows, 0, "session_signing_key", sealed, sizeof sealed) != sizeof sealed)
+        return -1;
+    return secret_open(key, SIGNING_KEY_LABEL, str_of(rows_text(rows, 0, "client_id")), sealed, sizeof sealed);
+}
+
+/* "My App!" becomes "my-app"; with `suffix`, "my-app-1f3a9c", which nobody has. */
+static const char *
+slug_of_name(struct call *call, const char *name, bool suffix)
+{
+    char *slug = arena_alloc(call->arena, SLUG_MAX + 1);
+    size_t len = 0;
+
+    for (; *name && len < SLUG_MAX; name++) {
+        char letter = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
+
+        if ((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9'))
+            slug[len++] = letter;
+        else if (len > 0 && slug[len - 1] != '-')
+            slug[len++] = '-';
+    }
+    while (len > 0 && slug[len - 1] == '-')
+        len--;
+    slug[len] = '\0';
+    if (suffix || len < 3)
+        return arena_printf(call->arena, "%s%s", len ? slug : "app", secret_token(call->arena, "-", 3));
+    return slug;
+}
+
+static struct str
+redirect_urls_json(struct call *call)
+{
+    struct in list = in_at(call->in, "body.redirect_urls");
+    struct buf buf;
+    struct out out;
+    struct str json;
+
+    buf_init(&buf, REDIRECTS_MAX);
+    out_init(&out, &buf, OUT_JSON);
+    out_list(&out, in_count(list, ""));
+    for (unsigned i = 0; i < in_count(list, ""); i++)
+        out_str(&out, in_str(in_item(list, i), ""));
+    json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
+    buf_free(&buf);
+    return json;
+}
+
+struct credentials {
+    const char *client_id;
+    const char *client_secret;
+    const char *signing_key;
+    uint8_t secret_hash[SHA256_SIZE];
+    uint8_t sealed_key[SEALED_KEY_SIZE];
+};
+
+static int
+app_insert(struct call *call, const char *slug, const char *scopes, const struct credentials *credentials,
+           struct rows *rows)
+{
+    const char *type = in_text(call->in, "body.type");
+
+    return db_try(call, APP_INSERT, rows, "lsssssssssjssxxt", in_int(call->in, "body.owner_account_id", 0),
+                  type ? type : "platform", in_text(call->in, "body.name"), slug, in_text(call->in, "body.icon"),
+                  in_text(call->in, "body.app_url"), in_text(call->in, "body.setup_url"),
+                  in_text(call->in, "body.webhook_url"), in_text(call->in, "body.developer_name"),
+                  in_text(call->in, "body.developer_email"), redirect_urls_json(call), scopes, credentials->client_id,
+                  credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key, (size_t)SEALED_KEY_SIZE,
+                  clock_now_us());
+}
+
+static int
+reply_created(struct call *call, int64_t app_id, const char *slug, const struct credentials *credentials)
+{
+    struct out *out = &call->out;
+
+    call_seal(call);
+    call_data(call);
+    out_map(out, 5);
+    out_key(out, "app_id");
+    out_int(out, app_id);
+    out_key(out, "slug");
+    out_text(out, slug);
+    out_key(out, "client_id");
+    out_text(out, credentials->client_id);
+    out_key(out, "client_secret");
+    out_text(out, credentials->client_secret);
+    out_key(out, "session_signing_key");
+    out_text(out, credentials->signing_key);
+    return call_reply(call, 201);
+}
+
+int
+apps_create(struct call *call)
+{
+    const char *given = in_text(call->in, "body.slug"), *name = in_text(call->in, "body.name");
+    const char *slug = given ? given : slug_of_name(call, name, false);
+    struct credentials credentials;
+    struct rows rows;
+    uint32_t scopes;
+
+    if (scopes_of_request(call, "body.requested_scopes", "requested_scopes", &scopes))
+        return -1;
+    credentials.client_id = secret_token(call->arena, "sx_app_", CLIENT_ID_BYTES);
+    credentials.client_secret = make_client_secret(call, credentials.secret_hash);
+    credentials.signing_key = make_signing_key(call, credentials.client_id, credentials.sealed_key);
+    if (db_begin(call) || app_insert(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
+        return -1;
+    if (db_violated(&rows) && !given) {
+        slug = slug_of_name(call, name, true);
+        if (app_insert(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
+            return -1;
+    }
+    if (db_violated(&rows))
+        return call_fail(call, FAIL_CONFLICT, "slug", "Another app has this slug; choose another one");
+    if (rows.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "owner_account_id", "No such account");
+    if (audit_put(call, "app.created", "app", rows_int(&rows, 0, "app_id"), 0, rows_int(&rows, 0, "app_id")) ||
+        db_commit(call))
+        return -1;
+    return reply_created(call, rows_int(&rows, 0, "app_id"), slug, &credentials);
+}
+
+static int
+no_such_app(struct call *call)
+{
+    return call_fail(call, FAIL_NOT_FOUND, "app_id", "No such app");
+}
+
+int
+apps_find(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, APP_GET, &rows, "ls", in_int(call->in, "body.app_id", 0), in_text(call->in, "body.slug")))
+        return -1;
+    if (rows.count == 0)
+        return no_such_app(call);
+    return call_reply_row(call, 200, &rows, 0);
+}
+
+int
+apps_rotate_secret(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "body.app_id", 0);
+    uint8_t hash[SHA256_SIZE];
+    const char *secret = make_client_secret(call, hash);
+    struct rows rows;
+
+    if (db_begin(call) || db_run(call, APP_SET_SECRET, &rows, "lxt", app_id, hash, sizeof hash, clock_now_us()))
+        return -1;
+    if (rows.count == 0)
+        return no_such_app(call);
+    if (audit_put(call, "app.secret_rotated", "app", app_id, 0, app_id) || invalidation_commit(call, "app", app_id))
+        return -1;
+    call_seal(call);
+    call_data(call);
+    out_map(&call->out, 3);
+    out_key(&call->out, "app_id");
+    out_int(&call->out, app_id);
+    out_key(&call->out, "client_id");
+    out_text(&call->out, rows_text(&rows, 0, "client_id"));
+    out_key(&call->out, "client_secret");
+    out_text(&call->out, secret);
+    return call_reply(call, 200);
+}
+
+int
+apps_rotate_signing_key(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "body.app_id", 0);
+    uint8_t sealed[SEALED_KEY_SIZE];
+    const char *key;
+    struct rows rows;
+
+    if (db_begin(call) || db_run(call, APP_CLIENT_ID, &rows, "l", app_id))
+        return -1;
+    if (rows.count == 0)
+        return no_such_app(call);
+    key = make_signing_key(call, rows_text(&rows, 0, "client_id"), sealed);
+    if (db_run(call, APP_SET_SIGNING_KEY, &rows, "lxt", app_id, sealed, sizeof sealed, clock_now_us()) ||
+        audit_put(call, "app.signing_key_rotated", "app", app_id, 0, app_id) ||
+        invalidation_commit(call, "app", app_id))
+        return -1;
+    call_seal(call);
+    call_data(call);
+    out_map(&call->out, 2);
+    out_key(&call->out, "app_id");
+    out_int(&call->out, app_id);
+    out_key(&call->out, "session_signing_key");
+    out_text(&call->out, key);
+    return call_reply(call, 200);
+}
+
+int
+apps_set_status(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "body.app_id", 0);
+    bool is_active = in_bool(call->in, "body.is_active", false);
+    struct rows rows;
+
+    if (db_begin(call) || db_run(call, APP_SET_ACTIVE, &rows, "lbt", app_id, is_active, clock_now_us()))
+        return -1;
+    if (rows.count == 0)
+        return no_such_app(call);
+    if (audit_put(call, is_active ? "app.switched_on" : "app.switched_off", "app", app_id, 0, app_id) ||
+        invalidation_commit(call, "app", app_id))
+        return -1;
+    return call_reply_row(call, 200, &rows, 0);
+}

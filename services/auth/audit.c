@@ -1,0 +1,17 @@
+/* audit.c - appends to the audit log; the service's role may insert and read it, nothing else. */
+#include "audit.h"
+
+#include "clock.h"
+#include "statements.h"
+
+int
+audit_put(struct call *call, const char *action, const char *target, int64_t target_id, int64_t store_id,
+          int64_t app_id)
+{
+    const char *actor = call->caller.audience == AUDIENCE_INTERNAL ? call->caller.service : "account";
+    struct rows rows;
+
+    return db_run(call, AUDIT_INSERT, &rows, "tslsslllss", clock_now_us(), actor, call->caller.account_id, action,
+                  target, target_id, store_id, app_id, call->request_id ? call->request_id : "",
+                  call->address ? call->address : "");
+}

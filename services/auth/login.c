@@ -1,0 +1,150 @@
+/* login.c - password checks that give nothing away and take nothing down.
+ *
+ * Whether an account exists shows neither in the answer, nor in the time (an unknown one is checked against a hash that
+ * no password has), nor in the lockout (unknown names are counted like accounts). An attempt is counted as failed
+ * before the password is checked and forgiven after, so that parallel guesses are counted one by one. Argon2id takes 19
+ * MiB and a core for some 20 ms, so few run at once, and those that wait leave most workers to the rest of the
+ * platform.
+ */
+#include "login.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "config.h"
+#include "metric.h"
+#include "secret.h"
+#include "statements.h"
+
+#define FAILURES_MAX     10
+#define FAILURE_WINDOW_S 900
+#define LOGINS_CHECKED   2 /* Argon2id runs at once in this process */
+#define LOGIN_WAIT_MS    2000
+#define US               INT64_C(1000000)
+
+static struct metric accepted = METRIC_COUNTER("sx_login_accepted_total", "Logins with the right password.");
+static struct metric refused =
+    METRIC_COUNTER("sx_login_refused_total", "Logins with an unknown account or a wrong password.");
+static struct metric locked = METRIC_COUNTER("sx_login_locked_total", "Logins refused after too many failures.");
+
+/* The one thing the workers of this process share: how many of them hash, or wait to hash. */
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+static sem_t checking;
+static _Atomic int inside;
+static char nobodys_hash[PASSWORD_HASH_SIZE];
+
+static void
+prepare(void)
+{
+    uint8_t password[32];
+
+    secret_random(password, sizeof password);
+    secret_password_hash(nobodys_hash, (const char *)password, sizeof password);
+    secret_wipe(password, sizeof password);
+    sem_init(&checking, 0, LOGINS_CHECKED);
+}
+
+static int
+enter(struct call *call)
+{
+    int64_t until_ms = clock_monotonic_ms() + LOGIN_WAIT_MS;
+    int most = (int)(config.workers / 2 > LOGINS_CHECKED ? config.workers / 2 : LOGINS_CHECKED);
+    struct timespec until;
+
+    if (call->deadline_ms < until_ms)
+        until_ms = call->deadline_ms;
+    until = (struct timespec){.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    if (atomic_fetch_add(&inside, 1) < most && sem_clockwait(&checking, CLOCK_MONOTONIC, &until) == 0)
+        return 0;
+    atomic_fetch_sub(&inside, 1);
+    call_header(call, "Retry-After", "1");
+    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "Too many logins at once; try again in a second");
+}
+
+static void
+leave(void)
+{
+    sem_post(&checking);
+    atomic_fetch_sub(&inside, 1);
+}
+
+/* Whose failures these are: the account's, or those of a name nobody has. */
+static void
+who_failed(uint8_t who[SHA256_SIZE], struct call *call, const char *identifier, const struct rows *account)
+{
+    char *name;
+
+    if (account->count)
+        name = arena_printf(call->arena, "account:%lld", (long long)rows_int(account, 0, "account_id"));
+    else
+        name = arena_printf(call->arena, "name:%s", identifier);
+    for (char *at = name; *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    secret_sha256(who, name, strlen(name));
+}
+
+/* Counts one more failure; fails when there were too many before it. */
+static int
+count_attempt(struct call *call, const uint8_t who[SHA256_SIZE])
+{
+    int64_t now_us = clock_now_us(), left_us;
+    struct rows rows;
+
+    if (db_run(call, LOGIN_FAILURE_COUNT, &rows, "xtt", who, (size_t)SHA256_SIZE, now_us,
+               now_us + US * FAILURE_WINDOW_S))
+        return -1;
+    if (rows_int(&rows, 0, "failures") <= FAILURES_MAX)
+        return 0;
+    metric_add(&locked, 1);
+    left_us = rows_time(&rows, 0, "until") - now_us;
+    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)(left_us / US + 1)));
+    return call_fail(call, FAIL_RATE_LIMITED, NULL, "Too many failed logins; wait for the seconds in Retry-After");
+}
+
+static int
+check_inside(struct call *call, const char *identifier, struct str password, struct rows *account)
+{
+    uint8_t who[SHA256_SIZE];
+    struct rows rows;
+    bool right;
+
+    if (db_run(call, ACCOUNT_FOR_LOGIN, account, "s", identifier))
+        return -1;
+    who_failed(who, call, identifier, account);
+    if (count_attempt(call, who))
+        return -1;
+    right = secret_password_matches(account->count ? rows_text(account, 0, "_password") : nobodys_hash, password.base,
+                                    password.len);
+    if (!account->count || !right) {
+        metric_add(&refused, 1);
+        if (db_run(call, LOGIN_FAILURE_TRIM, &rows, "t", clock_now_us()))
+            return -1;
+        return call_fail(call, FAIL_UNAUTHORIZED, NULL, "Identifier or password is wrong");
+    }
+    metric_add(&accepted, 1);
+    if (db_run(call, LOGIN_FAILURE_FORGET, &rows, "x", who, sizeof who))
+        return -1;
+    if (strcmp(rows_text(account, 0, "_status"), "active") != 0)
+        return call_fail(call, FAIL_FORBIDDEN, NULL, "This account is disabled; contact support");
+    return 0;
+}
+
+int
+login_check(struct call *call, const char *identifier, struct str password, struct rows *account)
+{
+    int rc;
+
+    assert(!db_in_transaction(call->db));
+    pthread_once(&prepared, prepare);
+    if (enter(call))
+        return -1;
+    rc = check_inside(call, identifier, password, account);
+    leave();
+    return rc;
+}

@@ -1,0 +1,13 @@
+/* login.h - is this the right password; and how often may one try (contract K.2). */
+#ifndef LOGIN_H
+#define LOGIN_H
+
+#include "call.h"
+
+/* 0 with the account's row of ACCOUNT_FOR_LOGIN when identifier (e-mail, phone or username) and password are right and
+ * the account is active. Else -1: unauthorized, the same for an unknown account and a wrong password; rate_limited
+ * after ten failures in 15 minutes, whatever the password; forbidden for a disabled account; service_unavailable when
+ * too many logins are being checked. No transaction may be open. */
+int login_check(struct call *call, const char *identifier, struct str password, struct rows *account) must_check;
+
+#endif

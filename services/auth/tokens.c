@@ -1,0 +1,142 @@
+/* tokens.c - issue and revoke. Only hashes are stored: a random 256-bit secret needs no slow hash. */
+#include "tokens.h"
+
+#include <string.h>
+
+#include "audit.h"
+#include "auth_operations.h"
+#include "clock.h"
+#include "invalidation.h"
+#include "secret.h"
+#include "statements.h"
+
+#define TOKEN_BYTES 32
+
+static int
+token_insert(struct call *call, int64_t installation_id, int64_t generation, const char *kind, const char *token,
+             int64_t now_us, int64_t expires_us)
+{
+    uint8_t hash[SHA256_SIZE];
+    struct rows rows;
+
+    secret_sha256(hash, token, strlen(token));
+    return db_run(call, TOKEN_INSERT, &rows, "llsxtt", installation_id, generation, kind, hash, sizeof hash, expires_us,
+                  now_us);
+}
+
+int
+token_pair_insert(struct call *call, int64_t installation_id, int64_t generation, struct token_pair *pair)
+{
+    int64_t now_us = clock_now_us();
+
+    pair->access_token = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
+    pair->refresh_token = secret_token(call->arena, "sx_rt_", TOKEN_BYTES);
+    pair->expires_us = now_us + INT64_C(1000000) * ACCESS_TOKEN_S;
+    pair->refresh_expires_us = now_us + INT64_C(1000000) * REFRESH_TOKEN_S;
+    if (token_insert(call, installation_id, generation, "access", pair->access_token, now_us, pair->expires_us))
+        return -1;
+    return token_insert(call, installation_id, generation, "refresh", pair->refresh_token, now_us,
+                        pair->refresh_expires_us);
+}
+
+int
+token_pair_reply(struct call *call, const struct rows *installation, const struct token_pair *pair)
+{
+    struct out *out = &call->out;
+
+    call_seal(call);
+    call_data(call);
+    out_map(out, 9);
+    out_key(out, "installation_id");
+    out_int(out, rows_int(installation, 0, "installation_id"));
+    out_key(out, "store_id");
+    out_int(out, rows_int(installation, 0, "store_id"));
+    out_key(out, "app_id");
+    out_int(out, rows_int(installation, 0, "app_id"));
+    out_key(out, "generation");
+    out_int(out, rows_int(installation, 0, "generation"));
+    out_key(out, "granted_scopes");
+    out_text(out, rows_text(installation, 0, "granted_scopes"));
+    out_key(out, "access_token");
+    out_text(out, pair->access_token);
+    out_key(out, "refresh_token");
+    out_text(out, pair->refresh_token);
+    out_key(out, "expires_at");
+    out_time(out, pair->expires_us);
+    out_key(out, "refresh_expires_at");
+    out_time(out, pair->refresh_expires_us);
+    return call_reply(call, 201);
+}
+
+int
+tokens_issue(struct call *call)
+{
+    int64_t installation_id = in_int(call->in, "body.installation_id", 0);
+    struct token_pair pair;
+    struct rows rows;
+
+    if (db_begin(call) || db_run(call, INSTALLATION_FOR_TOKENS, &rows, "l", installation_id))
+        return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_INVALID_INSTALLATION, "installation_id", NULL);
+    if (token_pair_insert(call, installation_id, rows_int(&rows, 0, "generation"), &pair) ||
+        audit_put(call, "token.issued", "installation", installation_id, rows_int(&rows, 0, "store_id"),
+                  rows_int(&rows, 0, "app_id")) ||
+        db_commit(call))
+        return -1;
+    return token_pair_reply(call, &rows, &pair);
+}
+
+static int
+reply_revoked(struct call *call, int64_t installation_id)
+{
+    call_data(call);
+    out_map(&call->out, 2);
+    out_key(&call->out, "installation_id");
+    out_int(&call->out, installation_id);
+    out_key(&call->out, "revoked");
+    out_int(&call->out, 1);
+    return call_reply(call, 200);
+}
+
+static int
+revoke_one(struct call *call, struct str token)
+{
+    uint8_t hash[SHA256_SIZE];
+    int64_t token_id;
+    struct rows rows;
+
+    secret_sha256(hash, token.base, token.len);
+    if (db_begin(call) || db_run(call, TOKEN_SET_REVOKED, &rows, "xt", hash, sizeof hash, clock_now_us()))
+        return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "token", "No such token; send it in full, as sx_at_… or sx_rt_…");
+    token_id = rows_int(&rows, 0, "token_id");
+    if (audit_put(call, "token.revoked", "token", token_id, 0, 0) || invalidation_commit(call, "token", token_id))
+        return -1;
+    return reply_revoked(call, rows_int(&rows, 0, "installation_id"));
+}
+
+int
+tokens_revoke(struct call *call)
+{
+    int64_t installation_id = in_int(call->in, "body.installation_id", 0);
+    struct str token = in_str(call->in, "body.token");
+    struct rows found;
+    struct rows rows;
+
+    if ((token.base != NULL) == (installation_id != 0))
+        return call_fail(call, FAIL_VALIDATION_ERROR, "token", "give either token or installation_id");
+    if (token.base)
+        return revoke_one(call, token);
+    if (db_begin(call) || db_run(call, INSTALLATION_GET, &found, "l", installation_id))
+        return -1;
+    if (found.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "installation_id", "No such installation");
+    if (db_run(call, INSTALLATION_TOKENS_SET_REVOKED, &rows, "lt", installation_id, clock_now_us()) ||
+        audit_put(call, "tokens.revoked", "installation", installation_id, rows_int(&found, 0, "store_id"),
+                  rows_int(&found, 0, "app_id")) ||
+        invalidation_commit(call, "installation", installation_id))
+        return -1;
+    return reply_revoked(call, installation_id);
+}

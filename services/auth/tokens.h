@@ -1,0 +1,25 @@
+/* tokens.h - access and refresh tokens of installations (contract B and K.2). */
+#ifndef TOKENS_H
+#define TOKENS_H
+
+#include "call.h"
+
+#define ACCESS_TOKEN_S  86400 /* 24 hours */
+#define REFRESH_TOKEN_S (30 * 86400)
+
+/* A new pair, as it leaves the platform once; the texts live in the call's arena. */
+struct token_pair {
+    const char *access_token;
+    const char *refresh_token;
+    int64_t expires_us;
+    int64_t refresh_expires_us;
+};
+
+/* Makes a pair and stores its hashes, in the open transaction. */
+int token_pair_insert(struct call *call, int64_t installation_id, int64_t generation,
+                      struct token_pair *pair) must_check;
+
+/* Answers with a pair; the row is one of INSTALLATION_PUT or INSTALLATION_FOR_TOKENS. */
+int token_pair_reply(struct call *call, const struct rows *installation, const struct token_pair *pair) must_check;
+
+#endif
