@@ -1,0 +1,30 @@
+/* main.c - store-data: what a store owns, its profile, catalogue, customers and orders.
+ *
+ * Reading order: orders_read.c (a handler, and how a list chooses its statement), list.c (paging), queries.h with
+ * sql_lists.h (the statements), orders_create.c with order_lines.c (stock and totals), orders_update.c,
+ * orders_status.c.
+ */
+#include "statements.h"
+#include "store_data_operations.h"
+
+static const char *const statements[] = {
+#define QUERY(name, sql) [name] = sql,
+#include "queries.h"
+#undef QUERY
+};
+
+int
+main(int argc, char **argv)
+{
+    struct service self = {
+        .name = "store-data",
+        .handlers = store_data_handlers,
+        .handler_count = store_data_handler_count,
+        .statements = statements,
+        .statement_count = STATEMENT_COUNT,
+        .migrations = store_data_migrations,
+        .migration_count = store_data_migration_count,
+    };
+
+    return service_main(argc, argv, &self);
+}

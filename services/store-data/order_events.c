@@ -1,0 +1,65 @@
+/* order_events.c - what the world is told about an order, in the transaction of the change (contract D.2, protocols 7).
+ */
+#include "json_text.h"
+#include "orders.h"
+#include "outbox.h"
+
+static void
+text_member(struct out *out, const char *name, const char *text)
+{
+    out_key(out, name);
+    out_text(out, text);
+}
+
+static void
+money_member(struct out *out, const char *name, int64_t amount)
+{
+    out_key(out, name);
+    out_money(out, amount, 2);
+}
+
+/* Receivers know some of these under two names. */
+static struct str
+event_data(struct call *call, const struct rows *rows, const char *previous_status, struct str changes)
+{
+    int64_t order_id = rows_int(rows, 0, "order_id"), total = rows_money(rows, 0, "grand_total");
+    const char *status = rows_text(rows, 0, "order_status"), *phone = rows_text(rows, 0, "_customer_phone");
+    const char *tracking = rows_text(rows, 0, "tracking_code");
+    struct json_text text;
+
+    json_text_begin(&text);
+    out_map(&text.out, 14 + 2 * (previous_status != NULL) + (changes.base != NULL));
+    out_key(&text.out, "order_id");
+    out_int(&text.out, order_id);
+    out_key(&text.out, "id");
+    out_int(&text.out, order_id);
+    text_member(&text.out, "order_number", rows_text(rows, 0, "store_serial_order_no"));
+    text_member(&text.out, "order_status", status);
+    text_member(&text.out, "customer_name", rows_text(rows, 0, "_customer_name"));
+    text_member(&text.out, "customer_phone", phone);
+    text_member(&text.out, "phone", phone);
+    text_member(&text.out, "shipping_phone", rows_text(rows, 0, "_shipping_phone"));
+    money_member(&text.out, "total", total);
+    money_member(&text.out, "grand_total", total);
+    text_member(&text.out, "tracking_id", tracking);
+    text_member(&text.out, "tracking_number", tracking);
+    text_member(&text.out, "store_name", rows_text(rows, 0, "_store_name"));
+    text_member(&text.out, "payment_method", rows_text(rows, 0, "payment_method"));
+    if (previous_status) {
+        text_member(&text.out, "status", status);
+        text_member(&text.out, "previous_status", previous_status);
+    }
+    if (changes.base) {
+        out_key(&text.out, "changes");
+        out_json(&text.out, changes);
+    }
+    return json_text_end(&text, call->arena);
+}
+
+int
+order_event(struct call *call, const char *topic, const struct rows *rows, const char *previous_status,
+            struct str changes)
+{
+    return outbox_put(call, topic, call->caller.store_id, "order", rows_int(rows, 0, "order_id"),
+                      event_data(call, rows, previous_status, changes));
+}
