@@ -1,0 +1,170 @@
+/* call.c - `sxctl call`: one operation of one service, with JSON in and JSON out.
+ *
+ * {"order_id": 7, "note": "x"} is the body of an internal operation. An operation with a route is given its parts:
+ * {"path": {"order_id": 7}, "query": {…}, "body": {…}}, and --as says on whose behalf:
+ * {"audience": 1, "app_id": 1, "store_id": 1, "scopes": "read:orders"} (proto/README.md, caller).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "clock.h"
+#include "contract.h"
+#include "json.h"
+#include "limits.h"
+#include "out.h"
+#include "rpc.h"
+#include "secret.h"
+#include "sxctl.h"
+
+#define CALL_WAIT_MS    20000
+#define REQUEST_ID_SIZE 8
+
+struct arguments {
+    const char *operation, *json, *as, *key;
+};
+
+static int
+read_arguments(int argc, char **argv, struct arguments *target)
+{
+    *target = (struct arguments){0};
+    for (int i = 1; i < argc; i++) {
+        const char **option = strcmp(argv[i], "--as") == 0 ? &target->as : strcmp(argv[i], "--key") == 0 ? &target->key : NULL;
+
+        if (option && i + 1 < argc)
+            *option = argv[++i];
+        else if (!target->operation)
+            target->operation = argv[i];
+        else if (!target->json)
+            target->json = argv[i];
+        else
+            return -1;
+    }
+    return target->operation ? 0 : -1;
+}
+
+static bool
+has_route(const char *name)
+{
+    for (unsigned i = 0; i < operation_count; i++)
+        if (strcmp(operations[i].name, name) == 0)
+            return operations[i].path != NULL;
+    return false;
+}
+
+static int
+append_json(struct buf *target, const char *what, const char *text)
+{
+    char why[JSON_WHY_SIZE];
+
+    if (json_to_msgpack(text, strlen(text), target, why) == 0)
+        return 0;
+    fprintf(stderr, "sxctl: %s: %s\n", what, why);
+    return -1;
+}
+
+static void
+append_name(struct buf *target, const char *name)
+{
+    struct out out;
+
+    out_init(&out, target, OUT_MSGPACK);
+    out_text(&out, name);
+}
+
+/* The map {caller?, key?, ...}: the body alone, or all members of the JSON when the operation has a route. */
+static int
+write_arguments(struct buf *target, struct arena *arena, const struct arguments *arguments)
+{
+    const char *json = arguments->json ? arguments->json : "{}";
+    struct buf value;
+    struct in in;
+    struct out out;
+    unsigned parts;
+
+    buf_init(&value, WIRE_MESSAGE_MAX);
+    if (append_json(&value, "the arguments", json) != 0 || in_decode(&in, arena, value.data, value.size) != 0)
+        return -1;
+    if (in.object->type != MSGPACK_OBJECT_MAP) {
+        fprintf(stderr, "sxctl: give the arguments as a JSON object\n");
+        return -1;
+    }
+    parts = has_route(arguments->operation) ? in_count(in, "") : 1;
+    out_init(&out, target, OUT_MSGPACK);
+    out_map(&out, parts + (arguments->as != NULL) + (arguments->key != NULL));
+    if (arguments->as) {
+        append_name(target, "caller");
+        if (append_json(target, "--as", arguments->as) != 0)
+            return -1;
+    }
+    if (arguments->key) {
+        append_name(target, "key");
+        append_name(target, arguments->key);
+    }
+    if (has_route(arguments->operation)) {
+        /* The members behind the map's head, as they are. */
+        size_t head = (uint8_t) value.data[0] >> 4 == 8 ? 1 : 3;
+
+        buf_append(target, value.data + head, value.size - head);
+    } else {
+        append_name(target, "body");
+        buf_append(target, value.data, value.size);
+    }
+    buf_free(&value);
+    return 0;
+}
+
+static int
+print_reply(struct client_reply *reply)
+{
+    struct buf text;
+    struct out out;
+    int status = reply->error ? EXIT_FAILURE : EXIT_SUCCESS;
+
+    buf_init(&text, 2 * REPLY_SIZE_MAX);
+    out_init(&out, &text, OUT_JSON);
+    out_msgpack(&out, (struct str){zmq_msg_data(&reply->body), zmq_msg_size(&reply->body)});
+    if (zmq_msg_size(&reply->body))
+        fprintf(reply->error ? stderr : stdout, "%.*s\n", (int) text.size, text.data);
+    buf_free(&text);
+    return status;
+}
+
+int
+sxctl_call(int argc, char **argv)
+{
+    struct arguments arguments;
+    struct buf members, request;
+    struct client_reply reply;
+    uint8_t id[REQUEST_ID_SIZE];
+    char request_id[HEX_SIZE(REQUEST_ID_SIZE)];
+    struct rpc *rpc;
+    bool maybe_sent;
+    int status = EXIT_FAILURE;
+
+    if (read_arguments(argc, argv, &arguments) != 0) {
+        fprintf(stderr, "usage: sxctl %s SERVICE.OPERATION ['{json}'] [--as '{caller}'] [--key KEY]\n", argv[0]);
+        return EXIT_FAILURE;
+    }
+    rpc = rpc_new();
+    buf_init(&members, WIRE_MESSAGE_MAX);
+    buf_init(&request, WIRE_MESSAGE_MAX);
+    secret_random(id, sizeof(id));
+    secret_hex(request_id, id, sizeof(id));
+    if (write_arguments(&members, rpc->arena, &arguments) != 0)
+        status = EXIT_FAILURE;
+    else if (client_arguments(&request, (struct str){members.data, members.size}, "operator", request_id) != 0)
+        fprintf(stderr, "sxctl: --as must be a JSON object\n");
+    else if (client_request(rpc->peers, NULL, arguments.operation, 0, &request, clock_monotonic_ms() + CALL_WAIT_MS, &reply,
+                            &maybe_sent) != 0)
+        fprintf(stderr, "sxctl: no answer%s\n", maybe_sent ? "; the request may have been carried out" : ": no gateway is up");
+    else {
+        status = print_reply(&reply);
+        client_reply_close(&reply);
+    }
+    buf_free(&members);
+    buf_free(&request);
+    rpc_destroy(&rpc);
+    return status;
+}

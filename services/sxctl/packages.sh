@@ -1,0 +1,44 @@
+#!/bin/sh
+# packages.sh build|run|test|check|compose... - installs the Debian or Ubuntu packages that are missing, with apt, as root
+# or through sudo. Says nothing when all are there.
+set -eu
+
+# Newer releases split the C library off.
+msgpack=libmsgpack-dev
+! apt-cache show libmsgpack-c-dev >/dev/null 2>&1 || msgpack=libmsgpack-c-dev
+
+run_packages="postgresql curl ca-certificates util-linux"
+build_packages="gcc libc6-dev make pkg-config python3-minimal libzmq3-dev $msgpack libmicrohttpd-dev libpq-dev libssl-dev libyajl-dev libargon2-dev"
+test_packages="python3 python3-pytest python3-pytest-xdist python3-requests python3-psycopg2 python3-jsonschema python3-hypothesis python3-zmq python3-msgpack python3-yaml libcmocka-dev"
+check_packages="clang-format-14 clang-tidy-14 cppcheck"
+fuzz_packages="clang-14 libclang-rt-14-dev"
+bench_packages="postgresql-contrib"
+
+missing=""
+for group in "$@"; do
+    eval "wanted=\$${group}_packages"
+    for package in $wanted; do
+        case $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) in
+        *"ok installed") ;;
+        *) missing="$missing $package" ;;
+        esac
+    done
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    root=""
+elif command -v sudo >/dev/null; then
+    root=sudo
+else
+    echo "these packages are missing and neither root nor sudo is at hand; ask an administrator for: apt-get install$missing" >&2
+    exit 1
+fi
+echo "installing:$missing" >&2
+# A cluster of the distribution's own is not wanted: ours is private and lies in SX_HOME.
+$root mkdir -p /etc/postgresql-common
+[ -e /etc/postgresql-common/createcluster.conf ] ||
+    echo "create_main_cluster = false" | $root tee /etc/postgresql-common/createcluster.conf >/dev/null
+export DEBIAN_FRONTEND=noninteractive
+$root apt-get update -qq
+$root apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,531 @@
+/* supervise.c - `sxctl supervise`: keeps the processes of one host running (decision 13).
+ *
+ * Starts PostgreSQL (the private cluster, unless SX_DATABASE_URL is set), brings every schema to its newest version,
+ * starts the gateways and services, and starts again what dies. What is stopped (SIGSTOP) for over a second is
+ * continued. When the supervisor itself is killed its children live on; the next supervisor finds them by their pid
+ * files and adopts them: a pidfd tells of the end of any process, child or not.
+ *
+ * Signals: SIGTERM, SIGINT: stop everything in order. SIGHUP: migrate, then restart what runs an older binary.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "config.h"
+#include "contract.h"
+#include "log.h"
+#include "sxctl.h"
+
+#define PROCESSES_MAX       48
+#define LOOK_INTERVAL_MS    250  /* how often stopped processes are looked for */
+#define STOPPED_TOLERATED   4    /* looks in a row: one second */
+#define SHORT_LIFE_MS       1000 /* a process that ends sooner is started again more slowly */
+#define RESTART_WAIT_MS_MAX 2000
+#define DRAIN_MS            8000 /* after SIGTERM; then SIGKILL */
+#define POSTGRES_STOP_MS    30000
+#define POSTGRES_START_MS   30000
+
+enum layer { LAYER_POSTGRES, LAYER_SERVICE, LAYER_GATEWAY }; /* started upwards, stopped downwards */
+
+struct process {
+    char name[40]; /* "gateway-1", "store-data", "postgres" */
+    enum layer layer;
+    char program[512];
+    char index[8]; /* of a gateway, as text; else "" */
+    pid_t pid;     /* 0: not running */
+    int pidfd;
+    bool is_child;
+    int64_t started_ms;
+    int64_t start_at_ms; /* when to start it (again) */
+    int64_t wait_ms;     /* what the next early death costs */
+    unsigned stopped_looks;
+};
+
+static struct process processes[PROCESSES_MAX];
+static unsigned process_count;
+static bool foreground;
+static sigset_t own_signals;
+
+static struct process *
+process_add(enum layer layer, const char *name, const char *program, const char *index)
+{
+    struct process *process = &processes[process_count];
+
+    if (process_count == PROCESSES_MAX)
+        log_fatal("too_many_processes", NULL);
+    process_count++;
+    process->layer = layer;
+    snprintf(process->name, sizeof process->name, "%s", name);
+    snprintf(process->program, sizeof process->program, "%s", program);
+    snprintf(process->index, sizeof process->index, "%s", index);
+    process->pidfd = -1;
+    return process;
+}
+
+/* ---- pid files: "PID STARTTIME", so that a pid used again by a stranger is not taken for ours
+ * -------------------------- */
+
+static bool
+process_look(pid_t pid, char *state, unsigned long long *start_time)
+{
+    char path[64], text[1024];
+    int fd;
+    ssize_t size;
+    const char *after;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    size = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (size <= 0)
+        return false;
+    text[size] = '\0';
+    after = strrchr(text, ')'); /* the command's name may hold anything */
+    if (after == NULL)
+        return false;
+    return sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", state,
+                  start_time) == 2;
+}
+
+static char *
+process_pid_file(const struct process *self)
+{
+    char relative[64];
+
+    snprintf(relative, sizeof relative, "run/%s.pid", self->name);
+    return config_path(relative);
+}
+
+static void
+process_remember(const struct process *self)
+{
+    char *path = process_pid_file(self), state;
+    unsigned long long start_time;
+    FILE *file = process_look(self->pid, &state, &start_time) ? fopen(path, "we") : NULL;
+
+    if (file != NULL) {
+        fprintf(file, "%d %llu\n", (int)self->pid, start_time);
+        fclose(file);
+    }
+    free(path);
+}
+
+static void
+process_opened(struct process *self, pid_t pid, bool is_child)
+{
+    self->pid = pid;
+    self->is_child = is_child;
+    self->started_ms = clock_monotonic_ms();
+    self->stopped_looks = 0;
+    self->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (self->pidfd < 0 && errno != ESRCH)
+        log_fatal("pidfd_open_failed", "s:process", self->name, "l:errno", (int64_t)errno, NULL);
+}
+
+/* A process that an earlier supervisor started and that still runs. */
+static bool
+process_adopt(struct process *self)
+{
+    char *path = process_pid_file(self), state = 0;
+    unsigned long long start_time, recorded;
+    int pid;
+    bool ours = false;
+    FILE *file = fopen(path, "re");
+
+    if (file != NULL) {
+        ours = fscanf(file, "%d %llu", &pid, &recorded) == 2 && process_look((pid_t)pid, &state, &start_time) &&
+               start_time == recorded && state != 'Z';
+        fclose(file);
+    }
+    free(path);
+    if (!ours)
+        return false;
+    process_opened(self, (pid_t)pid, false);
+    if (self->pidfd < 0) {
+        self->pid = 0;
+        return false;
+    }
+    log_event(LOG_INFO, "process_adopted", "s:process", self->name, "l:pid", (int64_t)pid, NULL);
+    return true;
+}
+
+/* ---- starting
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static void
+child_output(const char *name)
+{
+    char relative[64], *path;
+    int fd;
+
+    if (foreground)
+        return;
+    snprintf(relative, sizeof relative, "log/%s.log", name);
+    path = config_path(relative);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd >= 0) {
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+    }
+}
+
+static pid_t
+spawn(const char *name, const char *index, char *const arguments[])
+{
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    sigprocmask(SIG_UNBLOCK, &own_signals, NULL);
+    setsid(); /* Ctrl-C on the terminal reaches the supervisor only, which stops all in order */
+    child_output(name);
+    if (index[0] != '\0')
+        setenv("SX_GATEWAY_INDEX", index, 1);
+    execv(arguments[0], arguments);
+    log_event(LOG_ERROR, "exec_failed", "s:program", arguments[0], "l:errno", (int64_t)errno, NULL);
+    _exit(127);
+}
+
+static void
+process_start(struct process *self)
+{
+    char *home = config_path("postgres"), *socket_dir = config_path("run"), port[16];
+    char *service[] = {self->program, NULL};
+    char *postgres[] = {self->program, "-D", home, "-k", socket_dir, "-p", port, NULL};
+    pid_t pid;
+
+    snprintf(port, sizeof port, "%d", (int)config.postgres_port);
+    pid = spawn(self->name, self->index, self->layer == LAYER_POSTGRES ? postgres : service);
+    free(home);
+    free(socket_dir);
+    if (pid < 0) {
+        self->start_at_ms = clock_monotonic_ms() + RESTART_WAIT_MS_MAX;
+        return;
+    }
+    process_opened(self, pid, true);
+    process_remember(self);
+    log_event(LOG_INFO, "process_started", "s:process", self->name, "l:pid", (int64_t)pid, NULL);
+}
+
+static void
+process_ended(struct process *self)
+{
+    int64_t now_ms = clock_monotonic_ms(), lived_ms = now_ms - self->started_ms;
+    int status = 0;
+
+    if (self->is_child)
+        waitpid(self->pid, &status, 0);
+    log_event(LOG_WARN, "process_ended", "s:process", self->name, "l:pid", (int64_t)self->pid, "l:lived_ms", lived_ms,
+              "l:exit_status", (int64_t)(WIFEXITED(status) ? WEXITSTATUS(status) : -1), "l:signal",
+              (int64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : 0), NULL);
+    close(self->pidfd);
+    self->pidfd = -1;
+    self->pid = 0;
+    self->wait_ms = lived_ms >= SHORT_LIFE_MS ? 0 : self->wait_ms == 0 ? 100 : self->wait_ms * 2;
+    if (self->wait_ms > RESTART_WAIT_MS_MAX)
+        self->wait_ms = RESTART_WAIT_MS_MAX;
+    self->start_at_ms = now_ms + self->wait_ms;
+}
+
+/* ---- one-shot steps
+ * --------------------------------------------------------------------------------------------------- */
+
+static void
+postgres_wait(void)
+{
+    char *socket_dir = config_path("run"), conninfo[1024];
+    int64_t until_ms = clock_monotonic_ms() + POSTGRES_START_MS;
+
+    snprintf(conninfo, sizeof conninfo, "host='%s' port=%d dbname=selorax user=auth", socket_dir,
+             (int)config.postgres_port);
+    while (PQping(conninfo) != PQPING_OK) {
+        if (clock_monotonic_ms() > until_ms)
+            log_fatal("postgres_not_ready", "s:look_into", "SX_HOME/log/postgres.log", NULL);
+        usleep(50 * 1000);
+    }
+    free(socket_dir);
+}
+
+static void
+migrate_all(void)
+{
+    for (unsigned i = 0; i < process_count; i++) {
+        char *arguments[] = {processes[i].program, "migrate", NULL};
+        int status = 0;
+        pid_t pid;
+
+        if (processes[i].layer != LAYER_SERVICE)
+            continue;
+        pid = spawn("migrate", "", arguments);
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            log_fatal("migration_failed", "s:service", processes[i].name, "s:look_into", "SX_HOME/log/migrate.log",
+                      NULL);
+    }
+}
+
+/* ---- watching
+ * ----------------------------------------------------------------------------------------------------------- */
+
+/* Continues what has been stopped for STOPPED_TOLERATED looks in a row. A debugger's tracing stop is state 't' and is
+ * left alone. */
+static void
+continue_if_stopped(pid_t pid, const char *name, unsigned *looks)
+{
+    char state = 0;
+    unsigned long long start_time;
+
+    if (!process_look(pid, &state, &start_time) || state != 'T') {
+        *looks = 0;
+        return;
+    }
+    if (++*looks < STOPPED_TOLERATED)
+        return;
+    *looks = 0;
+    log_event(LOG_WARN, "process_was_stopped", "s:process", name, "l:pid", (int64_t)pid, NULL);
+    kill(pid, SIGCONT);
+}
+
+/* PostgreSQL's backends are not ours to start, but one that is stopped holds its locks. */
+static void
+continue_backends(pid_t postmaster)
+{
+    static struct {
+        pid_t pid;
+        unsigned looks;
+    } seen[256];
+    char path[64];
+    FILE *file;
+    int pid;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)postmaster, (int)postmaster);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return;
+    while (fscanf(file, "%d", &pid) == 1) {
+        unsigned slot = (unsigned)pid % ARRAY_COUNT(seen);
+
+        if (seen[slot].pid != (pid_t)pid) {
+            seen[slot].pid = (pid_t)pid;
+            seen[slot].looks = 0;
+        }
+        continue_if_stopped((pid_t)pid, "postgres backend", &seen[slot].looks);
+    }
+    fclose(file);
+}
+
+static void
+look_for_stopped(void)
+{
+    for (unsigned i = 0; i < process_count; i++) {
+        if (processes[i].pid == 0)
+            continue;
+        continue_if_stopped(processes[i].pid, processes[i].name, &processes[i].stopped_looks);
+        if (processes[i].layer == LAYER_POSTGRES)
+            continue_backends(processes[i].pid);
+    }
+}
+
+/* ---- stopping
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static void
+layer_stop(enum layer layer, int first_signal, int64_t wait_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + wait_ms;
+
+    for (unsigned i = 0; i < process_count; i++)
+        if (processes[i].pid != 0 && processes[i].layer == layer) {
+            kill(processes[i].pid, SIGCONT);
+            kill(processes[i].pid, first_signal);
+        }
+    for (unsigned i = 0; i < process_count; i++) {
+        struct pollfd one = {.fd = processes[i].pidfd, .events = POLLIN};
+        int64_t left_ms = until_ms - clock_monotonic_ms();
+
+        if (processes[i].pid == 0 || processes[i].layer != layer)
+            continue;
+        if (poll(&one, 1, left_ms > 0 ? (int)left_ms : 0) == 0) {
+            log_event(LOG_WARN, "process_killed", "s:process", processes[i].name, "s:why", "did not end in time", NULL);
+            kill(processes[i].pid, layer == LAYER_POSTGRES ? SIGQUIT : SIGKILL);
+            poll(&one, 1, 5000);
+        }
+        process_ended(&processes[i]);
+    }
+}
+
+/* Processes whose binary was replaced since they started. */
+static void
+restart_outdated(void)
+{
+    for (unsigned i = 0; i < process_count; i++) {
+        char link[64], target[4096];
+        ssize_t size;
+
+        snprintf(link, sizeof link, "/proc/%d/exe", (int)processes[i].pid);
+        size = readlink(link, target, sizeof target - 1);
+        if (processes[i].pid == 0 || size <= 0)
+            continue;
+        target[size] = '\0';
+        if (strstr(target, " (deleted)") != NULL && processes[i].layer != LAYER_POSTGRES)
+            kill(processes[i].pid, SIGTERM);
+    }
+}
+
+/* ---- the loop
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static void
+start_what_is_due(void)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    for (unsigned i = 0; i < process_count; i++)
+        if (processes[i].pid == 0 && processes[i].start_at_ms <= now_ms)
+            process_start(&processes[i]);
+}
+
+static int
+watch(int signal_fd)
+{
+    for (;;) {
+        struct pollfd polled[PROCESSES_MAX + 1];
+        struct signalfd_siginfo info;
+
+        start_what_is_due();
+        for (unsigned i = 0; i < process_count; i++)
+            polled[i] = (struct pollfd){.fd = processes[i].pidfd, .events = POLLIN};
+        polled[process_count] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+        poll(polled, process_count + 1, LOOK_INTERVAL_MS);
+        for (unsigned i = 0; i < process_count; i++)
+            if (processes[i].pid != 0 && polled[i].revents != 0)
+                process_ended(&processes[i]);
+        look_for_stopped();
+        if (polled[process_count].revents == 0 || read(signal_fd, &info, sizeof info) != sizeof info)
+            continue;
+        if (info.ssi_signo == SIGHUP) {
+            migrate_all();
+            restart_outdated();
+        } else {
+            return 0;
+        }
+    }
+}
+
+static void
+find_postgres(char *target, size_t size)
+{
+    const char *folder = "/usr/lib/postgresql";
+    DIR *versions = opendir(folder);
+    struct dirent *entry;
+    long newest = 0;
+
+    while (versions != NULL && (entry = readdir(versions)) != NULL) {
+        long version = strtol(entry->d_name, NULL, 10);
+        char program[128];
+
+        snprintf(program, sizeof program, "%s/%ld/bin/postgres", folder, version);
+        if (version > newest && access(program, X_OK) == 0)
+            newest = version;
+    }
+    if (versions != NULL)
+        closedir(versions);
+    if (newest == 0)
+        log_fatal("postgres_not_installed", "s:looked_in", folder, NULL);
+    snprintf(target, size, "%s/%ld/bin/postgres", folder, newest);
+}
+
+/* PostgreSQL, the gateways, and each service that the contract names, from the folder this program stands in. */
+static void
+list_processes(void)
+{
+    char folder[256], program[512], name[40], index[8];
+    ssize_t size = readlink("/proc/self/exe", folder, sizeof folder - 1);
+
+    if (size <= 0)
+        log_fatal("own_path_unknown", NULL);
+    folder[size] = '\0';
+    *strrchr(folder, '/') = '\0';
+    if (config.database_url == NULL) {
+        find_postgres(program, sizeof program);
+        process_add(LAYER_POSTGRES, "postgres", program, "");
+    }
+    for (unsigned i = 0; i < operation_count; i++) {
+        if (i > 0 && strcmp(operations[i].service, operations[i - 1].service) == 0)
+            continue; /* operations are sorted by name, so by service */
+        snprintf(program, sizeof program, "%s/%s", folder, operations[i].service);
+        process_add(LAYER_SERVICE, operations[i].service, program, "");
+    }
+    for (int64_t i = 1; i <= config.gateways; i++) {
+        snprintf(program, sizeof program, "%s/gateway", folder);
+        snprintf(name, sizeof name, "gateway-%d", (int)i);
+        snprintf(index, sizeof index, "%d", (int)i);
+        process_add(LAYER_GATEWAY, name, program, index);
+    }
+}
+
+static bool
+take_lock(void)
+{
+    char *path = config_path("run/supervisor.lock");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        log_fatal("lock_not_opened", "s:path", path, "l:errno", (int64_t)errno, NULL);
+    free(path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return false;
+    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+        log_fatal("lock_not_written", NULL);
+    return true; /* held until the process ends */
+}
+
+int
+sxctl_supervise(int argc, char **argv)
+{
+    int signal_fd;
+
+    foreground = argc > 1 && strcmp(argv[1], "--foreground") == 0;
+    log_start("supervisor", LOG_INFO);
+    if (!take_lock()) {
+        log_event(LOG_INFO, "already_supervised", NULL);
+        return 0;
+    }
+    sigemptyset(&own_signals);
+    sigaddset(&own_signals, SIGTERM);
+    sigaddset(&own_signals, SIGINT);
+    sigaddset(&own_signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &own_signals, NULL);
+    signal_fd = signalfd(-1, &own_signals, SFD_CLOEXEC);
+
+    list_processes();
+    for (unsigned i = 0; i < process_count; i++)
+        process_adopt(&processes[i]);
+    if (processes[0].layer == LAYER_POSTGRES) {
+        if (processes[0].pid == 0)
+            process_start(&processes[0]);
+        postgres_wait();
+    }
+    migrate_all();
+    watch(signal_fd);
+    log_event(LOG_INFO, "stopping", NULL);
+    layer_stop(LAYER_GATEWAY, SIGTERM, DRAIN_MS);
+    layer_stop(LAYER_SERVICE, SIGTERM, DRAIN_MS);
+    layer_stop(LAYER_POSTGRES, SIGINT, POSTGRES_STOP_MS);
+    log_event(LOG_INFO, "stopped", NULL);
+    return 0;
+}

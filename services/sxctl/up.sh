@@ -1,0 +1,131 @@
+#!/bin/sh
+# up.sh up|down|run|as - what `make up`, `make down` and `make run` do after building.
+#
+# As root everything runs as the system user `selorax`, because PostgreSQL refuses root; otherwise as the caller. All
+# state lies in $SX_HOME. `as COMMAND...` runs a command as that user with the platform's settings.
+set -eu
+
+here=$(cd "$(dirname "$0")/../.." && pwd)
+bin=$here/build/release/bin
+export SX_HOME="${SX_HOME:-$here/var}"
+export SX_PORT="${SX_PORT:-8080}"
+export SX_DEV="${SX_DEV:-1}"
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# The user that runs everything must be able to reach SX_HOME and the programs; a clone under /root is not reachable. Then the
+# state lies under /var/lib/selorax, SX_HOME is a link to it, and the programs are copied there.
+prepare_home() {
+    if [ "$(id -u)" = 0 ]; then
+        id selorax >/dev/null 2>&1 || useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin selorax
+        as_user="setpriv --reuid selorax --regid selorax --clear-groups --"
+    else
+        as_user=""
+    fi
+    case $SX_HOME in /*) ;; *) SX_HOME=$(pwd)/$SX_HOME ;; esac
+    if [ ! -e "$SX_HOME" ] && [ -n "$as_user" ] && ! $as_user test -x "$(dirname "$SX_HOME")"; then
+        elsewhere=/var/lib/selorax/$(printf %s "$SX_HOME" | sha256sum | cut -c1-8)
+        mkdir -p "$elsewhere"
+        ln -s "$elsewhere" "$SX_HOME"
+        say "user selorax cannot reach $SX_HOME; its content lies in $elsewhere"
+    fi
+    mkdir -p "$SX_HOME"
+    SX_HOME=$(cd "$SX_HOME" && pwd -P)
+    [ "$(printf %s "$SX_HOME" | wc -c)" -le 80 ] ||
+        fail "SX_HOME is longer than 80 characters: a unix socket's path would not fit. Set SX_HOME to a shorter path: $SX_HOME"
+    mkdir -p "$SX_HOME/run" "$SX_HOME/log" "$SX_HOME/secrets" "$SX_HOME/bin"
+    chmod 0700 "$SX_HOME/run" "$SX_HOME/secrets"
+    [ -z "$as_user" ] || chown selorax:selorax "$SX_HOME" "$SX_HOME/run" "$SX_HOME/log" "$SX_HOME/secrets"
+    # Copies that run are replaced by rename, never written over.
+    for program in "$bin"/*; do
+        name=$(basename "$program")
+        cmp -s "$program" "$SX_HOME/bin/$name" || { cp "$program" "$SX_HOME/bin/.$name" && mv "$SX_HOME/bin/.$name" "$SX_HOME/bin/$name"; }
+    done
+    cp "$here/services/postgres/cluster.sh" "$here/services/postgres/roles.sql" "$SX_HOME/bin/"
+    chmod -R a+rX "$SX_HOME/bin"
+    cd "$SX_HOME"
+}
+
+prepare_state() {
+    if [ ! -e secrets/master.key ]; then
+        (umask 077; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >secrets/.master.key; mv secrets/.master.key secrets/master.key)
+        [ -z "$as_user" ] || chown selorax:selorax secrets/master.key
+    fi
+    [ -n "${SX_DATABASE_URL:-}" ] || $as_user sh "$SX_HOME/bin/cluster.sh" init
+}
+
+supervisor_pid() { cat "$SX_HOME/run/supervisor.lock" 2>/dev/null || true; }
+supervised() { [ -e "$SX_HOME/run/supervisor.lock" ] && ! flock -n "$SX_HOME/run/supervisor.lock" true 2>/dev/null; }
+ready() { curl -fsS -o /dev/null --max-time 2 "http://127.0.0.1:$SX_PORT/readyz" 2>/dev/null; }
+
+wait_ready() {
+    i=0
+    until ready; do
+        i=$((i + 1))
+        [ $i -le 300 ] || fail "not ready after 60 seconds; see $SX_HOME/log/ (the last lines: $(tail -qn 1 "$SX_HOME"/log/*.log | tail -n 5))"
+        [ $((i % 25)) != 0 ] || say "waiting for the platform ..."
+        sleep 0.2
+    done
+}
+
+load_demo() {
+    [ -e demo.json ] || $as_user "$SX_HOME/bin/sxctl" demo
+}
+
+show() {
+    value() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" demo.json | head -n 1; }
+    url=http://127.0.0.1:$SX_PORT
+    cat <<TEXT
+
+SeloraX is up at $url (state in $SX_HOME). Try:
+
+  curl -s -H "Authorization: Bearer $(value access_token)" "$url/api/apps/v1/orders?limit=2"
+
+  curl -s -H "X-Client-Id: $(value client_id)" -H "X-Client-Secret: $(value client_secret)" -H "X-Store-Id: $(value store_id)" "$url/api/apps/v1/products?limit=2"
+
+  curl -s -H "Authorization: Bearer $(value access_token)" "$url/api/apps/v1/store"
+
+The contract: $url/api/docs/openapi.json   More credentials: $SX_HOME/demo.json   Stop: make down
+TEXT
+}
+
+up() {
+    prepare_home
+    if supervised; then
+        kill -HUP "$(supervisor_pid)"           # migrates, and restarts what runs an older binary
+    else
+        ! curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$SX_PORT/livez" || [ -e run/gateway-1.pid ] ||
+            fail "something else answers on port $SX_PORT; set SX_PORT to a free one"
+        prepare_state
+        setsid $as_user "$SX_HOME/bin/sxctl" supervise >>log/supervisor.log 2>&1 </dev/null &
+    fi
+    wait_ready
+    load_demo
+    show
+}
+
+run() {
+    prepare_home
+    ! supervised || fail "already running in the background; make down first"
+    prepare_state
+    (wait_ready && load_demo && show) &
+    exec $as_user "$SX_HOME/bin/sxctl" supervise --foreground
+}
+
+down() {
+    prepare_home
+    supervised || { say "not running"; return 0; }
+    pid=$(supervisor_pid)
+    kill -TERM "$pid"
+    while supervised; do sleep 0.1; done
+    say "stopped; the data stays in $SX_HOME"
+}
+
+case ${1:-} in
+up) up ;;
+down) down ;;
+run) run ;;
+as) prepare_home; shift; exec $as_user "$@" ;;
+*) fail "usage: up.sh up|down|run|as COMMAND" ;;
+esac
