@@ -1,0 +1,323 @@
+"""What every path promises about HTTP itself (contract K.1), asked politely and rudely.
+
+Rude input gets the contract's error or a closed connection: never a crash, a hang or a 500. The platform is looked at again
+after each of these tests.
+"""
+
+import json
+import re
+import socket
+import time
+
+import pytest
+import yaml
+
+from .client import is_error
+from .raw import Raw
+
+ORDERS = "/api/apps/v1/orders"
+
+
+@pytest.fixture(autouse=True)
+def still_whole(platform):
+    """After whatever the test did: nothing has ended, nothing hangs."""
+    yield
+    assert all(process.is_running() for process in platform.processes.values())
+    assert platform.get("/livez").status_code == 200
+    assert platform.get("/readyz").status_code == 200
+
+
+# ---- paths and methods -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api", "/api/", "/api/apps/v1", "/api/apps/v1/nothing", "/api/apps/v1/orders/",
+                                  "/api/apps/v1//orders", "/API/apps/v1/orders", "/api/apps/v2/orders", "/livez/"])
+def test_unknown_paths(platform, path):
+    is_error(platform.get(path), 404, "not_found")
+
+
+def test_unknown_path_of_the_developer_family(platform):
+    is_error(platform.get("/api/v1/nothing"), 404, "NOT_FOUND")
+
+
+def test_other_method_names_the_allowed_ones(platform, shop):
+    answer = shop.request("PATCH", ORDERS)
+    is_error(answer, 405, "method_not_allowed")
+    allowed = {word.strip() for word in answer.headers["Allow"].split(",")}
+    assert {"GET", "POST", "HEAD", "OPTIONS"} <= allowed and "PATCH" not in allowed
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "BREW", "PROPFIND"])
+def test_methods_nobody_serves(platform, method):
+    with Raw(platform) as raw:
+        answer = raw.send(f"{method} {ORDERS} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").answer()
+    assert answer is None or answer[0] in (400, 405, 501)
+
+
+def test_head_is_get_without_a_body(shop):
+    get, head = shop.get(f"{ORDERS}?limit=1"), shop.request("HEAD", f"{ORDERS}?limit=1")
+    assert head.status_code == 200 and head.content == b""
+    assert head.headers["Content-Length"] == str(len(get.content))
+    assert head.headers["ETag"] == get.headers["ETag"]
+
+
+def test_head_of_an_unknown_path(platform):
+    answer = platform.request("HEAD", "/api/apps/v1/nothing")
+    assert answer.status_code == 404 and answer.content == b""
+
+
+# ---- headers of every answer -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/livez", "/nothing", ORDERS, "/api/v1/nothing", "/api/docs/openapi.json"])
+def test_every_answer_names_its_request_and_the_version(platform, path):
+    answer = platform.get(path)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", answer.headers["X-Request-Id"])
+    assert answer.headers["X-SeloraX-API-Version"] == "v1"
+
+
+def test_the_clients_request_id_is_kept_and_logged(platform, shop):
+    mine = "order-import_42"
+    answer = shop.get(ORDERS, headers={"X-Request-Id": mine})
+    assert answer.headers["X-Request-Id"] == mine
+    time.sleep(0.2)
+    assert platform.log_lines(mine), "the request stands in the log under its id"
+
+
+@pytest.mark.parametrize("bad", ["a b", "a" * 65, "ä", "a;b", "", "<script>"])
+def test_a_bad_request_id_is_replaced(platform, bad):
+    answer = platform.request("GET", "/livez", headers={"X-Request-Id": bad.encode()})
+    assert answer.status_code == 200
+    assert answer.headers["X-Request-Id"] != bad
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", answer.headers["X-Request-Id"])
+
+
+def test_request_ids_differ(platform):
+    assert len({platform.get("/livez").headers["X-Request-Id"] for _ in range(20)}) == 20
+
+
+def test_rate_limit_headers(shop):
+    first, second = shop.get(ORDERS), shop.get(ORDERS)
+    for answer in (first, second):
+        assert int(answer.headers["RateLimit-Limit"]) == 1000000
+        assert 1 <= int(answer.headers["RateLimit-Reset"]) <= 60
+    if int(first.headers["RateLimit-Reset"]) >= int(second.headers["RateLimit-Reset"]):
+        assert int(second.headers["RateLimit-Remaining"]) == int(first.headers["RateLimit-Remaining"]) - 1
+
+
+def test_rate_limit_headers_on_errors(platform):
+    assert "RateLimit-Limit" in platform.get(ORDERS).headers
+
+
+def test_answers_are_json(shop):
+    assert shop.get(ORDERS).headers["Content-Type"].split(";")[0] == "application/json"
+
+
+# ---- conditional reads -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [ORDERS, "/api/apps/v1/store", "/api/apps/v1/products", "/api/docs/openapi.json"])
+def test_etag_and_304(shop, path):
+    first = shop.get(path)
+    assert first.status_code == 200
+    tag = first.headers["ETag"]
+    assert re.fullmatch(r'(W/)?"[^"]+"', tag)
+    for sent in (tag, "*", f'"other", {tag}', tag if tag.startswith("W/") else f"W/{tag}"):
+        again = shop.get(path, headers={"If-None-Match": sent})
+        assert (again.status_code, again.content) == (304, b""), sent
+        assert again.headers["ETag"] == tag
+    assert shop.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_the_etag_changes_with_the_content(shop):
+    before = shop.get(ORDERS).headers["ETag"]
+    assert shop.post(ORDERS, {"items": [{"name": "Tea", "price": 10, "quantity": 1}]}).status_code == 201
+    after = shop.get(ORDERS, headers={"If-None-Match": before})
+    assert after.status_code == 200 and after.headers["ETag"] != before
+
+
+# ---- CORS ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [ORDERS, "/api/v1/auth/login", "/api/auth/me"])
+def test_preflight(platform, path):
+    answer = platform.request("OPTIONS", path, headers={
+        "Origin": "https://shop.example", "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization, idempotency-key"})
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://shop.example")
+    assert {"GET", "POST"} & {word.strip() for word in answer.headers["Access-Control-Allow-Methods"].split(",")}
+    allowed = answer.headers["Access-Control-Allow-Headers"].lower()
+    assert all(name in allowed for name in ("authorization", "x-client-id", "x-client-secret", "x-store-id", "content-type",
+                                            "idempotency-key", "x-auth-token")) or allowed == "*"
+    assert answer.json(), "no answer is empty"
+
+
+def test_cross_origin_answers_show_their_headers(shop):
+    answer = shop.get(ORDERS, headers={"Origin": "https://shop.example"})
+    assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://shop.example")
+    assert "ratelimit-remaining" in answer.headers["Access-Control-Expose-Headers"].lower()
+
+
+def test_errors_are_readable_across_origins(platform):
+    answer = platform.get(ORDERS, headers={"Origin": "https://shop.example"})
+    assert answer.status_code == 401 and "Access-Control-Allow-Origin" in answer.headers
+
+
+# ---- malformed HTTP --------------------------------------------------------------------------------------------------
+
+
+MALFORMED = {
+    "no HTTP": "hello\r\n\r\n", "bytes": bytes(range(256)) * 20, "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 500,
+    "no version": "GET /livez\r\n\r\n", "bad version": "GET /livez HTTP/9.9\r\nHost: a\r\n\r\n", "lower case": "get /livez http/1.1\r\n\r\n",
+    "no host": "GET /livez HTTP/1.1\r\n\r\n", "space before colon": "GET /livez HTTP/1.1\r\nHost : a\r\n\r\n",
+    "NUL in URL": b"GET /livez\x00/x HTTP/1.1\r\nHost: a\r\n\r\n", "NUL in header": b"GET /livez HTTP/1.1\r\nHost: a\x00b\r\n\r\n",
+    "bad escape in path": "GET /api/apps/v1/orders/%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+    "bad length": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n",
+    "negative length": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+    "two lengths": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhelloo",
+    "length and chunks": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "bad chunk": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
+    "unknown coding": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\nhello",
+    "header without colon": "GET /livez HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n",
+    "one endless header": "GET /livez HTTP/1.1\r\nHost: a\r\nX: " + "a" * 200000 + "\r\n\r\n",
+    "one endless line": "GET /" + "a" * 200000 + " HTTP/1.1\r\nHost: a\r\n\r\n",
+    "10,000 headers": "GET /livez HTTP/1.1\r\nHost: a\r\n" + "".join(f"X-{i}: 1\r\n" for i in range(10000)) + "\r\n",
+}
+TOLERATED = {"no version", "lower case", "no host", "space before colon", "two lengths", "length and chunks", "unknown coding",
+             "header without colon", "bad version", "NUL in header"}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_http(platform, name):
+    """Refused, or, where harmless, understood; never a 500."""
+    data = MALFORMED[name]
+    with Raw(platform) as raw:
+        raw.send(data)
+        raw.socket.shutdown(socket.SHUT_WR)
+        answer = raw.answer()
+    if answer is None:
+        return
+    status, headers, body = answer
+    assert status < 500 or status in (501, 505)
+    if status >= 400:
+        assert headers["content-type"].split(";")[0] == "application/json", body[:200]
+        error = json.loads(body)
+        assert error["status"] == status and error["code"] and error["message"]
+    else:
+        assert name in TOLERATED
+
+
+def test_pipelined_requests_are_answered_in_order(platform):
+    with Raw(platform) as raw:
+        raw.send("".join(f"GET /livez HTTP/1.1\r\nHost: a\r\nX-Request-Id: n{i}\r\n\r\n" for i in range(20)))
+        data = b""
+        while data.count(b"HTTP/1.1 200") < 20 or not data.endswith(b"}"):
+            data += raw.socket.recv(65536)
+    assert re.findall(rb"(?i)x-request-id: (n\d+)", data) == [f"n{i}".encode() for i in range(20)]
+
+
+def test_http_1_0(platform):
+    with Raw(platform) as raw:
+        status, _, body = raw.send("GET /livez HTTP/1.0\r\n\r\n").answer()
+    assert status == 200 and json.loads(body)["status"] == 200
+
+
+def test_expect_100_continue(platform, shop):
+    text = json.dumps({"items": [{"name": "Tea", "price": 1, "quantity": 1}]})
+    with Raw(platform) as raw:
+        raw.send(f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\nExpect: 100-continue\r\n"
+                 f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n")
+        assert raw.socket.recv(1000).startswith(b"HTTP/1.1 100")
+        status, _, _ = raw.send(text).answer()
+    assert status == 201
+
+
+# ---- patience --------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_goes_away_midway(platform, shop):
+    for cut in (10, 60, 200):
+        text = (f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"note\":")
+        for _ in range(20):
+            with Raw(platform) as raw:
+                raw.send(text[:cut])
+    assert shop.get(ORDERS).json()["pagination"]["total"] == 0
+
+
+def test_slow_clients_are_cut_off_and_hold_nobody_up(platform):
+    """Clients that send a byte now and then, in the head and in the body, are closed; others are served meanwhile."""
+    slow = [Raw(platform) for _ in range(50)]
+    started = time.monotonic()
+    try:
+        for index, raw in enumerate(slow):
+            raw.send("GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow: " if index % 2 else
+                     f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
+        gone = set()
+        while len(gone) < len(slow) and time.monotonic() - started < 60:
+            for index, raw in enumerate(slow):
+                if index not in gone:
+                    try:
+                        raw.socket.settimeout(0.001)
+                        if raw.socket.recv(65536) == b"":
+                            gone.add(index)
+                        raw.socket.sendall(b"a")
+                    except socket.timeout:
+                        raw.send("a")
+                    except OSError:
+                        gone.add(index)
+            asked = time.monotonic()
+            assert platform.get("/livez").status_code == 200
+            assert time.monotonic() - asked < 2
+            time.sleep(0.5)
+        assert len(gone) == len(slow), f"{len(slow) - len(gone)} slow clients are still held after 60 s"
+    finally:
+        for raw in slow:
+            raw.socket.close()
+
+
+def test_a_thousand_idle_connections(platform, shop):
+    idle = []
+    try:
+        for _ in range(1000):
+            idle.append(Raw(platform))
+        for raw in idle[::10]:
+            raw.send("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        for raw in idle[::10]:
+            assert raw.answer()[0] == 200
+        started = time.monotonic()
+        for _ in range(50):
+            assert shop.get(f"{ORDERS}?limit=1").status_code == 200
+        assert time.monotonic() - started < 10
+    finally:
+        for raw in idle:
+            raw.socket.close()
+
+
+# ---- the gateway's own pages -----------------------------------------------------------------------------------------
+
+
+def test_the_document_in_both_forms(platform):
+    as_json, as_yaml = platform.get("/api/docs/openapi.json"), platform.get("/api/docs/openapi.yaml")
+    assert as_json.headers["Content-Type"].split(";")[0] == "application/json"
+    assert as_yaml.headers["Content-Type"].split(";")[0] == "application/yaml"
+    document = as_json.json()
+    assert document["openapi"].startswith("3.1") and ORDERS in document["paths"]
+    assert yaml.safe_load(as_yaml.text) == document
+
+
+def test_readyz_names_the_services(platform):
+    ready = platform.get("/readyz").json()["data"]
+    assert ready["ready"] is True and ready["identity_lease"] is True
+    workers = {entry["service"]: entry for entry in ready["services"]}
+    assert {"auth", "store-data"} <= set(workers)
+    assert all(entry["workers"] > 0 and entry["foreign_contract"] == 0 for entry in workers.values())
+
+
+def test_metrics(platform, shop):
+    shop.get(ORDERS)
+    text = platform.get("/metrics").text
+    assert re.search(r"(?m)^# TYPE \w+ (counter|gauge|histogram)$", text)
+    assert "process_cpu_seconds_total" in text
+    assert all(re.fullmatch(r"(#.*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eInfNa]+)", line) for line in text.splitlines() if line)

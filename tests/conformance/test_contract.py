@@ -1,0 +1,213 @@
+"""What the tests exchanged with the platform, held against the served document.
+
+Runs last, over the recording of tests/api (tests/api/recording.py). An answer that breaks its schema, a status that the
+document does not list for the operation, and an operation that no test ever called fail here. So an endpoint without a test cannot
+pass, and neither can one whose description is not true.
+"""
+
+import collections
+import json
+import os
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from api import recording
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def exact(text):
+    """JSON with exact numbers: 1460.1 is a multiple of 0.01, which no double is."""
+    return json.loads(text, parse_float=Decimal)
+
+
+GEN = Path(os.environ.get("GEN", ROOT / "build" / "gen"))
+DOCUMENT = exact((GEN / "openapi.json").read_text(encoding="utf-8"))
+PROTOCOL_ERRORS = {str(status) for status in DOCUMENT["x-protocol-errors"]}
+
+
+def routes():
+    """(method, pattern, template), the ones with fewer parameters first."""
+    found = []
+    for template, item in DOCUMENT["paths"].items():
+        pattern = re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(template)) + "$")
+        found += [(method, pattern, template) for method in METHODS if method in item]
+    return sorted(found, key=lambda route: route[2].count("{"))
+
+
+ROUTES = routes()
+
+
+def operation_of(line):
+    """The template and the operation that an exchange was for; HEAD counts as GET. None for unknown paths."""
+    method = {"head": "get"}.get(line["method"].lower(), line["method"].lower())
+    path = line["path"].split("?")[0]
+    for known, pattern, template in ROUTES:
+        if known == method and pattern.match(path):
+            return f"{method} {template}", DOCUMENT["paths"][template][method]
+    return None, None
+
+
+def read_recording():
+    lines = []
+    for file in sorted(recording.directory().glob("*.jsonl")):
+        lines += [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return lines
+
+
+LINES = read_recording()
+HTTP = [line for line in LINES if line["kind"] == "http"]
+RPC = [line for line in LINES if line["kind"] == "rpc"]
+
+
+def internal_operations():
+    operations = json.loads((ROOT / "proto" / "internal.json").read_text(encoding="utf-8"))["operations"]
+    # The gateway itself is their only caller: every request and every lease goes through them.
+    return {name: node for name, node in operations.items() if node["x-callers"] != ["gateway"]}
+
+
+def follow(node):
+    while "$ref" in node:
+        target = DOCUMENT
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        node = target
+    return node
+
+
+VALIDATORS = {}
+
+
+def complaint(schema, value):
+    """The first thing that is wrong with a value, or None."""
+    key = id(schema)
+    if key not in VALIDATORS:
+        resolver = jsonschema.RefResolver("", DOCUMENT)
+        VALIDATORS[key] = jsonschema.Draft202012Validator(schema, resolver=resolver, format_checker=FORMATS)
+    error = jsonschema.exceptions.best_match(VALIDATORS[key].iter_errors(value))
+    return error and f"{error.json_path}: {error.message[:300]}"
+
+
+FORMATS = jsonschema.FormatChecker(formats=())
+
+
+@FORMATS.checks("date-time")
+def is_timestamp(value):
+    """ISO 8601, UTC, with milliseconds (contract 0.3)."""
+    return not isinstance(value, str) or bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", value))
+
+
+def check(line):
+    """What is wrong with one exchange, or None."""
+    name, operation = operation_of(line)
+    status = str(line["status"])
+    if operation is None:
+        return check_error(line)
+    if status not in operation["responses"]:
+        return check_error(line) if status in PROTOCOL_ERRORS else f"{name} answers {status}, which is not documented"
+    response = follow(operation["responses"][status])
+    for header in response.get("headers", {}):
+        optional = header in ("ETag", "Idempotent-Replayed")
+        if not optional and header.lower() not in {key.lower() for key in line["headers"]}:
+            return f"{name} answers {status} without {header}"
+    if status == "304" or line["method"] == "HEAD":
+        return None if not line["body"] else f"{name}: {status} with a body"
+    content = response.get("content", {})
+    kind = next((value for key, value in line["headers"].items() if key.lower() == "content-type"), "").split(";")[0]
+    if kind not in content:
+        return f"{name} answers {status} as {kind}, documented: {', '.join(content)}"
+    if kind != "application/json":
+        return None
+    problem = complaint(content[kind]["schema"], exact(line["body"]))
+    return problem and f"{name} answers {status}: {problem}"
+
+
+def check_error(line):
+    """Any path, any error: the envelope of the family (contract K.1)."""
+    if line["method"] in ("HEAD", "OPTIONS") or line["status"] < 400:
+        return None
+    family = "DeveloperError" if line["path"].startswith("/api/v1/") else "Error"
+    try:
+        body = exact(line["body"])
+    except json.JSONDecodeError:
+        return f"{line['method']} {line['path'][:80]} answers {line['status']} with a body that is no JSON"
+    problem = complaint(DOCUMENT["components"]["schemas"][family], body)
+    return problem and f"{line['method']} {line['path'][:80]} answers {line['status']}: {problem}"
+
+
+def test_something_was_recorded():
+    assert HTTP, f"no traffic in {recording.directory()}: run tests/api first"
+
+
+def test_every_answer_is_as_documented():
+    problems = collections.defaultdict(list)
+    for line in HTTP:
+        problem = check(line)
+        if problem:
+            problems[problem].append(line["test"])
+    text = "\n".join(f"{problem}\n    {len(tests)} times, first in {tests[0]}" for problem, tests in problems.items())
+    assert not problems, f"\n{text}"
+
+
+def test_body_status_equals_http_status():
+    wrong = []
+    for line in HTTP:
+        if line["path"].startswith("/api/apps/") and line["method"] not in ("HEAD", "OPTIONS") and line["status"] != 304:
+            if exact(line["body"]).get("status") != line["status"]:
+                wrong.append(f"{line['test']}: {line['method']} {line['path'][:80]} {line['status']}")
+    assert not wrong, "\n".join(wrong[:10])
+
+
+def test_every_answer_has_the_platforms_headers():
+    missing = collections.Counter()
+    for line in HTTP:
+        names = {name.lower() for name in line["headers"]}
+        for header in ("x-request-id", "x-selorax-api-version"):
+            if header not in names:
+                missing[f"{line['method']} {line['path'].split('?')[0][:60]} {line['status']} lacks {header}"] += 1
+    assert not missing, "\n".join(missing)
+
+
+@pytest.mark.parametrize("name", [f"{method} {template}" for method, _, template in ROUTES])
+def test_every_operation_was_called_with_success(name):
+    calls = [line for line in HTTP if operation_of(line)[0] == name]
+    assert calls, f"no test ever called {name}"
+    assert any(200 <= line["status"] < 400 for line in calls), f"{name} never succeeded"
+
+
+@pytest.mark.parametrize("name", [f"{method} {template}" for method, _, template in ROUTES])
+def test_the_errors_of_every_operation_were_seen(name):
+    """The documented 4xx that a client can cause by itself: each must have been answered at least once."""
+    method, template = name.split(" ")
+    documented = {status for status in DOCUMENT["paths"][template][method]["responses"]
+                  if status in ("400", "401", "403", "404", "409")}
+    seen = {str(line["status"]) for line in HTTP if operation_of(line)[0] == name}
+    assert documented <= seen, f"{name} never answered {', '.join(sorted(documented - seen))}"
+
+
+@pytest.mark.parametrize("name", sorted(internal_operations()))
+def test_every_internal_operation_was_called(name):
+    calls = [line for line in RPC if line["operation"] == name]
+    assert any(line["status"] == 200 for line in calls), f"no test ever called {name} with success"
+
+
+def internal_reply(node):
+    """The reply's schema with its references made part of the document's own components."""
+    internal = exact((ROOT / "proto" / "internal.json").read_text(encoding="utf-8"))
+    for name, schema in internal["components"]["schemas"].items():
+        DOCUMENT["components"]["schemas"].setdefault(name, schema)
+    return node["reply"]
+
+
+@pytest.mark.parametrize("name", sorted(internal_operations()))
+def test_internal_answers_are_as_documented(name):
+    schema = internal_reply(internal_operations()[name])
+    for line in RPC:
+        if line["operation"] == name and line["status"] == 200:
+            problem = complaint(schema, line["reply"])
+            assert problem is None, f"{name} ({line['test']}): {problem}"

@@ -1,0 +1,321 @@
+"""The generator refuses a contract that could not be kept.
+
+Each test takes a small good contract, breaks one thing in it, and expects a refusal that names the place. The last tests compile
+what comes out, because a wrong table would otherwise only show in a running gateway.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+GENERATE = os.path.join(ROOT, "proto", "generate.py")
+
+
+def good():
+    """A contract with one list, one write and one internal operation."""
+    return {
+        "store-data": {
+            "x-service": "store-data",
+            "paths": {
+                "/api/apps/v1/orders/{order_id}": {
+                    "get": {
+                        "operationId": "orders.get", "summary": "One order", "security": [{"app": ["read:orders"]}],
+                        "parameters": [{"name": "order_id", "in": "path", "required": True,
+                                        "schema": {"$ref": "#/components/schemas/Id"}}],
+                        "responses": {"200": {"x-data": {"$ref": "#/components/schemas/Order"}}},
+                    },
+                },
+                "/api/apps/v1/orders": {
+                    "get": {
+                        "operationId": "orders.list", "summary": "Orders", "security": [{"app": ["read:orders"]}],
+                        "parameters": [{"$ref": "#/components/parameters/Limit"}],
+                        "responses": {"200": {"x-data": {"$ref": "#/components/schemas/Order"}, "x-list": True}},
+                    },
+                    "post": {
+                        "operationId": "orders.create", "summary": "New order", "security": [{"app": ["write:orders"]}],
+                        "x-idempotent": True, "x-errors": ["insufficient_stock"],
+                        "requestBody": {"required": True, "content": {"application/json": {"schema": {
+                            "type": "object", "required": ["total"],
+                            "properties": {"total": {"$ref": "#/components/schemas/Money"},
+                                           "note": {"type": ["string", "null"], "maxLength": 500}}}}}},
+                        "responses": {"201": {"x-data": {"$ref": "#/components/schemas/Order"}}},
+                    },
+                },
+            },
+            "components": {"schemas": {"Order": {"type": "object", "required": ["order_id"],
+                                                 "properties": {"order_id": {"$ref": "#/components/schemas/Id"}}}}},
+        },
+        "internal": {
+            "operations": {
+                "auth.tokens.revoke": {
+                    "summary": "Revoke a token", "x-callers": ["operator", "store-data"],
+                    "request": {"type": "object", "properties": {"token_id": {"type": "integer"}}}, "reply": {},
+                },
+            },
+            "components": {"schemas": {}},
+        },
+    }
+
+
+LIST = ("store-data", "paths", "/api/apps/v1/orders", "get")
+CREATE = ("store-data", "paths", "/api/apps/v1/orders", "post")
+GET = ("store-data", "paths", "/api/apps/v1/orders/{order_id}", "get")
+BODY = CREATE + ("requestBody", "content", "application/json", "schema")
+REVOKE = ("internal", "operations", "auth.tokens.revoke")
+
+
+def at(contract, place):
+    for step in place:
+        contract = contract[step]
+    return contract
+
+
+def run(tmp_path, contract):
+    """Writes the contract below tmp_path and runs the generator on it."""
+    proto = tmp_path / "proto"
+    proto.mkdir(exist_ok=True)
+    shutil.copy(os.path.join(ROOT, "proto", "common.json"), proto)
+    for name, fragment in contract.items():
+        text = fragment if isinstance(fragment, str) else json.dumps(fragment)
+        (proto / f"{name}.json").write_text(text)
+    return subprocess.run([sys.executable, GENERATE, str(tmp_path / "gen"), str(tmp_path)],
+                          capture_output=True, text=True, check=False)
+
+
+def refused(tmp_path, contract):
+    result = run(tmp_path, contract)
+    assert result.returncode != 0, "the broken contract was accepted"
+    assert "Traceback" not in result.stderr, result.stderr
+    return result.stderr
+
+
+def test_a_good_contract_is_accepted(tmp_path):
+    result = run(tmp_path, good())
+    assert result.returncode == 0, result.stderr
+
+
+BROKEN = {
+    "unknown schema word": (BODY, {"pattern": "^a"}, '"pattern" is not enforced'),
+    "unknown word deep inside": (BODY + ("properties", "note"), {"minimum": 3}, "note"),
+    "number through a double": (BODY + ("properties", "total"), {"type": "number", "$ref": None}, "multipleOf"),
+    "money with four decimals": (BODY + ("properties", "total"), {"type": "number", "multipleOf": 0.0001, "$ref": None},
+                                 "multipleOf"),
+    "minimum finer than multipleOf": (BODY + ("properties", "total"),
+                                      {"type": "number", "multipleOf": 0.01, "minimum": 0.001, "$ref": None}, "minimum"),
+    "two types": (BODY + ("properties", "note"), {"type": ["string", "integer"]}, "not enforced"),
+    "enum of numbers": (BODY + ("properties", "note"), {"enum": [1, 2]}, "enum"),
+    "unknown format": (BODY + ("properties", "note"), {"format": "ipv4"}, "ipv4"),
+    "binary over HTTP": (BODY + ("properties", "note"), {"format": "binary"}, "binary"),
+    "required without property": (BODY, {"required": ["total", "name"]}, '"name"'),
+    "additionalProperties false": (BODY, {"additionalProperties": False}, "x-strict"),
+    "bounds crossed": (BODY + ("properties", "note"), {"minLength": 501}, "minLength is above maxLength"),
+    "dangling reference": (BODY + ("properties", "total"), {"$ref": "#/components/schemas/Nothing"}, "Nothing"),
+    "reference into another kind": (BODY + ("properties", "total"), {"$ref": "#/components/parameters/Limit"}, "$ref"),
+    "unknown operation word": (LIST, {"x-rates": "global"}, "x-rates"),
+    "unknown rate class": (LIST, {"x-rate": "often"}, "x-rate"),
+    "unknown timeout class": (LIST, {"x-timeout": "forever"}, "x-timeout"),
+    "retry is no boolean": (LIST, {"x-retry": "yes"}, "x-retry"),
+    "body limit too high": (CREATE, {"x-body-limit": 1 << 30}, "x-body-limit"),
+    "unknown error code": (CREATE, {"x-errors": ["out_of_luck"]}, "out_of_luck"),
+    "unknown scope": (LIST, {"security": [{"app": ["read:everything"]}]}, "read:everything"),
+    "unknown audience": (LIST, {"security": [{"robot": []}]}, "robot"),
+    "security forgotten": (LIST, {"security": None}, "security"),
+    "summary forgotten": (LIST, {"summary": None}, "summary"),
+    "no success response": (LIST, {"responses": {"404": {"description": "gone"}}}, "success response"),
+    "empty success response": (LIST, {"responses": {"200": {"description": "done"}}}, "no answer is empty"),
+    "idempotency left open": (CREATE, {"x-idempotent": None}, "x-idempotent"),
+    "duplicate operationId": (LIST, {"operationId": "orders.create"}, "already"),
+    "operationId is no name": (LIST, {"operationId": "listOrders"}, "listOrders"),
+    "path parameter not declared": (GET, {"parameters": []}, '"order_id" is not declared'),
+    "parameter not in the path": (LIST, {"parameters": [{"name": "id", "in": "path", "required": True,
+                                                         "schema": {"type": "integer"}}]}, '"id"'),
+    "header parameter": (LIST, {"parameters": [{"name": "X-A", "in": "header", "schema": {"type": "string"}}]}, "header"),
+    "list as parameter": (LIST, {"parameters": [{"name": "ids", "in": "query", "schema": {"type": "array"}}]}, "type"),
+    "reply schema forgotten": (REVOKE, {"reply": None}, "reply"),
+    "callers forgotten": (REVOKE, {"x-callers": []}, "x-callers"),
+    "unknown caller": (REVOKE, {"x-callers": ["somebody"]}, "somebody"),
+    "call to itself": (REVOKE, {"x-callers": ["auth"]}, "downwards only"),
+    "unknown internal word": (REVOKE, {"security": []}, "security"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_contract_is_refused(tmp_path, name):
+    place, change, complaint = BROKEN[name]
+    contract = good()
+    for word, value in change.items():
+        if value is None:
+            at(contract, place).pop(word, None)
+        else:
+            at(contract, place)[word] = value
+    message = refused(tmp_path, contract)
+    assert complaint in message
+    assert f"proto/{place[0]}.json" in message, "the file is named"
+
+
+def test_two_ids_of_one_handler(tmp_path):
+    contract = good()
+    at(contract, LIST)["operationId"] = "orders.a_b"
+    at(contract, CREATE)["operationId"] = "orders.a.b"
+    assert "handler" in refused(tmp_path, contract)
+
+
+def test_calls_that_would_go_round_are_refused(tmp_path):
+    contract = good()
+    contract["internal"]["operations"]["webhooks.events.publish"] = {
+        "summary": "Publish", "x-callers": ["auth"], "reply": {}}
+    assert '"auth" does not stand above "webhooks"' in refused(tmp_path, contract)
+
+
+def test_two_equal_routes_are_refused(tmp_path):
+    contract = good()
+    paths = contract["store-data"]["paths"]
+    twin = json.loads(json.dumps(paths["/api/apps/v1/orders/{order_id}"]).replace("order_id", "id"))
+    twin["get"]["operationId"] = "orders.twin"
+    paths["/api/apps/v1/orders/{id}"] = twin
+    assert "route" in refused(tmp_path, contract)
+
+
+def test_a_schema_that_contains_itself_is_refused(tmp_path):
+    contract = good()
+    contract["store-data"]["components"]["schemas"]["Tree"] = {
+        "type": "object", "properties": {"child": {"$ref": "#/components/schemas/Tree"}}}
+    at(contract, BODY)["properties"]["tree"] = {"$ref": "#/components/schemas/Tree"}
+    assert "contains itself" in refused(tmp_path, contract)
+
+
+def test_a_schema_of_common_cannot_be_redefined(tmp_path):
+    contract = good()
+    contract["store-data"]["components"]["schemas"]["Money"] = {"type": "integer"}
+    assert "Money is already in common.json" in refused(tmp_path, contract)
+
+
+def test_a_field_that_stands_twice_is_refused(tmp_path):
+    contract = good()
+    contract["store-data"] = '{"x-service": "store-data", "paths": {}, "paths": {}}'
+    assert '"paths" stands twice' in refused(tmp_path, contract)
+
+
+def test_text_that_is_no_json_is_refused(tmp_path):
+    contract = good()
+    contract["store-data"] = '{"x-service": '
+    assert "store-data.json" in refused(tmp_path, contract)
+
+
+def test_developer_bodies_must_be_strict(tmp_path):
+    contract = good()
+    paths = contract["store-data"]["paths"]
+    paths["/api/v1/orders"] = paths.pop("/api/apps/v1/orders")
+    assert "x-strict" in refused(tmp_path, contract)
+
+
+# ---- what comes out --------------------------------------------------------------------------------------------------
+
+
+def document(tmp_path):
+    result = run(tmp_path, good())
+    assert result.returncode == 0, result.stderr
+    return json.loads((tmp_path / "gen" / "openapi.json").read_text())
+
+
+def test_the_document_holds_envelopes_and_standard_errors(tmp_path):
+    paths = document(tmp_path)["paths"]
+    create = paths["/api/apps/v1/orders"]["post"]
+    assert set(create["responses"]) == {
+        "201", "400", "401", "403", "409", "413", "415", "429", "500", "502", "503", "504"}
+    assert create["parameters"] == [{"$ref": "#/components/parameters/IdempotencyKey"}]
+    assert create["security"] == [{"appToken": ["write:orders"]}, {
+        "appClientId": ["write:orders"], "appClientSecret": ["write:orders"], "appStoreId": ["write:orders"]}]
+    page = paths["/api/apps/v1/orders"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert page["required"] == ["data", "pagination", "status"]
+    assert "304" in paths["/api/apps/v1/orders"]["get"]["responses"]
+    assert "404" in paths["/api/apps/v1/orders/{order_id}"]["get"]["responses"]
+    assert not any(word in json.dumps(paths) for word in ("x-data", "x-errors", "x-idempotent", "x-timeout"))
+
+
+def test_every_reference_of_the_document_leads_somewhere(tmp_path):
+    root = document(tmp_path)
+
+    def walk(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                target = root
+                for step in node["$ref"].removeprefix("#/").split("/"):
+                    target = target[step]
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(root)
+
+
+def test_the_yaml_says_the_same_as_the_json(tmp_path):
+    root = document(tmp_path)
+    assert yaml.safe_load((tmp_path / "gen" / "openapi.yaml").read_text(encoding="utf-8")) == root
+
+
+PROGRAM = """
+#include "service.h"
+#include "store_data_operations.h"
+%s
+int main(void) { return store_data_handler_count == 3 && store_data_handlers[2].run ? 0 : 1; }
+"""
+HANDLER = "int %s(struct call *call) { (void)call; return 0; }"
+
+
+def build(tmp_path, handlers):
+    """Compiles the generated tables of store-data with a main file that has the given handlers."""
+    assert run(tmp_path, good()).returncode == 0
+    gen = tmp_path / "gen"
+    (tmp_path / "main.c").write_text(PROGRAM % "\n".join(HANDLER % name for name in handlers))
+    flags = subprocess.run(["pkg-config", "--cflags", "msgpack", "libpq", "libzmq"], capture_output=True, text=True, check=True)
+    return subprocess.run(
+        ["gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-iquote", os.path.join(ROOT, "libshared"),
+         "-iquote", str(gen), *flags.stdout.split(), str(tmp_path / "main.c"), str(gen / "store_data_operations.c"),
+         str(gen / "errors.c"), "-o", str(tmp_path / "program")],
+        capture_output=True, text=True, check=False)
+
+
+def test_the_tables_compile_and_link(tmp_path):
+    result = build(tmp_path, ["orders_list", "orders_get", "orders_create"])
+    assert result.returncode == 0, result.stderr
+    assert subprocess.run([str(tmp_path / "program")], check=False).returncode == 0
+
+
+def test_a_missing_handler_fails_the_link(tmp_path):
+    result = build(tmp_path, ["orders_list", "orders_get"])
+    assert result.returncode != 0
+    assert "orders_create" in result.stderr
+
+
+def test_text_survives_being_embedded(tmp_path):
+    """Trigraphs, quotes, backslashes, line breaks and characters outside ASCII, in SQL and in the document."""
+    schema = tmp_path / "services" / "store-data" / "schema"
+    schema.mkdir(parents=True)
+    text = 'select \'a??=b\', "q", E\'\\\\n\', \'টাকা\';\n\t-- the end\n'
+    (schema / "001_init.sql").write_text(text, encoding="utf-8")
+    assert run(tmp_path, good()).returncode == 0
+    (tmp_path / "print.c").write_text(
+        '#include <stdio.h>\n#include "store_data_operations.h"\n' + "\n".join(
+            HANDLER % name for name in ("orders_list", "orders_get", "orders_create"))
+        + "\nint main(void) { fputs(store_data_migrations[0].sql, stdout); return 0; }\n")
+    flags = subprocess.run(["pkg-config", "--cflags", "msgpack", "libpq", "libzmq"], capture_output=True, text=True, check=True)
+    subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-iquote", os.path.join(ROOT, "libshared"), "-iquote",
+                    str(tmp_path / "gen"), *flags.stdout.split(), str(tmp_path / "print.c"),
+                    str(tmp_path / "gen" / "store_data_operations.c"), "-o", str(tmp_path / "print")], check=True)
+    assert subprocess.run([str(tmp_path / "print")], capture_output=True, check=True).stdout.decode() == text
+
+
+def test_the_platforms_own_contract_is_good(tmp_path):
+    result = subprocess.run([sys.executable, GENERATE, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    root = json.loads((tmp_path / "openapi.json").read_text(encoding="utf-8"))
+    assert yaml.safe_load((tmp_path / "openapi.yaml").read_text(encoding="utf-8")) == root

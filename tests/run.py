@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""Runs every layer of the tests (tests/README.md) and ends with one line: N passed, N failed.
+
+SX_TEST_SCALE: how much of the full counts the model, crash and revocation tests do (0.1; `make test-full` gives 1).
+SX_TEST_ONLY: names of steps, commas between them, to run only those.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
+
+
+class Counts:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, passed, failed, skipped=0):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+
+def run(command, **environment):
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}).returncode
+
+
+def build(counts, variant):
+    """A build that fails is one failed test: nothing after it means anything."""
+    command = ["make", "--no-print-directory", "-j2", f"VARIANT={variant}", "all", "unit-tests"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        print(done.stdout[-8000:])
+        counts.add(0, 1)
+        sys.exit(finish(counts))
+
+
+def unit(counts, variant):
+    for program in sorted((ROOT / "build" / variant / "bin" / "unit").glob("test_*")):
+        done = subprocess.run([program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", done.stdout)))
+        failed = sum(map(int, re.findall(r"\[  FAILED  \] .*?(\d+) test\(s\), listed", done.stdout)))
+        skipped = sum(map(int, re.findall(r"\[  SKIPPED \] (\d+) test", done.stdout)))
+        if done.returncode != 0:
+            failed = max(failed, 1)
+            print(f"--- {program.name} ({variant}) failed:\n{done.stdout[-6000:]}")
+        elif passed == 0:
+            failed = 1
+            print(f"--- {program.name} ({variant}) ran no test")
+        counts.add(passed, failed, skipped)
+
+
+def pytest(counts, arguments, **environment):
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        code = run(PYTEST + ["--junit-xml", report.name] + arguments, **environment)
+        try:
+            suite = ElementTree.parse(report.name).getroot().find("testsuite")
+            total, skipped = int(suite.get("tests")), int(suite.get("skipped"))
+            failed = int(suite.get("failures")) + int(suite.get("errors"))
+        except (ElementTree.ParseError, AttributeError):
+            total, failed, skipped = 1, 1, 0
+        if code != 0 and failed == 0:           # crashed, interrupted, or collected nothing
+            failed = 1
+            total = max(total, 1)
+        counts.add(max(total - failed - skipped, 0), failed, skipped)
+
+
+STEPS = [
+    ("contract", lambda c: pytest(c, ["tests/proto"])),
+    ("unit", lambda c: unit(c, "release")),
+    ("unit-asan", lambda c: unit(c, "asan")),
+    ("api", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="release")),
+    ("api-asan", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="asan")),
+    ("conformance", lambda c: pytest(c, ["tests/conformance"])),
+    ("chaos", lambda c: pytest(c, ["tests/chaos"], VARIANT="release")),
+]
+
+
+def finish(counts):
+    tail = f", {counts.skipped} skipped" if counts.skipped else ""
+    print(f"{counts.passed} passed, {counts.failed} failed{tail}", flush=True)
+    return 1 if counts.failed or counts.passed == 0 else 0
+
+
+def main():
+    only = [name for name in os.environ.get("SX_TEST_ONLY", "").split(",") if name]
+    recording = tempfile.mkdtemp(prefix="sx-traffic-")
+    os.chmod(recording, 0o777)
+    os.environ.setdefault("SX_TEST_RECORDING", recording)
+    counts = Counts()
+    for variant in ("release", "asan"):
+        print(f"== build {variant}", flush=True)
+        build(counts, variant)
+    for name, step in STEPS:
+        if only and name not in only:
+            continue
+        started, failed = time.monotonic(), counts.failed
+        print(f"== {name}", flush=True)
+        step(counts)
+        print(f"== {name}: {time.monotonic() - started:.0f} s, {counts.failed - failed} failed", flush=True)
+    return finish(counts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
