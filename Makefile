@@ -6,6 +6,7 @@
 #   tsan      ThreadSanitizer                   build/tsan
 #   fuzz      libFuzzer with ASan and UBSan     build/fuzz    (clang)
 
+MAKEFLAGS += -rR
 VARIANT ?= release
 BUILD   := build/$(VARIANT)
 GEN     := build/gen
@@ -65,20 +66,23 @@ $(GENERATED): proto/generate.py $(PROTO) $(MIGRATION)
 	$(PYTHON) proto/generate.py $(GEN)
 	@touch $@
 
+# The generator leaves files alone that stay the same, so what includes them is compiled again only when they changed.
+$(GEN)/%.h $(GEN)/%.c: $(GENERATED) ;
+
 # ---- compiling ---------------------------------------------------------------------------------------------------------
 
 SHARED_SRC := $(wildcard libshared/*.c)
 SHARED_OBJ := $(SHARED_SRC:%.c=$(BUILD)/%.o)
 
-$(BUILD)/%.o: %.c $(GENERATED)
+$(BUILD)/%.o: %.c | $(GENERATED)
 	@mkdir -p $(@D)
 	echo '  CC      $<'
 	$(CC) $(ALL_CFLAGS) -iquote $(<D) -MMD -MP -c $< -o $@
 
-$(BUILD)/gen/%.o: $(GENERATED)
+$(BUILD)/gen/%.o: $(GEN)/%.c
 	@mkdir -p $(@D)
-	echo '  CC      $(GEN)/$*.c'
-	$(CC) $(ALL_CFLAGS) -c $(GEN)/$*.c -o $@
+	echo '  CC      $<'
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libshared.a: $(SHARED_OBJ) $(BUILD)/gen/errors.o
 	@rm -f $@
@@ -96,7 +100,7 @@ $(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$(1)/*.c)) $(
 endef
 $(foreach service,$(SERVICES),$(eval $(call PROGRAM,$(service))))
 
--include $(SHARED_OBJ:.o=.d) $(wildcard $(BUILD)/services/*/*.d) $(wildcard $(BUILD)/tests/*/*.d)
+-include $(wildcard $(BUILD)/libshared/*.d $(BUILD)/gen/*.d $(BUILD)/services/*/*.d $(BUILD)/tests/*/*.d)
 
 # ---- the commands (README.md) ------------------------------------------------------------------------------------------
 #

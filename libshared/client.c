@@ -10,7 +10,7 @@
 #include "out.h"
 #include "token.h"
 
-#define LIVENESS_LOOK_MS 250
+#define LIVENESS_LOOK_MS 25             /* less than a reconnect takes (peers.c), so that no loss goes unseen */
 
 static int64_t
 next_look_ms(int64_t now_ms, int64_t deadline_ms)

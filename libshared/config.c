@@ -18,24 +18,26 @@
 
 struct config config;
 
-extern char **environ;
-
-static const char *const names[] = {
-#define NAME_TEXT(field, name, otherwise, help)             name,
-#define NAME_NUMBER(field, name, otherwise, min, max, help) name,
-#define NAME_RATE(field, name, count_, seconds_, help)      name,
-    SETTINGS(NAME_TEXT, NAME_NUMBER, NAME_RATE)
-#undef NAME_TEXT
-#undef NAME_NUMBER
-#undef NAME_RATE
+/* What --help, the README and the check of names need to know. */
+static const struct {
+    const char *name, *otherwise, *help;
+} described[] = {
+#define DESCRIBE_TEXT(field, name, otherwise, help)             {name, otherwise, help},
+#define DESCRIBE_NUMBER(field, name, otherwise, min, max, help) {name, #otherwise, help},
+#define DESCRIBE_RATE(field, name, count_, seconds_, help)      {name, #count_ "/" #seconds_, help},
+    SETTINGS(DESCRIBE_TEXT, DESCRIBE_NUMBER, DESCRIBE_RATE)
+#undef DESCRIBE_TEXT
+#undef DESCRIBE_NUMBER
+#undef DESCRIBE_RATE
 };
 
+/* The variable's value, or the default. */
 static const char *
-setting(const char *name)
+setting_or(const char *name, const char *otherwise)
 {
     const char *value = getenv(name);
 
-    return value && *value ? value : NULL;
+    return value && *value ? value : otherwise;
 }
 
 static int
@@ -54,8 +56,8 @@ check_names(void)
         size_t len = strcspn(*variable, "=");
         bool known = strncmp(*variable, "SX_", 3) != 0;
 
-        for (unsigned i = 0; i < ARRAY_COUNT(names) && !known; i++)
-            known = strlen(names[i]) == len && memcmp(names[i], *variable, len) == 0;
+        for (unsigned i = 0; i < ARRAY_COUNT(described) && !known; i++)
+            known = strlen(described[i].name) == len && memcmp(described[i].name, *variable, len) == 0;
         if (!known) {
             fprintf(stderr, "%.*s: there is no such setting; --help lists them\n", (int)len, *variable);
             status = -1;
@@ -83,7 +85,7 @@ parse_number(const char *text, char end_at, int64_t min, int64_t max, int64_t *v
 static int
 read_number(int64_t *field, const char *name, int64_t otherwise, int64_t min, int64_t max)
 {
-    const char *text = setting(name);
+    const char *text = setting_or(name, NULL);
     const char *end;
 
     *field = otherwise;
@@ -96,7 +98,7 @@ read_number(int64_t *field, const char *name, int64_t otherwise, int64_t min, in
 static int
 read_rate(struct config_rate *field, const char *name, uint32_t count, uint32_t seconds)
 {
-    const char *text = setting(name);
+    const char *text = setting_or(name, NULL);
     int64_t number;
 
     *field = (struct config_rate){count, seconds};
@@ -166,7 +168,7 @@ config_load(void)
 {
     int status = check_names();
 
-#define READ_TEXT(field, name, otherwise, help) config.field = setting(name) ? setting(name) : otherwise;
+#define READ_TEXT(field, name, otherwise, help) config.field = setting_or(name, otherwise);
 #define READ_NUMBER(field, name, otherwise, min, max, help)                                                            \
     if (read_number(&config.field, name, otherwise, min, max))                                                         \
         status = -1;
@@ -184,47 +186,25 @@ config_load(void)
     return status;
 }
 
-static void
-print_setting(bool markdown, const char *name, const char *otherwise, const char *help)
-{
-    if (markdown)
-        printf("| `%s` | %s%s%s | %s |\n", name, *otherwise ? "`" : "", otherwise, *otherwise ? "`" : "", help);
-    else
-        printf("  %-28s %-12s %s\n", name, *otherwise ? otherwise : "-", help);
-}
-
-static void
-print_settings(bool markdown)
-{
-    char text[64];
-
-#define PRINT_TEXT(field, name, otherwise, help)                                                                       \
-    snprintf(text, sizeof text, "%s", otherwise ? otherwise : "");                                                     \
-    print_setting(markdown, name, text, help);
-#define PRINT_NUMBER(field, name, otherwise, min, max, help)                                                           \
-    snprintf(text, sizeof text, "%lld", (long long)(otherwise));                                                       \
-    print_setting(markdown, name, text, help);
-#define PRINT_RATE(field, name, count_, seconds_, help)                                                                \
-    snprintf(text, sizeof text, "%u/%u", count_, seconds_);                                                            \
-    print_setting(markdown, name, text, help);
-    SETTINGS(PRINT_TEXT, PRINT_NUMBER, PRINT_RATE)
-#undef PRINT_TEXT
-#undef PRINT_NUMBER
-#undef PRINT_RATE
-}
-
 void
 config_print_help(void)
 {
     printf("Settings (environment variables):\n  %-28s %-12s %s\n", "name", "default", "meaning");
-    print_settings(false);
+    for (unsigned i = 0; i < ARRAY_COUNT(described); i++)
+        printf("  %-28s %-12s %s\n", described[i].name, described[i].otherwise ? described[i].otherwise : "-",
+               described[i].help);
 }
 
 void
 config_print_markdown(void)
 {
     printf("| setting | default | meaning |\n| --- | --- | --- |\n");
-    print_settings(true);
+    for (unsigned i = 0; i < ARRAY_COUNT(described); i++) {
+        const char *otherwise = described[i].otherwise;
+
+        printf("| `%s` | %s%s%s | %s |\n", described[i].name, otherwise ? "`" : "", otherwise ? otherwise : "",
+               otherwise ? "`" : "", described[i].help);
+    }
 }
 
 char *

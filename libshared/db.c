@@ -21,15 +21,14 @@ static const char *const control_sql[CONTROL_COUNT] = {
 };
 
 static const char *const shared_sql[SHARED_STATEMENT_COUNT] = {
-#define QUERY(name, sql) [name - SHARED_STATEMENT_BASE] = sql,
+#define QUERY(name, sql) [(name)-SHARED_STATEMENT_BASE] = (sql),
 #include "shared_queries.h"
 #undef QUERY
 };
 
 static struct metric connects_made = METRIC_COUNTER("sx_database_connects_total", "Connections made to PostgreSQL.");
 
-/* ---- connecting
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- connecting ----------------------------------------------------------------------------------------------- */
 
 /* Whether the statement may change something; then a loss outside a transaction has an unknown outcome. Words that only
  * look like it ("for update") are on the safe side. */
@@ -190,8 +189,7 @@ collect_rows(struct call *call, bool tolerate, struct rows *rows)
     return 0;
 }
 
-/* ---- what handlers call
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what handlers call --------------------------------------------------------------------------------------- */
 
 int
 db_run(struct call *call, unsigned statement, struct rows *rows, const char *types, ...)

@@ -48,8 +48,7 @@ bool db_is_connected(const struct db *self);
 /* Worker, when the answer has been written: gives back the results that the handler got. No transaction may be open. */
 void db_release(struct db *self);
 
-/* A plain blocking connection for migrate_run (owner) and migrate_check; the caller's to PQfinish. NULL after logging.
- */
+/* A plain blocking connection for migrate_run (owner) and migrate_check; the caller's to PQfinish, or NULL. */
 PGconn *db_connect(const char *service, bool owner);
 
 /* types, one letter per parameter:

@@ -32,8 +32,7 @@ db_drop(struct db *self)
     metric_add(&losses, 1);
 }
 
-/* ---- failing
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- failing -------------------------------------------------------------------------------------------------- */
 
 bool
 db_is_late(const struct call *call)
@@ -93,8 +92,7 @@ fail_statement(struct call *call, const char *sql, const PGresult *result)
     return call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL);
 }
 
-/* ---- the queue
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------------------------------------------------ */
 
 /* SX_FAULT=db:N: true for the Nth statement of this process. */
 bool

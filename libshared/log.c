@@ -103,40 +103,30 @@ line_add_name(struct line *self, const char *name)
     line_add(self, text, strlen(text));
 }
 
+/* One pair, of which text counts or number, by the type that stands before its name. */
 static void
-line_add_pair(struct line *self, const char *typed_name, va_list *values)
+line_add_pair(struct line *self, const char *typed_name, const char *text, int64_t number)
 {
     size_t before = self->size;
-    char number[24];
-    const char *text;
+    char digits[24];
 
-    assert(typed_name[0] != '\0' && typed_name[1] == ':');
     line_add_name(self, typed_name + 2);
-    switch (typed_name[0]) {
-    case 's':
-        text = va_arg(*values, const char *);
-        if (text && !self->cut && self->size + 1 <= LINE_MAX_SIZE - LINE_TAIL) {
-            line_add_string(self, text);
-            return; /* a string that was cut stays, as far as it goes */
-        }
-        line_add(self, "null", 4);
-        break;
-    case 'l':
-        snprintf(number, sizeof number, "%lld", (long long)va_arg(*values, int64_t));
-        line_add(self, number, strlen(number));
-        break;
-    case 'b':
-        text = va_arg(*values, int) ? "true" : "false";
-        line_add(self, text, strlen(text));
-        break;
-    default: assert(!"log_event: the type is s, l or b");
+    if (typed_name[0] == 's' && text && !self->cut && self->size < LINE_MAX_SIZE - LINE_TAIL) {
+        line_add_string(self, text);
+        return; /* a string that was cut stays, as far as it goes */
     }
-    if (self->cut)
+    if (typed_name[0] == 'l')
+        snprintf(digits, sizeof digits, "%lld", (long long)number);
+    else if (typed_name[0] == 'b')
+        snprintf(digits, sizeof digits, "%s", number ? "true" : "false");
+    else
+        snprintf(digits, sizeof digits, "null");
+    if (!line_add(self, digits, strlen(digits)))
         self->size = before;
 }
 
 static void
-write_line(enum log_level level, const char *event, va_list *values)
+write_line(enum log_level level, const char *event, va_list values)
 {
     struct line line = {.size = 0};
     char time[TIME_TEXT_SIZE];
@@ -152,8 +142,13 @@ write_line(enum log_level level, const char *event, va_list *values)
     line_add_string(&line, process_name);
     line_add_name(&line, "event");
     line_add_string(&line, event);
-    while (!line.cut && (name = va_arg(*values, const char *)))
-        line_add_pair(&line, name, values);
+    while (!line.cut && (name = va_arg(values, const char *))) { /* NOLINT(clang-analyzer-valist.Uninitialized) */
+        assert(name[0] != '\0' && strchr("slb", name[0]) && name[1] == ':');
+        if (name[0] == 's')
+            line_add_pair(&line, name, va_arg(values, const char *), 0);
+        else
+            line_add_pair(&line, name, NULL, name[0] == 'l' ? va_arg(values, int64_t) : va_arg(values, int));
+    }
     if (line.cut) {
         memcpy(line.data + line.size, ",\"cut\":true", 11);
         line.size += 11;
@@ -172,7 +167,7 @@ log_event(enum log_level level, const char *event, ...)
     if ((int)level < atomic_load_explicit(&level_from, memory_order_relaxed))
         return;
     va_start(values, event);
-    write_line(level, event, &values);
+    write_line(level, event, values);
     va_end(values);
 }
 
@@ -182,7 +177,7 @@ log_fatal(const char *event, ...)
     va_list values;
 
     va_start(values, event);
-    write_line(LOG_ERROR, event, &values);
+    write_line(LOG_ERROR, event, values);
     va_end(values);
     _exit(1); /* exit would run destructors of libraries whose threads and sockets are still in use */
 }

@@ -3,8 +3,8 @@
  * Metrics are few and static: each is defined once at file level and registers itself on first use. Updates are
  * atomic and take a few nanoseconds.
  *
- *     static struct metric lost = METRIC_COUNTER("sx_worker_lost_total", "Workers that vanished with a request in
- * hand."); metric_add(&lost, 1);
+ *     static struct metric lost = METRIC_COUNTER("sx_worker_lost_total", "Workers that vanished while working.");
+ *     metric_add(&lost, 1);
  */
 #ifndef METRIC_H
 #define METRIC_H

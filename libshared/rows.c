@@ -35,8 +35,7 @@ enum kind { KIND_HIDDEN, KIND_TEXT, KIND_BOOLEAN, KIND_INTEGER, KIND_FLOAT, KIND
 #define COLUMNS_MAX 128
 #define TIME_SIZE   22 /* "2026-01-15 08:30:00+00": what is shorter is infinity or a year before 1 */
 
-/* ---- reading
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------------------------- */
 
 /* PQfnumber copies and folds its argument at each call. Handlers read columns mostly in their order, so the search goes
  * on where the last one ended: one comparison nearly always. */
@@ -115,7 +114,7 @@ parse_time(struct str text, int64_t *time_us)
         return -1;
     memcpy(iso, text.base, text.len);
     iso[10] = 'T';
-    memcpy(iso + text.len, ":00", 3);
+    memcpy(iso + text.len, ":00", sizeof ":00");
     return text_to_time(iso, text.len + 3, time_us);
 }
 
@@ -149,8 +148,7 @@ rows_bytes(const struct rows *self, unsigned row, const char *column, uint8_t *t
     return bytes;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------------------------- */
 
 struct column {
     struct str name;
@@ -237,7 +235,7 @@ put_quoted(char *target, struct str text)
         } else if (c == '\n' || c == '\t' || c == '\r') {
             *target++ = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
         } else {
-            memcpy(target, "u00", 3);
+            memcpy(target, "u00", sizeof "u00"); /* the NUL is written over */
             target[3] = digits[c >> 4];
             target[4] = digits[c & 15];
             target += 5;

@@ -118,7 +118,7 @@ secret_token(struct arena *arena, const char *prefix, size_t bytes)
     char *token = arena_alloc(arena, prefix_len + HEX_SIZE(bytes));
 
     secret_random(random, bytes);
-    memcpy(token, prefix, prefix_len);
+    memcpy(token, prefix, prefix_len + 1);
     secret_hex(token + prefix_len, random, bytes);
     secret_wipe(random, bytes);
     return token;

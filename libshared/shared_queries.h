@@ -4,8 +4,8 @@
  * several times with different meanings of QUERY; numbered from SHARED_STATEMENT_BASE (shared_statements.h).
  */
 
-/* $1: service, store, app and key as one text. A column of its own statement: a look-up in the same statement would read
- * a snapshot from before the lock (protocols 6). */
+/* $1: service, store, app and key as one text. A statement of its own: a look-up in the same one would read a snapshot
+ * from before the lock (protocols 6). */
 QUERY(IDEMPOTENCY_TRY_LOCK, "select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as locked")
 
 /* The gateway's second attempt waits for the first one's dead backend. $2: lock_timeout as text, "1500ms". */
@@ -16,8 +16,9 @@ QUERY(IDEMPOTENCY_WAIT_LOCK, "select set_config('lock_timeout', $2, true), "
 QUERY(IDEMPOTENCY_FIND, "select request_hash, status, headers, body, sealed, (created_at <= $4)::int as expired "
                         "from idempotency where store_id = $1 and app_id = $2 and key = $3")
 QUERY(IDEMPOTENCY_FORGET, "delete from idempotency where store_id = $1 and app_id = $2 and key = $3")
-QUERY(IDEMPOTENCY_KEEP, "insert into idempotency (store_id, app_id, key, operation, request_hash, status, headers, body, "
-                        "sealed, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+QUERY(IDEMPOTENCY_KEEP,
+      "insert into idempotency (store_id, app_id, key, operation, request_hash, status, headers, body, "
+      "sealed, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
 
 /* In batches, so that no delete holds many rows for long. */
 QUERY(IDEMPOTENCY_EXPIRE, "delete from idempotency where ctid = any (array("

@@ -705,6 +705,18 @@ def generate(root):
     return files
 
 
+def write_if_changed(path, text):
+    """A file that stays the same keeps its time, so that nothing is compiled again for it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        pass
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def main(arguments):
     if len(arguments) not in (2, 3):
         sys.exit(__doc__)
@@ -716,8 +728,7 @@ def main(arguments):
         sys.exit(f"generate.py: {refused}")
     os.makedirs(target, exist_ok=True)
     for name, text in files.items():
-        with open(os.path.join(target, name), "w", encoding="utf-8") as file:
-            file.write(text)
+        write_if_changed(os.path.join(target, name), text)
 
 
 if __name__ == "__main__":

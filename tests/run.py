@@ -73,7 +73,7 @@ def pytest(counts, arguments, **environment):
 
 
 STEPS = [
-    ("contract", lambda c: pytest(c, ["tests/proto"])),
+    ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
     ("api", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="release")),

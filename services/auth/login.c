@@ -103,7 +103,7 @@ count_attempt(struct call *call, const uint8_t who[SHA256_SIZE])
         return 0;
     metric_add(&locked, 1);
     left_us = rows_time(&rows, 0, "until") - now_us;
-    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)(left_us / US + 1)));
+    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)left_us / US + 1));
     return call_fail(call, FAIL_RATE_LIMITED, NULL, "Too many failed logins; wait for the seconds in Retry-After");
 }
 

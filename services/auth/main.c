@@ -8,7 +8,7 @@
 #include "statements.h"
 
 static const char *const statements[] = {
-#define QUERY(name, sql) [name] = sql,
+#define QUERY(name, sql) [name] = (sql),
 #include "queries.h"
 #undef QUERY
 };
@@ -16,17 +16,16 @@ static const char *const statements[] = {
 int
 main(int argc, char **argv)
 {
-    static const struct service self = {
+    const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,
+        .handler_count = auth_handler_count,
         .statements = statements,
         .statement_count = STATEMENT_COUNT,
         .migrations = auth_migrations,
+        .migration_count = auth_migration_count,
         .aside = "auth-aside",
     };
-    struct service service = self;
 
-    service.handler_count = auth_handler_count;
-    service.migration_count = auth_migration_count;
-    return service_main(argc, argv, &service);
+    return service_main(argc, argv, &self);
 }

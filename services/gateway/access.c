@@ -1,7 +1,7 @@
 /* access.c - one JSON line per request, and counters by operation.
  *
- * The loop is single-threaded, so counters are plain numbers in one array beside operations[]. The last place is for what
- * belongs to no operation: the gateway's own pages, unknown paths, malformed requests.
+ * The loop is single-threaded, so counters are plain numbers in one array beside operations[]. The last place is for
+ * what belongs to no operation: the gateway's own pages, unknown paths, malformed requests.
  */
 #include "access.h"
 
@@ -16,14 +16,14 @@
 #include "text.h"
 
 #define LINES_SIZE_MAX 65536
-#define TEXT_MAX       1024 /* of one value; the rest is cut */
+#define TEXT_MAX       1024  /* of one value; the rest is cut */
 #define LINE_SIZE_MAX  16384 /* path and method with every byte escaped, and the rest */
-#define CLASSES        6 /* status / 100; 0: the client was gone before there was an answer */
+#define CLASSES        6     /* status / 100; 0: the client was gone before there was an answer */
 #define BUCKETS        16
 
 struct counters {
     uint64_t by_class[CLASSES];
-    uint64_t buckets[BUCKETS];          /* powers of two from 64 us; the last is everything above */
+    uint64_t buckets[BUCKETS]; /* powers of two from 64 us; the last is everything above */
     uint64_t sum_us;
 };
 
@@ -32,10 +32,11 @@ struct access {
     char process[64];
     size_t size;
     char lines[LINES_SIZE_MAX];
-    struct counters counters[];         /* operation_count + 1 */
+    struct counters counters[]; /* operation_count + 1 */
 };
 
-static struct metric lines_lost = METRIC_COUNTER("sx_access_lines_lost_total", "Lines of the access log that could not be written.");
+static struct metric lines_lost =
+    METRIC_COUNTER("sx_access_lines_lost_total", "Lines of the access log that could not be written.");
 
 int64_t
 access_now_us(void)
@@ -193,8 +194,8 @@ write_duration(const struct counters *counters, const char *name, struct buf *ta
         count += counters->buckets[i];
         if (i < BUCKETS - 1)
             snprintf(bound, sizeof bound, "%.6f", (double)(INT64_C(64) << i) / 1e6);
-        snprintf(line, sizeof line, "sx_http_request_duration_seconds_bucket{operation=\"%s\",le=\"%s\"} %llu\n", name, bound,
-                 (unsigned long long)count);
+        snprintf(line, sizeof line, "sx_http_request_duration_seconds_bucket{operation=\"%s\",le=\"%s\"} %llu\n", name,
+                 bound, (unsigned long long)count);
         buf_append_text(target, line);
     }
     snprintf(line, sizeof line,
@@ -218,13 +219,14 @@ access_write_metrics(const struct access *self, struct buf *target)
         for (unsigned k = 0; k < CLASSES; k++) {
             if (self->counters[i].by_class[k] == 0)
                 continue;
-            snprintf(line, sizeof line, "sx_http_requests_total{operation=\"%s\",status=\"%s\"} %llu\n", name, classes[k],
-                     (unsigned long long)self->counters[i].by_class[k]);
+            snprintf(line, sizeof line, "sx_http_requests_total{operation=\"%s\",status=\"%s\"} %llu\n", name,
+                     classes[k], (unsigned long long)self->counters[i].by_class[k]);
             buf_append_text(target, line);
         }
     }
-    buf_append_text(target, "# HELP sx_http_request_duration_seconds From the URL's arrival until the answer was ready.\n"
-                            "# TYPE sx_http_request_duration_seconds histogram\n");
+    buf_append_text(target,
+                    "# HELP sx_http_request_duration_seconds From the URL's arrival until the answer was ready.\n"
+                    "# TYPE sx_http_request_duration_seconds histogram\n");
     for (unsigned i = 0; i <= operation_count; i++) {
         const struct counters *counters = &self->counters[i];
         uint64_t count = 0;

@@ -19,6 +19,6 @@ void access_flush(struct access *self);
 /* Requests by operation and class of status, and their durations, in Prometheus text. */
 void access_write_metrics(const struct access *self, struct buf *target);
 
-int64_t access_now_us(void);            /* CLOCK_MONOTONIC, for durations */
+int64_t access_now_us(void); /* CLOCK_MONOTONIC, for durations */
 
 #endif

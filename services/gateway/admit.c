@@ -21,7 +21,8 @@
 
 #define TOKEN_SIZE_MAX 4096
 
-/* ---- request id and address ------------------------------------------------------------------------------------------ */
+/* ---- request id and address
+ * ------------------------------------------------------------------------------------------ */
 
 static bool
 is_request_id(struct str text)
@@ -29,8 +30,8 @@ is_request_id(struct str text)
     for (size_t i = 0; i < text.len; i++) {
         char byte = text.base[i];
 
-        if (!((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '-' ||
-              byte == '_'))
+        if (!((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+              byte == '-' || byte == '_'))
             return false;
     }
     return text.base && text.len > 0 && text.len <= REQUEST_ID_MAX;
@@ -117,7 +118,8 @@ admit_address(struct request *self)
     self->address_key_size = limiter_address_key(self->address_key, self->address);
 }
 
-/* ---- windows --------------------------------------------------------------------------------------------------------- */
+/* ---- windows
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* Shown is the window nearest to its limit. */
 static void
@@ -183,7 +185,8 @@ take_caller(struct request *self)
     return !self->is_limited || take(self, RATE_GLOBAL, LIMIT_CREDENTIAL, key, sizeof key);
 }
 
-/* ---- the body, by what its headers say ------------------------------------------------------------------------------- */
+/* ---- the body, by what its headers say
+ * ------------------------------------------------------------------------------- */
 
 bool
 admit_has_body(const struct request *self)
@@ -235,7 +238,8 @@ admit_body(struct request *self)
     }
 }
 
-/* ---- the credential -------------------------------------------------------------------------------------------------- */
+/* ---- the credential
+ * -------------------------------------------------------------------------------------------------- */
 
 /* The developer family knows one word for all of these. */
 static enum fail
@@ -260,6 +264,8 @@ refuse_caller(struct request *self, enum fail fail, const char *why)
 
     if (failure && self->is_limited && !take_address(self, RATE_GLOBAL))
         return;
+    if (!failure && self->is_limited)
+        admit_show_window(self);
     reply_fail(self, shown, shown == fail ? why : NULL);
 }
 
@@ -308,7 +314,8 @@ find_credential(struct request *self, struct credential *credential)
         credential->kind = CREDENTIAL_BEARER;
         return true;
     }
-    if (self->operation->audience == AUDIENCE_APP && (headers[HEADER_CLIENT_ID].base || headers[HEADER_CLIENT_SECRET].base)) {
+    if (self->operation->audience == AUDIENCE_APP &&
+        (headers[HEADER_CLIENT_ID].base || headers[HEADER_CLIENT_SECRET].base)) {
         credential->kind = CREDENTIAL_CLIENT;
         credential->client_id = headers[HEADER_CLIENT_ID];
         credential->client_secret = headers[HEADER_CLIENT_SECRET];
@@ -391,7 +398,8 @@ ask_identity(struct request *self)
     identities_ask(self->gateway->identities, question);
 }
 
-/* ---- the path -------------------------------------------------------------------------------------------------------- */
+/* ---- the path
+ * -------------------------------------------------------------------------------------------------------- */
 
 static bool
 is_under(struct str path, const char *prefix)
@@ -432,7 +440,8 @@ admit_no_operation(struct request *self, const struct page *page, unsigned metho
     char *allow;
 
     if (self->is_options && methods != 0) {
-        admit_show_window(self); /* a preflight costs nothing: refusing it would hide from the page why it was refused */
+        admit_show_window(
+            self); /* a preflight costs nothing: refusing it would hide from the page why it was refused */
         cors_preflight(self->gateway->cors, self, methods);
         return;
     }

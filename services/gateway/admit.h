@@ -8,14 +8,14 @@
 
 #include "request.h"
 
-/* The head is complete. Leaves the request in REQUEST_ASKING, REQUEST_BODY or REQUEST_ANSWERED; from the first it is woken
- * (http_wake) in one of the other two. */
+/* The head is complete. Leaves the request in REQUEST_ASKING, REQUEST_BODY or REQUEST_ANSWERED; from the first it is
+ * woken (http_wake) in one of the other two. */
 void admit_begin(struct request *self);
 
 /* Splits what was sent after the method; tells the path's family. */
 void admit_uri(struct request *self);
 
-bool admit_has_body(const struct request *self);        /* by its headers */
+bool admit_has_body(const struct request *self); /* by its headers */
 
 /* For answers that count nowhere: their headers show the address's window as it is. */
 void admit_show_window(struct request *self);

@@ -10,7 +10,7 @@
 #define ORIGINS_MAX 32
 
 struct cors {
-    char *text;                         /* what the origins point into */
+    char *text; /* what the origins point into */
     bool any;
     unsigned count;
     struct str origins[ORIGINS_MAX];
@@ -47,8 +47,8 @@ cors_destroy(struct cors **self)
     *self = NULL;
 }
 
-/* What Access-Control-Allow-Origin says to this request; NULL for nothing. A listed origin is our own text, so what a client
- * sent is never echoed. */
+/* What Access-Control-Allow-Origin says to this request; NULL for nothing. A listed origin is our own text, so what a
+ * client sent is never echoed. */
 static const char *
 allowed_origin(const struct cors *self, struct request *request)
 {
@@ -75,9 +75,10 @@ cors_headers(const struct cors *self, struct request *request)
     if (!origin)
         return;
     reply_header_static(request, "Access-Control-Allow-Origin", origin);
-    reply_header_static(request, "Access-Control-Expose-Headers",
-                        "ETag, Idempotent-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
-                        "X-Request-Id, X-SeloraX-API-Version");
+    reply_header_static(
+        request, "Access-Control-Expose-Headers",
+        "ETag, Idempotent-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
+        "X-Request-Id, X-SeloraX-API-Version");
 }
 
 void

@@ -1,7 +1,8 @@
 /* docs.c - pages that no service makes.
  *
- * /livez says that the loop turns. /readyz says whether requests can be answered: each pool of workers that the contract
- * names has somebody in it, and the identity lease is held; what is missing is named. /metrics is for Prometheus.
+ * /livez says that the loop turns. /readyz says whether requests can be answered: each pool of workers that the
+ * contract names has somebody in it, and the identity lease is held; what is missing is named. /metrics is for
+ * Prometheus.
  */
 #include "docs.h"
 
@@ -144,7 +145,8 @@ answer_readyz(struct request *request)
     }
     out_key(&out, "status");
     out_int(&out, ready ? 200 : 503);
-    reply_json(request, ready ? 200 : 503, (struct str){arena_strndup(request->arena, text.data, text.size), text.size});
+    reply_json(request, ready ? 200 : 503,
+               (struct str){arena_strndup(request->arena, text.data, text.size), text.size});
     if (!ready)
         reply_header_static(request, "Retry-After", "1");
     buf_free(&text);

@@ -6,8 +6,8 @@
 
 struct page;
 
-const struct page *docs_find(struct str path);          /* NULL: not a page of ours */
-void docs_start(void);                                  /* once: the document's validators */
+const struct page *docs_find(struct str path); /* NULL: not a page of ours */
+void docs_start(void);                         /* once: the document's validators */
 void docs_answer(const struct page *page, struct request *request);
 
 #endif

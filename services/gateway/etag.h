@@ -1,15 +1,15 @@
 /* etag.h - the validator of a body, for If-None-Match.
  *
- * The same bytes give the same tag in every gateway process and after every restart. It is no cryptographic hash: a client
- * that managed to collide two of its own bodies would only fool its own cache. SHA-256 cost 15 us for a page of 50 orders
- * where the processor helps, and 60 where it does not; this costs two.
+ * The same bytes give the same tag in every gateway process and after every restart. It is no cryptographic hash: a
+ * client that managed to collide two of its own bodies would only fool its own cache. SHA-256 cost 15 us for a page of
+ * 50 orders where the processor helps, and 60 where it does not; this costs two.
  */
 #ifndef ETAG_H
 #define ETAG_H
 
 #include "base.h"
 
-#define ETAG_SIZE 35                    /* quotes, 32 hex digits, NUL */
+#define ETAG_SIZE 35 /* quotes, 32 hex digits, NUL */
 
 void etag_of(char target[ETAG_SIZE], const void *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* forward.c - the way through the hub.
  *
- * A second attempt after a lost worker is allowed for what may run twice: safe methods, and keyed requests of operations
- * that say so (x-retry). The hub decides when; here it is only said whether.
+ * A second attempt after a lost worker is allowed for what may run twice: safe methods, and keyed requests of
+ * operations that say so (x-retry). The hub decides when; here it is only said whether.
  */
 #include "forward.h"
 

@@ -1,17 +1,15 @@
 /* http.c - libmicrohttpd's callbacks.
  *
- * The access handler is called for a request once its head is there, again with each piece of its body, once more at the
- * end, and anew after each resumption; `state` and `body_begun` tell these apart. An answer that is ready before the body
- * has come waits until the body has been swallowed, when that is short: libmicrohttpd would close the connection, and the
- * client would not hear the answer.
+ * The access handler is called for a request once its head is there, again with each piece of its body, once more at
+ * the end, and anew after each resumption; `state` and `body_begun` tell these apart. An answer that is ready before
+ * the body has come waits until the body has been swallowed, when that is short: libmicrohttpd would close the
+ * connection, and the client would not hear the answer.
  */
 #include "http.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "access.h"
 #include "admit.h"
@@ -26,13 +24,17 @@
 #include "text.h"
 #include "upload.h"
 
-static struct metric suspensions = METRIC_COUNTER("sx_http_suspended_total", "Connections suspended for auth or a service.");
+static struct metric suspensions =
+    METRIC_COUNTER("sx_http_suspended_total", "Connections suspended for auth or a service.");
 
 static const struct {
     const char *name;
     size_t len;
 } header_names[HEADERS] = {
-#define NAME(text) {text, sizeof text - 1}
+#define NAME(text)                                                                                                     \
+    {                                                                                                                  \
+        text, sizeof text - 1                                                                                          \
+    }
     [HEADER_AUTHORIZATION] = NAME("Authorization"),
     [HEADER_AUTH_TOKEN] = NAME("X-Auth-Token"),
     [HEADER_CLIENT_ID] = NAME("X-Client-Id"),
@@ -68,7 +70,8 @@ http_wake(struct request *request)
     MHD_resume_connection(request->connection);
 }
 
-/* ---- answering ------------------------------------------------------------------------------------------------------- */
+/* ---- answering
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void
 release_message(void *context)
@@ -132,7 +135,8 @@ http_answer(struct request *self)
     return result;
 }
 
-/* ---- requests and connections ---------------------------------------------------------------------------------------- */
+/* ---- requests
+ * -------------------------------------------------------------------------------------------------------- */
 
 static struct request *
 request_new(struct http *http, struct MHD_Connection *connection)
@@ -171,8 +175,8 @@ recycle_buf(struct buf *buf, struct buf *target)
     *target = *buf;
 }
 
-static void
-request_free(struct http *http, struct request *self)
+void
+http_request_free(struct http *http, struct request *self)
 {
     struct buf body, scratch, frame;
     struct arena *arena = self->arena;
@@ -210,82 +214,20 @@ request_free(struct http *http, struct request *self)
     http->spare_count++;
 }
 
+/* ---- the access handler
+ * ---------------------------------------------------------------------------------------------- */
+
+/* libmicrohttpd would cut the query into a list in the connection's memory, and refuse the request when there is no
+ * room for it. We read queries ourselves (pack.c), from the copy; the text here is the connection's own buffer, in
+ * which libmicrohttpd looks for the "?" after this. */
 static void
-wait_for_head(struct http *http, struct peer *peer)
+hide_query(char *uri)
 {
-    peer->waiting_since_ms = clock_monotonic_ms();
-    peer->next = NULL;
-    peer->previous = http->last_waiting;
-    if (peer->previous)
-        peer->previous->next = peer;
-    else
-        http->first_waiting = peer;
-    http->last_waiting = peer;
-    if (!http->first_unheard)
-        http->first_unheard = peer;
+    char *mark = strchr(uri, '?');
+
+    if (mark)
+        *mark = '!';
 }
-
-static void
-stop_waiting(struct http *http, struct peer *peer)
-{
-    if (peer->waiting_since_ms == 0)
-        return;
-    if (http->first_unheard == peer)
-        http->first_unheard = peer->next;
-    if (peer->previous)
-        peer->previous->next = peer->next;
-    else
-        http->first_waiting = peer->next;
-    if (peer->next)
-        peer->next->previous = peer->previous;
-    else
-        http->last_waiting = peer->previous;
-    peer->waiting_since_ms = 0;
-}
-
-static void
-address_text(const struct sockaddr *address, char target[48])
-{
-    if (address && address->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, target, 48);
-    } else if (address && address->sa_family == AF_INET6) {
-        const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-
-        if (IN6_IS_ADDR_V4MAPPED(in6))
-            inet_ntop(AF_INET, &in6->s6_addr[12], target, 48);
-        else
-            inet_ntop(AF_INET6, in6, target, 48);
-    } else {
-        memcpy(target, "0.0.0.0", sizeof "0.0.0.0");
-    }
-}
-
-void
-http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
-                   enum MHD_ConnectionNotificationCode code)
-{
-    struct http *http = context;
-    struct peer *peer = *socket_context;
-
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        peer = xcalloc(1, sizeof *peer);
-        address_text(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, peer->address);
-        peer->trusted = admit_is_proxy(peer->address);
-        peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        *socket_context = peer;
-        wait_for_head(http, peer);
-        return;
-    }
-    stop_waiting(http, peer);
-    if (peer->request) { /* its head was never understood, so libmicrohttpd does not tell its end */
-        access_note(http->gateway->access, peer->request);
-        request_free(http, peer->request);
-    }
-    free(peer);
-    *socket_context = NULL;
-}
-
-/* ---- the access handler ---------------------------------------------------------------------------------------------- */
 
 void *
 http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
@@ -296,11 +238,13 @@ http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 
     self->uri = (struct str){arena_strndup(self->arena, uri, len), len};
     self->uri_end = uri + len;
+    hide_query((char *)(uintptr_t)uri);
     return self;
 }
 
 static enum MHD_Result
-on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len)
+on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+          size_t value_len)
 {
     struct request *self = context;
 
@@ -335,15 +279,16 @@ read_method(struct request *self, const char *method)
     }
 }
 
-/* A NUL in the URL ends the string we are given, but not the line: what follows the URL in the connection's memory is the
- * version. Memory elsewhere tells nothing. */
+/* A NUL in the URL ends the string we are given, but not the line: what follows the URL in the connection's memory is
+ * the version. Memory elsewhere tells nothing. */
 static bool
 is_cut_short(const struct request *self, const char *version)
 {
     return version > self->uri_end && version < self->uri_end + HEADER_MEMORY_MAX && version != self->uri_end + 1;
 }
 
-/* Two lengths, or a coding we do not read: whoever stands before us may see other borders between requests than we do. */
+/* Two lengths, or a coding we do not read: whoever stands before us may see other borders between requests than we do.
+ */
 static bool
 is_ambiguous(const struct request *self)
 {
@@ -384,8 +329,8 @@ begin(struct request *self, const char *method, const char *version)
         self->upload = upload_new(self);
 }
 
-/* Whether to wait for the end of the request although its answer is ready. An answer to the head alone makes libmicrohttpd
- * close the connection, and a client that only listens once it has sent its body would not hear it. */
+/* Whether to wait for the end of the request although its answer is ready. An answer to the head alone makes
+ * libmicrohttpd close the connection, and a client that only listens once it has sent its body would not hear it. */
 static bool
 must_swallow(const struct request *self)
 {
@@ -465,15 +410,15 @@ end_step(struct request *self)
 }
 
 enum MHD_Result
-http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-                const char *data, size_t *size, void **cookie)
+http_on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                const char *version, const char *data, size_t *size, void **cookie)
 {
     struct request *self = *cookie;
 
     (void)connection;
     (void)url;
     if (self->state == REQUEST_HEAD) {
-        stop_waiting(context, self->peer);
+        http_peer_heard(context, self->peer);
         begin(self, method, version);
     }
     if (self->state == REQUEST_SENDING)
@@ -504,9 +449,9 @@ http_on_completed(void *context, struct MHD_Connection *connection, void **cooki
         self->answer.status = 0;
     }
     access_note(http->gateway->access, self);
-    stop_waiting(http, self->peer);
-    wait_for_head(http, self->peer);
-    request_free(http, self);
+    http_peer_heard(http, self->peer);
+    http_peer_waits(http, self->peer);
+    http_request_free(http, self);
     *cookie = NULL;
 }
 

@@ -1,7 +1,7 @@
 /* http_daemon.c - libmicrohttpd's daemon without a thread: started, turned by our loop, drained, stopped.
  *
- * Without a thread of its own its epoll descriptor is one more descriptor for our poll; with one it would stall for seconds
- * whenever 128 connections are ready at once (design 8.2).
+ * Without a thread of its own its epoll descriptor is one more descriptor for our poll; with one it would stall for
+ * seconds whenever 128 connections are ready at once (design 8.2).
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -19,7 +19,6 @@
 #include "stream.h"
 
 #define LISTEN_BACKLOG   1024
-#define TICK_INTERVAL_MS 1000
 #define SPARE_FILES      256 /* descriptors that are no connections: ZeroMQ's, logs, files */
 #define FINISH_TURNS_MAX 64
 
@@ -64,7 +63,8 @@ raise_file_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return CONNECTIONS_MAX / 4;
     if (limit.rlim_cur < CONNECTIONS_MAX + SPARE_FILES) {
-        limit.rlim_cur = limit.rlim_max < CONNECTIONS_MAX + SPARE_FILES ? limit.rlim_max : CONNECTIONS_MAX + SPARE_FILES;
+        limit.rlim_cur =
+            limit.rlim_max < CONNECTIONS_MAX + SPARE_FILES ? limit.rlim_max : CONNECTIONS_MAX + SPARE_FILES;
         setrlimit(RLIMIT_NOFILE, &limit);
         getrlimit(RLIMIT_NOFILE, &limit);
     }
@@ -84,17 +84,17 @@ start_daemon(struct http *self, const struct sockaddr_storage *address)
 
     if (address->ss_family == AF_INET6)
         flags |= MHD_USE_DUAL_STACK;
-    return MHD_start_daemon(flags, (uint16_t)config.port, NULL, NULL, http_on_request, self,      /**/
-                            MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,                             /**/
-                            MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)address,               /**/
-                            MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,                               /**/
-                            MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)LISTEN_BACKLOG,             /**/
-                            MHD_OPTION_CONNECTION_LIMIT, connections,                             /**/
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,           /**/
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY_MAX,        /**/
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1,                                      /**/
-                            MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, self,                       /**/
-                            MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, self,               /**/
+    return MHD_start_daemon(flags, (uint16_t)config.port, NULL, NULL, http_on_request, self, /**/
+                            MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,                        /**/
+                            MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)address,          /**/
+                            MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,                          /**/
+                            MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)LISTEN_BACKLOG,        /**/
+                            MHD_OPTION_CONNECTION_LIMIT, connections,                        /**/
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,      /**/
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY_MAX,   /**/
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1,                                 /**/
+                            MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, self,                  /**/
+                            MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, self,          /**/
                             MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, self, MHD_OPTION_END);
 }
 
@@ -108,7 +108,8 @@ http_new(struct gateway *gateway)
     self->quiesced_fd = -1;
     http_errors_start(self);
     if (listen_address(&address) != 0) {
-        log_event(LOG_ERROR, "listen_failed", "s:address", config.listen, "s:why", "SX_LISTEN is not an IP address", NULL);
+        log_event(LOG_ERROR, "listen_failed", "s:address", config.listen, "s:why", "SX_LISTEN is not an IP address",
+                  NULL);
         free(self);
         return NULL;
     }
@@ -178,36 +179,6 @@ http_next_ms(const struct http *self)
         next_ms = then_ms < next_ms ? then_ms : next_ms;
     }
     return next_ms;
-}
-
-/* libmicrohttpd misses the end of a stream that came together with the last data, because it waits for an edge that has
- * passed. Each connection is looked at once, when it has waited a little. */
-static void
-end_finished(struct http *self, int64_t now_ms)
-{
-    struct peer *peer = self->first_unheard;
-    char byte;
-
-    for (; peer && peer->waiting_since_ms < now_ms - TICK_INTERVAL_MS / 2; peer = peer->next) {
-        if (recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-            shutdown(peer->fd, SHUT_RDWR);
-    }
-    self->first_unheard = peer;
-}
-
-/* libmicrohttpd ends connections that are silent; these send a byte now and then and never a whole head. */
-void
-http_tick(struct http *self)
-{
-    int64_t now_ms = clock_monotonic_ms();
-
-    if (now_ms < self->tick_ms)
-        return;
-    self->tick_ms = now_ms + TICK_INTERVAL_MS;
-    end_finished(self, now_ms);
-    for (struct peer *peer = self->first_waiting; peer && peer->waiting_since_ms < now_ms - 2000 * CONNECTION_IDLE_S;
-         peer = peer->next)
-        shutdown(peer->fd, SHUT_RDWR);
 }
 
 void

@@ -1,10 +1,10 @@
 /* http_errors.c - malformed HTTP gets the contract's JSON, not libmicrohttpd's HTML.
  *
- * libmicrohttpd 0.9.75 answers what it cannot parse with pages of its own and has no setting for them. It does so through its
- * public MHD_queue_response, which a shared library calls by name: the program's definition comes first, and that is the one
- * below. Our own answers go to the real one, so whatever arrives here is one of those pages. It is written to the socket
- * directly, because libmicrohttpd sends the head of some of these answers twice; then the connection is closed. tests/api
- * sends malformed requests and would notice a library that binds the name differently.
+ * libmicrohttpd 0.9.75 answers what it cannot parse with pages of its own and has no setting for them. It does so
+ * through its public MHD_queue_response, which a shared library calls by name: the program's definition comes first,
+ * and that is the one below. Our own answers go to the real one, so whatever arrives here is one of those pages. It is
+ * written to the socket directly, because libmicrohttpd sends the head of some of these answers twice; then the
+ * connection is closed. tests/api sends malformed requests and would notice a library that binds the name differently.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -49,15 +49,15 @@ fail_of(unsigned status)
     }
 }
 
-/* The socket is empty before this: libmicrohttpd has sent the answers to earlier requests. What the client is still sending
- * is read away, because closing on unread data makes the kernel throw away what we sent. */
+/* The socket is empty before this: libmicrohttpd has sent the answers to earlier requests. What the client is still
+ * sending is read away, because closing on unread data makes the kernel throw away what we sent. */
 static void
 write_answer(int fd, const struct answer *answer)
 {
     char text[TEXT_SIZE_MAX], discarded[4096];
     size_t size = 0;
-    int n = snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n", answer->status,
-                     MHD_get_reason_phrase_for((unsigned)answer->status), answer->body_size);
+    int n = snprintf(text, sizeof text, "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n",
+                     answer->status, MHD_get_reason_phrase_for((unsigned)answer->status), answer->body_size);
 
     for (unsigned i = 0; i < answer->header_count && n > 0 && size + (size_t)n < sizeof text; i++) {
         size += (size_t)n;
@@ -81,7 +81,6 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned status, struct MH
 {
     struct request *request = http_broken_request(the_http, connection);
 
-    (void)response; /* its caller releases it */
     if (request->state != REQUEST_SENDING) {
         admit_show_window(request);
         reply_fail(request, fail_of(status), NULL);
@@ -90,5 +89,6 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned status, struct MH
         request->ended_us = access_now_us();
         write_answer(request->peer->fd, &request->answer);
     }
-    return MHD_NO; /* closes the connection */
+    shutdown(request->peer->fd, SHUT_RDWR);
+    return real_queue(connection, status, response);
 }

@@ -5,21 +5,27 @@
 #include "http.h"
 
 #define ARENA_FIRST_BLOCK 8192
-#define BUFFER_KEPT_MAX   16384         /* larger buffers are freed with their request */
-#define REQUESTS_KEPT_MAX 256           /* spare requests, some 10 KiB each */
+#define BUFFER_KEPT_MAX   16384 /* larger buffers are freed with their request */
+#define REQUESTS_KEPT_MAX 256   /* spare requests, some 10 KiB each */
 
 struct http {
     struct gateway *gateway;
     struct MHD_Daemon *daemon;
     int epoll_fd;
-    int quiesced_fd;                    /* the listening socket that drain gave back, or -1 */
+    int quiesced_fd; /* the listening socket that drain gave back, or -1 */
     bool must_run;
     int64_t tick_ms;
     struct request *live, *spare;
     unsigned spare_count;
     struct peer *first_waiting, *last_waiting;
-    struct peer *first_unheard;         /* of those waiting, the first not looked at by http_tick */
+    struct peer *first_unheard; /* of those waiting, the first not looked at by http_tick */
 };
+
+void http_request_free(struct http *http, struct request *self);
+
+/* A connection waits for the next head, or has sent one. */
+void http_peer_waits(struct http *http, struct peer *peer);
+void http_peer_heard(struct http *http, struct peer *peer);
 
 /* libmicrohttpd's callbacks */
 void *http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);

@@ -342,37 +342,54 @@ hub_call_lost(struct hub *self, struct hub_call *call)
     hub_end_local(self, call, harmless ? FAIL_SERVICE_UNAVAILABLE : FAIL_OUTCOME_UNKNOWN);
 }
 
+/* Not before the tags are applied: the ack is what lets auth answer the revoking call (protocols 5). */
+static void
+take_invalidation(struct hub *self, struct str routing_id, uint64_t version, struct str tags)
+{
+    struct wire ack = {.type = WIRE_ACK, .id = version};
+    char id[24];
+    int size = snprintf(id, sizeof id, "%lld", (long long)self->gateway_id);
+
+    self->transport.invalidate(self->transport.context, version, tags);
+    if (self->transport.send(self->transport.context, routing_id.base, routing_id.len, &ack,
+                             (struct str){id, (size_t)size}, STR("")))
+        log_event(LOG_WARN, "ack_not_sent", "l:version", (int64_t)version, NULL);
+}
+
+static void
+take_message(struct hub *self, struct str routing_id, const char *peer, const struct wire *wire, zmq_msg_t *name,
+             zmq_msg_t *body)
+{
+    struct str name_text = {zmq_msg_data(name), zmq_msg_size(name)};
+    struct str body_text = {zmq_msg_data(body), zmq_msg_size(body)};
+
+    switch (wire->type) {
+    case WIRE_READY: hub_take_ready(self, routing_id, peer, wire->id, name_text, body_text); return;
+    case WIRE_REPLY: hub_take_reply(self, routing_id, wire, name, body); return;
+    case WIRE_REQUEST: hub_take_request(self, routing_id, peer, wire, name, body); return;
+    case WIRE_BYE: hub_take_bye(self, routing_id, wire); return;
+    case WIRE_INVALIDATE:
+        if (peer != NULL && strcmp(peer, "auth") != 0)
+            break;
+        take_invalidation(self, routing_id, wire->id, body_text);
+        return;
+    case WIRE_PING: return;
+    case WIRE_ACK: break;
+    }
+    metric_add(&malformed_total, 1);
+}
+
 void
 hub_receive(struct hub *self, struct str routing_id, const char *peer, zmq_msg_t *header, zmq_msg_t *name,
             zmq_msg_t *body)
 {
-    struct str name_text = {zmq_msg_data(name), zmq_msg_size(name)};
-    struct str body_text = {zmq_msg_data(body), zmq_msg_size(body)};
     struct wire wire;
 
     if (routing_id.len == 0 || routing_id.len > ROUTING_SIZE_MAX ||
         wire_decode(&wire, zmq_msg_data(header), zmq_msg_size(header)))
         metric_add(&malformed_total, 1);
-    else if (wire.type == WIRE_READY)
-        hub_take_ready(self, routing_id, peer, wire.id, name_text, body_text);
-    else if (wire.type == WIRE_REPLY)
-        hub_take_reply(self, routing_id, &wire, name, body);
-    else if (wire.type == WIRE_REQUEST)
-        hub_take_request(self, routing_id, peer, &wire, name, body);
-    else if (wire.type == WIRE_BYE)
-        hub_take_bye(self, routing_id, &wire);
-    else if (wire.type == WIRE_INVALIDATE && (peer == NULL || strcmp(peer, "auth") == 0)) {
-        struct wire ack = {.type = WIRE_ACK, .id = wire.id};
-        char id[24];
-        int size = snprintf(id, sizeof id, "%lld", (long long)self->gateway_id);
-
-        /* Not before the tags are applied: the ack is what lets auth answer the revoking call (protocols 5). */
-        self->transport.invalidate(self->transport.context, wire.id, body_text);
-        if (self->transport.send(self->transport.context, routing_id.base, routing_id.len, &ack,
-                                 (struct str){id, (size_t)size}, STR("")))
-            log_event(LOG_WARN, "ack_not_sent", "l:version", (int64_t)wire.id, NULL);
-    } else if (wire.type != WIRE_PING)
-        metric_add(&malformed_total, 1);
+    else
+        take_message(self, routing_id, peer, &wire, name, body);
     zmq_msg_close(header);
     zmq_msg_close(name);
     zmq_msg_close(body);
@@ -383,8 +400,8 @@ hub_next_ms(const struct hub *self)
 {
     int64_t next_ms = self->ping_ms < self->sweep_ms ? self->ping_ms : self->sweep_ms;
 
-    if (self->deadline_count > 0 && self->deadlines[0]->deadline_ms < next_ms)
-        next_ms = self->deadlines[0]->deadline_ms;
+    if (self->deadline_count > 0 && self->deadlines[0].at_ms < next_ms)
+        next_ms = self->deadlines[0].at_ms;
     return next_ms;
 }
 
@@ -393,8 +410,8 @@ hub_tick(struct hub *self)
 {
     int64_t now_ms = hub_now_ms(self);
 
-    while (self->deadline_count > 0 && self->deadlines[0]->deadline_ms <= now_ms) {
-        struct hub_call *call = self->deadlines[0];
+    while (self->deadline_count > 0 && self->deadlines[0].at_ms <= now_ms) {
+        struct hub_call *call = self->deadlines[0].call;
 
         if (call->state == CALL_SENT && ++call->worker->timeouts % 3 == 0)
             log_event(LOG_WARN, "worker_stuck", "s:service", call->worker->pool->name, "s:operation",

@@ -24,7 +24,7 @@ struct hub_nested {
     struct hub_call call;
     struct hub *hub;
     struct hub_worker *caller;
-    struct hub_nested *next, *previous;
+    struct hub_nested *next, **link; /* link: what points here */
     uint64_t caller_id;
     bool nested;        /* counted in caller->nested */
     struct buf request; /* a view of body */
@@ -65,12 +65,9 @@ send_fail(struct hub *self, struct str routing_id, uint64_t id, enum fail fail, 
 static void
 nested_free(struct hub_nested *self)
 {
+    *self->link = self->next;
     if (self->next != NULL)
-        self->next->previous = self->previous;
-    if (self->previous != NULL)
-        self->previous->next = self->next;
-    else
-        self->caller->requests = self->next;
+        self->next->link = self->link;
     self->caller->nested -= self->nested;
     zmq_msg_close(&self->body);
     free(self);
@@ -106,9 +103,10 @@ nested_done(struct hub_call *call, struct hub_reply *reply)
 void
 hub_drop_requests(struct hub *self, struct hub_worker *caller)
 {
-    while (caller->requests != NULL) {
-        hub_cancel(self, &caller->requests->call);
-        nested_free(caller->requests);
+    for (struct hub_nested *each = caller->requests, *next; each != NULL; each = next) {
+        next = each->next;
+        hub_cancel(self, &each->call);
+        nested_free(each);
     }
 }
 
@@ -208,9 +206,10 @@ submit_nested(struct hub *self, struct hub_worker *caller, const struct operatio
     nested->caller_id = wire->id;
     nested->nested = (wire->flags & WIRE_FLAG_NESTED) != 0 && caller->nested < PEER_NESTED_MAX;
     caller->nested += nested->nested;
+    nested->link = &caller->requests;
     nested->next = caller->requests;
-    if (caller->requests != NULL)
-        caller->requests->previous = nested;
+    if (nested->next != NULL)
+        nested->next->link = &nested->next;
     caller->requests = nested;
     zmq_msg_init(&nested->body);
     zmq_msg_move(&nested->body, body);

@@ -8,43 +8,42 @@
 #include "hub_private.h"
 
 static void
-place(struct hub *self, size_t index, struct hub_call *call)
+place(struct hub *self, size_t index, struct hub_deadline deadline)
 {
-    self->deadlines[index] = call;
-    call->deadline_index = index;
+    self->deadlines[index] = deadline;
+    deadline.call->deadline_index = index;
 }
 
 static void
-sift_up(struct hub *self, size_t index, struct hub_call *call)
+sift_up(struct hub *self, size_t index, struct hub_deadline deadline)
 {
     while (index > 0) {
         size_t parent = (index - 1) / 2;
 
-        if (self->deadlines[parent]->deadline_ms <= call->deadline_ms)
+        if (self->deadlines[parent].at_ms <= deadline.at_ms)
             break;
         place(self, index, self->deadlines[parent]);
         index = parent;
     }
-    place(self, index, call);
+    place(self, index, deadline);
 }
 
 static void
-sift_down(struct hub *self, size_t index, struct hub_call *call)
+sift_down(struct hub *self, size_t index, struct hub_deadline deadline)
 {
     for (;;) {
         size_t child = 2 * index + 1;
 
         if (child >= self->deadline_count)
             break;
-        if (child + 1 < self->deadline_count &&
-            self->deadlines[child + 1]->deadline_ms < self->deadlines[child]->deadline_ms)
+        if (child + 1 < self->deadline_count && self->deadlines[child + 1].at_ms < self->deadlines[child].at_ms)
             child++;
-        if (self->deadlines[child]->deadline_ms >= call->deadline_ms)
+        if (self->deadlines[child].at_ms >= deadline.at_ms)
             break;
         place(self, index, self->deadlines[child]);
         index = child;
     }
-    place(self, index, call);
+    place(self, index, deadline);
 }
 
 void
@@ -54,20 +53,20 @@ hub_deadline_add(struct hub *self, struct hub_call *call)
         self->deadline_capacity = self->deadline_capacity == 0 ? 256 : 2 * self->deadline_capacity;
         self->deadlines = xrealloc(self->deadlines, self->deadline_capacity * sizeof self->deadlines[0]);
     }
-    sift_up(self, self->deadline_count++, call);
+    sift_up(self, self->deadline_count++, (struct hub_deadline){call->deadline_ms, call});
 }
 
 void
 hub_deadline_remove(struct hub *self, struct hub_call *call)
 {
     size_t index = call->deadline_index;
-    struct hub_call *last;
+    struct hub_deadline last;
 
-    assert(index < self->deadline_count && self->deadlines[index] == call);
+    assert(index < self->deadline_count && self->deadlines[index].call == call);
     last = self->deadlines[--self->deadline_count];
-    if (last == call)
+    if (last.call == call)
         return;
-    if (index > 0 && self->deadlines[(index - 1) / 2]->deadline_ms > last->deadline_ms)
+    if (index > 0 && self->deadlines[(index - 1) / 2].at_ms > last.at_ms)
         sift_up(self, index, last);
     else
         sift_down(self, index, last);

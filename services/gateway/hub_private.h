@@ -56,6 +56,11 @@ struct hub_worker {
     uint8_t routing[ROUTING_SIZE_MAX];
 };
 
+struct hub_deadline {
+    int64_t at_ms;
+    struct hub_call *call;
+};
+
 struct hub {
     struct hub_transport transport;
     int64_t gateway_id;
@@ -66,7 +71,7 @@ struct hub {
     struct hub_worker *buckets[WORKER_BUCKETS];
     struct hub_worker *workers; /* those with a pool */
     unsigned peer_count, worker_count, idle_count;
-    struct hub_call **deadlines; /* a heap */
+    struct hub_deadline *deadlines; /* a heap */
     size_t deadline_count, deadline_capacity;
     int64_t ping_ms, sweep_ms; /* when next; INT64_MAX when not */
     unsigned ping_step;        /* up to HUB_PING_ROUNDS: a disconnect was a moment ago */

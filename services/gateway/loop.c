@@ -28,8 +28,8 @@ enum { POLL_HTTP, POLL_RPC, POLL_MONITOR, POLL_SIGNAL, POLLS };
 struct loop {
     struct gateway *gateway;
     struct pollfd polls[POLLS];
-    bool more_rpc;                      /* messages were left over from the last turn */
-    int64_t drain_until_ms;             /* 0: not draining */
+    bool more_rpc;          /* messages were left over from the last turn */
+    int64_t drain_until_ms; /* 0: not draining */
 };
 
 static struct metric turns = METRIC_COUNTER("sx_loop_turns_total", "Turns of the gateway's loop.");
@@ -118,7 +118,8 @@ loop_run(struct gateway *gateway)
     self.polls[POLL_HTTP] = (struct pollfd){.fd = http_fd(gateway->http), .events = POLLIN};
     self.polls[POLL_RPC] = (struct pollfd){.fd = rpc_fd(gateway->rpc), .events = POLLIN};
     self.polls[POLL_MONITOR] = (struct pollfd){.fd = rpc_monitor_fd(gateway->rpc), .events = POLLIN};
-    self.polls[POLL_SIGNAL] = (struct pollfd){.fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC), .events = POLLIN};
+    self.polls[POLL_SIGNAL] =
+        (struct pollfd){.fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC), .events = POLLIN};
     if (self.polls[POLL_SIGNAL].fd < 0)
         log_fatal("signalfd", "s:why", strerror(errno), NULL);
     self.more_rpc = true;

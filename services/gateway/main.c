@@ -54,7 +54,8 @@ on_send(void *context, const void *routing_id, size_t routing_size, const struct
     return rpc_send(gateway->rpc, routing_id, routing_size, wire, name, body);
 }
 
-/* Signals go to the loop's descriptor only, also with ZeroMQ's threads; a client that closed early is no reason to die. */
+/* Signals go to the loop's descriptor only, also with ZeroMQ's threads; a client that closed early is no reason to die.
+ */
 static void
 set_signals(void)
 {
@@ -71,8 +72,8 @@ static struct limiter *
 open_limiter(void)
 {
     const struct config_rate rates[RATE_CLASSES] = {
-        [RATE_GLOBAL] = config.rate_global,           [RATE_TOKEN] = config.rate_token,
-        [RATE_VERIFY] = config.rate_verify,           [RATE_CREDENTIALS] = config.rate_credentials,
+        [RATE_GLOBAL] = config.rate_global,         [RATE_TOKEN] = config.rate_token,
+        [RATE_VERIFY] = config.rate_verify,         [RATE_CREDENTIALS] = config.rate_credentials,
         [RATE_METAFIELDS] = config.rate_metafields,
     };
     char *path = config.limits_file ? xstrdup(config.limits_file) : config_path("run/limits");
@@ -147,8 +148,8 @@ main(int argc, char **argv)
     zmq_context = zmq_ctx_new();
     status = start(&self, zmq_context);
     if (status == 0) {
-        log_event(LOG_INFO, "started", "s:listen", config.listen, "l:port", config.port, "l:gateway_id", self.id, "s:contract",
-                  contract_digest, NULL);
+        log_event(LOG_INFO, "started", "s:listen", config.listen, "l:port", config.port, "l:gateway_id", self.id,
+                  "s:contract", contract_digest, NULL);
         loop_run(&self);
         log_event(LOG_INFO, "stopped", NULL);
     }

@@ -1,7 +1,7 @@
 /* pack.c - parameters and body, checked against the contract, in the form of proto/README.md.
  *
- * The query string is read here and not by libmicrohttpd, whose table of arguments decodes without checking. Every problem
- * of a request is gathered before it is refused, so that its sender sees all of them at once.
+ * The query string is read here and not by libmicrohttpd, whose table of arguments decodes without checking. Every
+ * problem of a request is gathered before it is refused, so that its sender sees all of them at once.
  */
 #include "pack.h"
 
@@ -19,8 +19,8 @@
 #define FRAME_OVERHEAD 65536
 
 struct query_value {
-    struct str name, value;             /* decoded */
-    bool good;                          /* percent-encoded correctly, UTF-8, without NUL */
+    struct str name, value; /* decoded */
+    bool good;              /* percent-encoded correctly, UTF-8, without NUL */
 };
 
 struct query {
@@ -174,10 +174,11 @@ pack_query(struct request *self, struct arena *arena, struct validation *validat
 
 enum body_form { BODY_NONE, BODY_VALUE, BODY_RAW, BODY_PIECE };
 
-/* Validates the body into target. A missing body that must be there is checked as if it were empty, so that the errors name
- * the fields that are needed. -1: not JSON, and answered. */
+/* Validates the body into target. A missing body that must be there is checked as if it were empty, so that the errors
+ * name the fields that are needed. -1: not JSON, and answered. */
 static int
-pack_body(struct request *self, struct arena *arena, struct validation *validation, struct buf *target, enum body_form *form)
+pack_body(struct request *self, struct arena *arena, struct validation *validation, struct buf *target,
+          enum body_form *form)
 {
     const struct operation *operation = self->operation;
     struct in value = {.arena = arena};
@@ -264,7 +265,8 @@ check_key(const struct request *self, struct validation *validation)
         validation_add(validation, "Idempotency-Key", "must be 1 to %d visible ASCII characters", IDEMPOTENCY_KEY_MAX);
 }
 
-/* What makes two requests the same one. The body goes in as its own digest, so that no part can be shifted into another. */
+/* What makes two requests the same one. The body goes in as its own digest, so that no part can be shifted into
+ * another. */
 static void
 pack_key(struct request *self, struct arena *arena, struct out *out)
 {

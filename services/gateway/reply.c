@@ -1,7 +1,7 @@
 /* reply.c - builds answers without copying what a service wrote.
  *
- * A body frame that came over ZeroMQ goes to libmicrohttpd as it is. Only errors are written here: a service tells code and
- * reason, and the envelope depends on the family of the path it was asked through.
+ * A body frame that came over ZeroMQ goes to libmicrohttpd as it is. Only errors are written here: a service tells code
+ * and reason, and the envelope depends on the family of the path it was asked through.
  */
 #include "reply.h"
 
@@ -92,7 +92,8 @@ reply_json(struct request *self, int status, struct str json)
 void
 reply_page(struct request *self, const char *content_type, const char *text, size_t size, const char *tag)
 {
-    bool unchanged = tag && self->headers[HEADER_IF_NONE_MATCH].base && etag_matches(self->headers[HEADER_IF_NONE_MATCH], tag);
+    bool unchanged =
+        tag && self->headers[HEADER_IF_NONE_MATCH].base && etag_matches(self->headers[HEADER_IF_NONE_MATCH], tag);
 
     answer_begin(self, unchanged ? 304 : 200);
     self->answer.body = text;
@@ -105,14 +106,15 @@ reply_page(struct request *self, const char *content_type, const char *text, siz
     }
 }
 
-/* ---- errors ---------------------------------------------------------------------------------------------------------- */
+/* ---- errors
+ * ---------------------------------------------------------------------------------------------------------- */
 
 struct error {
     int status;
     const char *code;
     const char *message;
-    const struct validation *validation;        /* the gateway's own list of fields */
-    struct in errors, details;                  /* a service's; absent when there are none */
+    const struct validation *validation; /* the gateway's own list of fields */
+    struct in errors, details;           /* a service's; absent when there are none */
 };
 
 static void
@@ -228,7 +230,8 @@ reply_invalid(struct request *self, const struct validation *validation)
     reply_error(self, &error);
 }
 
-/* ---- what services say ----------------------------------------------------------------------------------------------- */
+/* ---- what services say
+ * ----------------------------------------------------------------------------------------------- */
 
 /* The error map of proto/README.md. One that is none is the service's fault, not the client's. */
 static void
@@ -364,7 +367,8 @@ reply_service(struct request *self, struct hub_reply *reply)
     zmq_msg_close(&reply->body);
 }
 
-/* ---- on every answer ------------------------------------------------------------------------------------------------- */
+/* ---- on every answer
+ * ------------------------------------------------------------------------------------------------- */
 
 void
 reply_complete(struct request *self)

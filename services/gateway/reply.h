@@ -1,7 +1,7 @@
 /* reply.h - answers: from a service's reply frame, from an error, from the gateway's own pages.
  *
- * Everything here only fills request->answer and sets the state to REQUEST_ANSWERED; http.c hands it to libmicrohttpd. The
- * last answer wins. Header values are ours, or checked to be printable ASCII, so nothing can be injected.
+ * Everything here only fills request->answer and sets the state to REQUEST_ANSWERED; http.c hands it to libmicrohttpd.
+ * The last answer wins. Header values are ours, or checked to be printable ASCII, so nothing can be injected.
  */
 #ifndef REPLY_H
 #define REPLY_H

@@ -14,13 +14,13 @@
 
 struct target {
     const struct operation *operation;
-    const struct parameter *parameters[PATH_SEGMENTS_MAX];      /* in path order */
+    const struct parameter *parameters[PATH_SEGMENTS_MAX]; /* in path order */
 };
 
 struct node {
-    struct str literal;                 /* absent for a parameter */
+    struct str literal; /* absent for a parameter */
     struct node *child, *sibling;
-    struct node *parameter;             /* the child for any segment */
+    struct node *parameter; /* the child for any segment */
     struct target *targets[HTTP_METHODS];
     unsigned methods;
 };

@@ -1,7 +1,7 @@
 /* router.h - from a path to an operation, over the generated table.
  *
- * A tree of path segments, made once at start. A literal segment wins over a parameter; when the literal's branch does not
- * fit the rest of the path, the parameter's is tried. Empty segments, and so a slash at the end, fit nothing.
+ * A tree of path segments, made once at start. A literal segment wins over a parameter; when the literal's branch does
+ * not fit the rest of the path, the parameter's is tried. Empty segments, and so a slash at the end, fit nothing.
  */
 #ifndef ROUTER_H
 #define ROUTER_H
@@ -12,11 +12,11 @@
 struct router;
 
 struct route_match {
-    const struct operation *operation;  /* NULL: no such path, or not with this method */
-    unsigned methods;                   /* bits 1 << enum http_method the path takes; 0: no such path */
+    const struct operation *operation; /* NULL: no such path, or not with this method */
+    unsigned methods;                  /* bits 1 << enum http_method the path takes; 0: no such path */
     unsigned value_count;
-    struct str values[PATH_SEGMENTS_MAX];                       /* path parameters in path order, decoded */
-    const struct parameter *const *parameters;                  /* theirs, in the same order */
+    struct str values[PATH_SEGMENTS_MAX];      /* path parameters in path order, decoded */
+    const struct parameter *const *parameters; /* theirs, in the same order */
 };
 
 /* Keeps pointers into operations; those without a path are left out. Two operations with one method and shape of path

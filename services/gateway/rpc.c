@@ -19,12 +19,13 @@
 #define QUEUE_PER_PEER 1000
 #define FRAMES         4 /* routing id, header, name, body */
 
-static struct metric malformed = METRIC_COUNTER("sx_rpc_malformed_total", "Messages with another number of frames than four.");
+static struct metric malformed =
+    METRIC_COUNTER("sx_rpc_malformed_total", "Messages with another number of frames than four.");
 
 struct rpc {
     void *router, *monitor;
     struct curve_guard *guard;
-    char *path;                         /* of the ipc socket; NULL with tcp */
+    char *path; /* of the ipc socket; NULL with tcp */
 };
 
 static void
@@ -163,7 +164,8 @@ rpc_has_input(struct rpc *self)
     return (events & ZMQ_POLLIN) != 0;
 }
 
-/* The frames of one message. 0, or -1 when there is none. Frames beyond the fourth are dropped, and count says how many came. */
+/* The frames of one message. 0, or -1 when there is none. Frames beyond the fourth are dropped, and count says how many
+ * came. */
 static int
 receive_frames(struct rpc *self, zmq_msg_t frames[FRAMES], unsigned *count)
 {

@@ -1,7 +1,7 @@
 /* rpc.h - the ROUTER socket that workers and other processes connect to, and its monitor.
  *
- * It is bound at $SX_HOME/run/gateway-N.ipc, or, with SX_RPC_LISTEN, at a TCP address where CURVE decides who gets in. Peers
- * choose no routing ids: a restarted peer is a new one.
+ * It is bound at $SX_HOME/run/gateway-N.ipc, or, with SX_RPC_LISTEN, at a TCP address where CURVE decides who gets in.
+ * Peers choose no routing ids: a restarted peer is a new one.
  */
 #ifndef RPC_H
 #define RPC_H
@@ -9,7 +9,7 @@
 #include "gateway.h"
 #include "wire.h"
 
-struct rpc *rpc_new(void *zmq_context);         /* bound; NULL after logging why not */
+struct rpc *rpc_new(void *zmq_context); /* bound; NULL after logging why not */
 void rpc_destroy(struct rpc **self);
 
 /* struct hub_transport's send; the context is the struct rpc. */

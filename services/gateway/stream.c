@@ -16,12 +16,12 @@
 #define NEXT_SIZE_MAX 1024
 
 struct stream {
-    struct request *request;            /* NULL: gone */
-    struct arena *arena;                /* emptied before each chunk, so that a long export does not grow */
+    struct request *request; /* NULL: gone */
+    struct arena *arena;     /* emptied before each chunk, so that a long export does not grow */
     struct hub_call call;
     zmq_msg_t chunk;
     size_t used;
-    char next[NEXT_SIZE_MAX];           /* "" after the last chunk */
+    char next[NEXT_SIZE_MAX]; /* "" after the last chunk */
     bool waiting, failed;
 };
 
@@ -102,7 +102,8 @@ on_chunk(struct hub_call *call, struct hub_reply *reply)
     struct stream *self = call->owner;
 
     self->waiting = false;
-    if (reply->local || reply->error || reply->status != 200 || read_next(self->arena, &reply->headers, self->next) != 0) {
+    if (reply->local || reply->error || reply->status != 200 ||
+        read_next(self->arena, &reply->headers, self->next) != 0) {
         log_event(LOG_WARN, "stream_broken", "s:request_id", self->request->request_id, "s:operation",
                   self->request->operation->name, "l:status", (int64_t)(reply->local ? 0 : reply->status), NULL);
         self->failed = true;

@@ -1,8 +1,8 @@
 /* stream.h - an answer that comes in chunks (x-stream, protocols 11).
  *
  * The service is asked for one chunk at a time, and for the next only when the client has taken the last: whatever is
- * exported, the gateway holds one chunk and no worker waits. When a chunk fails, the connection ends without the closing
- * chunk, so that the client cannot take a part for the whole.
+ * exported, the gateway holds one chunk and no worker waits. When a chunk fails, the connection ends without the
+ * closing chunk, so that the client cannot take a part for the whole.
  */
 #ifndef STREAM_H
 #define STREAM_H

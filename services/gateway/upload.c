@@ -13,10 +13,10 @@
 
 struct upload {
     struct request *request;
-    struct arena *arena;                /* emptied before each piece */
-    char id[UPLOAD_ID_MAX + 1];         /* "" before the first reply */
+    struct arena *arena;        /* emptied before each piece */
+    char id[UPLOAD_ID_MAX + 1]; /* "" before the first reply */
     int64_t seq;
-    size_t piece_size;                  /* of the piece on its way: the head of request->body */
+    size_t piece_size; /* of the piece on its way: the head of request->body */
     bool last;
 };
 

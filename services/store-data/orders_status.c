@@ -90,7 +90,7 @@ orders_set_status(struct call *call)
     financial = strcmp(to, "refunded") == 0 ? "refunded" : rows_text(&before, 0, "financial_status");
     fulfillment = strcmp(to, "shipped") == 0 ? "fulfilled" : rows_text(&before, 0, "fulfillment_status");
     if ((cancelled && order_stock_return(call, order_id, now_us)) ||
-        db_run(call, ORDER_SET_STATUS, &order, "llssssst", call->caller.store_id, order_id, to,
+        db_run(call, ORDER_SET_STATUS, &order, "llsssssst", call->caller.store_id, order_id, to,
                strcmp(to, "hold") == 0 ? from : NULL, financial, fulfillment, from, in_text(call->in, "body.note"),
                now_us) ||
         order_event(call, "order.status_changed", &order, from, (struct str){NULL, 0}) ||

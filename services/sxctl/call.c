@@ -17,6 +17,7 @@
 #include "rpc.h"
 #include "secret.h"
 #include "sxctl.h"
+#include "token.h"
 
 #define CALL_WAIT_MS    20000
 #define REQUEST_ID_SIZE 8
@@ -103,10 +104,12 @@ write_arguments(struct buf *target, struct arena *arena, const struct arguments 
         append_name(target, arguments->key);
     }
     if (has_route(arguments->operation)) {
-        /* The members behind the map's head, as they are. */
-        size_t head = (uint8_t) value.data[0] >> 4 == 8 ? 1 : 3;
+        const uint8_t *at = (const uint8_t *) value.data, *end = at + value.size;
+        msgpack_object head;
 
-        buf_append(target, value.data + head, value.size - head);
+        if (token_read(&at, end, &head) != 0)
+            return -1;
+        buf_append(target, at, (size_t) (end - at)); /* the members behind the map's head, as they are */
     } else {
         append_name(target, "body");
         buf_append(target, value.data, value.size);

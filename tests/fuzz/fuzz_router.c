@@ -1,4 +1,5 @@
-/* Whatever URL a client sends: it leads to an operation or to none, and the REQUEST made of it is one well-formed value.
+/* Whatever URL a client sends: it leads to an operation or to none, and the REQUEST made of it is one well-formed
+ * value.
  *
  * The first byte chooses the method; a newline ends the URL, and the rest is the body. */
 #include <assert.h>

@@ -140,8 +140,7 @@ next_request(void)
     assert_true(backend_pid() > 0);
 }
 
-/* ---- values
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------------------------- */
 
 static void
 fill(struct parameters *target, const char *types, ...)
@@ -294,8 +293,7 @@ what_does_not_prepare_is_refused(void **state)
     assert_null(db_new("sx-unknown", 0, wrong, 1));
 }
 
-/* ---- transactions
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- transactions --------------------------------------------------------------------------------------------- */
 
 static void
 put(int64_t id, const char *name)
@@ -462,8 +460,7 @@ locks_are_not_waited_for_long(void **state)
     next_request();
 }
 
-/* ---- losing the connection
- * ------------------------------------------------------------------------------------------- */
+/* ---- losing the connection ------------------------------------------------------------------------------------ */
 
 static void
 a_stopped_backend_is_left_behind(void **state)

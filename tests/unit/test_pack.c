@@ -1,4 +1,5 @@
-/* What a service reads of an HTTP request: query strings as people write them, bodies, keys; and what is refused first. */
+/* What a service reads of an HTTP request: query strings as people write them, bodies, keys; and what is refused first.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -130,7 +131,8 @@ bad_parameters_are_named(void **state)
     assert_int_equal(pack("status=a&status=b", "{\"note\":\"a\"}", NULL), 400);
     assert_true(answer_has("given twice"));
     assert_int_equal(pack("status=a&status=b", "{\"note\":1}", "a b"), 400);
-    assert_true(answer_has("\"field\":\"status\"") && answer_has("\"field\":\"note\"") && answer_has("Idempotency-Key"));
+    assert_true(answer_has("\"field\":\"status\"") && answer_has("\"field\":\"note\"") &&
+                answer_has("Idempotency-Key"));
     for (unsigned i = 0; i <= QUERY_PARAMETERS_MAX; i++) {
         memcpy(many + size, "a=1&", 4);
         size += 4;

@@ -231,13 +231,13 @@ begin
         insert into kept_count as kept (store_id, kind, status, day, stripe, n)
         select store_id, 'o', coalesce(order_status, ''), coalesce(day, '-infinity'),
                kept_stripe(coalesce(day, '-infinity')), sum(n)
-          from (select old.store_id, change.order_status, (change.created_at at time zone 'UTC')::date as day, change.n
-                  from old_rows as old join new_rows as new using (store_id, order_id)
-                       cross join lateral (values (old.order_status, old.created_at, old.deleted_at, -1),
-                                                  (new.order_status, new.created_at, new.deleted_at, 1))
+          from (select before.store_id, change.order_status, (change.created_at at time zone 'UTC')::date as day, change.n
+                  from old_rows as before join new_rows as after using (store_id, order_id)
+                       cross join lateral (values (before.order_status, before.created_at, before.deleted_at, -1),
+                                                  (after.order_status, after.created_at, after.deleted_at, 1))
                            as change (order_status, created_at, deleted_at, n)
-                 where (old.order_status, old.created_at, old.deleted_at)
-                       is distinct from (new.order_status, new.created_at, new.deleted_at)
+                 where (before.order_status, before.created_at, before.deleted_at)
+                       is distinct from (after.order_status, after.created_at, after.deleted_at)
                    and change.deleted_at is null) as changed
          group by store_id, cube (order_status, day)
         having sum(n) <> 0
