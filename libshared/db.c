@@ -49,11 +49,10 @@ db_connect_prepared(struct db *self)
     int64_t until_ms = clock_monotonic_ms() + CONNECT_WAIT_MS;
 
     self->connection = connection_open(self->service, self->application, CONNECTION_SERVICE, until_ms);
-    self->connect_again_ms = clock_monotonic_ms() + RECONNECT_WAIT_MS;
-    if (!self->connection)
-        return -1;
-    if (connection_prepare(self->connection, self->statements, self->count, until_ms)) {
+    if (self->connection && connection_prepare(self->connection, self->statements, self->count, until_ms))
         db_drop(self);
+    if (!self->connection) {
+        self->connect_again_ms = clock_monotonic_ms() + RECONNECT_WAIT_MS;
         return -1;
     }
     metric_add(&connects_made, 1);

@@ -40,8 +40,8 @@ struct rows {
 struct db *db_new(const char *service, unsigned index, const char *const *statements, unsigned count);
 void db_destroy(struct db **self);
 
-/* Worker, before a handler runs: makes sure of a connection, making a new one at most every RECONNECT_WAIT_MS and for
- * at most CONNECT_WAIT_MS; -1 when there is none. */
+/* Worker, before a handler runs: makes sure of a connection, trying again RECONNECT_WAIT_MS after a failure and for at
+ * most CONNECT_WAIT_MS; -1 when there is none. */
 int db_ensure(struct db *self) must_check;
 bool db_is_connected(const struct db *self);
 

@@ -13,7 +13,7 @@
 
 /* HTTP, as the gateway takes it from the network. */
 #define URL_SIZE_MAX              8192        /* path and query; longer is 414 */
-#define HEADER_MEMORY_MAX         32768       /* libmicrohttpd's memory per connection: request line, headers */
+#define HEADER_MEMORY_MAX         16384       /* libmicrohttpd's memory per connection: request line, headers; cleared for each request */
 #define BODY_SIZE_MAX_DEFAULT     1048576     /* contract K.1: 413 above, unless x-body-limit says otherwise */
 #define BODY_IN_LOOP_MAX          65536       /* larger bodies are validated in the worker (protocols 11) */
 #define SWALLOW_MAX               8388608     /* bytes of a refused body read so that its sender hears the answer */

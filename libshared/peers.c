@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -196,10 +197,20 @@ set_option(void *socket, int option, int value)
     (void) rc;
 }
 
+static int
+peer_events(const struct peer *self)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+
+    return zmq_getsockopt(self->socket, ZMQ_EVENTS, &events, &size) == 0 ? events : 0;
+}
+
 static void
 peer_open(const struct peers *peers, struct peer *self)
 {
     int64_t size_max = WIRE_MESSAGE_MAX;
+    size_t fd_size = sizeof(self->fd);
 
     self->last_id = wire_incarnation();
     self->taken = 0;
@@ -218,6 +229,7 @@ peer_open(const struct peers *peers, struct peer *self)
     set_option(self->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_WAIT_MS);
     set_option(self->socket, ZMQ_IPV6, 1);
     zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max));
+    zmq_getsockopt(self->socket, ZMQ_FD, &self->fd, &fd_size);
     if (config.gateway && config.keys && curve_client(self->socket, config.keys, peers->gateways->service) != 0)
         log_fatal("keys_missing", "s:SX_KEYS", config.keys, "s:why", "make them with: sxctl keys DIRECTORY", NULL);
     if (zmq_connect(self->socket, self->endpoint) != 0)
@@ -373,10 +385,7 @@ peers_home(const struct peers *self, unsigned thread)
 bool
 peer_is_live(const struct peer *self)
 {
-    int events = 0;
-    size_t size = sizeof(events);
-
-    return zmq_getsockopt(self->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT);
+    return peer_events(self) & ZMQ_POLLOUT;
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------------------- */
@@ -501,19 +510,24 @@ peer_message_close(struct peer_message *message)
     zmq_msg_close(&message->body);
 }
 
+/* zmq_poll would do, with twice the system calls. The descriptors of ZeroMQ are edge-triggered: what happened before the
+ * poll must be asked of each socket. */
 void
 peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms)
 {
-    zmq_pollitem_t items[GATEWAYS_MAX + 1];
+    struct pollfd items[GATEWAYS_MAX + 1];
     int64_t wait_ms = until_ms - clock_monotonic_ms();
     unsigned count = 0;
 
-    for (unsigned i = 0; i < self->count; i++)
-        items[count++] =
-            (zmq_pollitem_t){.socket = self->list[i]->socket, .events = ZMQ_POLLIN | (for_live ? ZMQ_POLLOUT : 0)};
+    for (unsigned i = 0; i < self->count; i++) {
+        if (peer_events(self->list[i]) & (ZMQ_POLLIN | (for_live ? ZMQ_POLLOUT : 0)))
+            return;
+        items[count++] = (struct pollfd){.fd = self->list[i]->fd, .events = POLLIN};
+    }
     if (wake_fd >= 0)
-        items[count++] = (zmq_pollitem_t){.fd = wake_fd, .events = ZMQ_POLLIN};
-    zmq_poll(items, (int) count, wait_ms > 0 ? (long) wait_ms : 0);
+        items[count++] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+    if (wait_ms > 0)
+        poll(items, count, (int) wait_ms);
 }
 
 /* ---- invalidation --------------------------------------------------------------------------------------------------- */

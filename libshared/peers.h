@@ -35,6 +35,7 @@ struct peer_message {
 struct peer {
     char endpoint[PEER_ENDPOINT_MAX];
     void *socket;
+    int fd;                             /* readable when something may have happened to the socket */
     uint64_t last_id;                   /* of this thread's own requests on this socket (protocols 1) */
     uint64_t taken;                     /* of the last REQUEST taken on this socket; READY tells it (protocols 2) */
     uint64_t told;                      /* the last version sent by peers_invalidate */
@@ -75,7 +76,8 @@ void peer_keep(struct peer *self, struct peer_message *message);    /* takes the
 void peer_message_close(struct peer_message *message);
 
 /* Sleeps until until_ms, or a message may be there on any socket, or wake_fd is readable (-1: none), or, when for_live
- * is set, a gateway takes messages (for those that have none: with a live one it would return at once). */
+ * is set, a gateway takes messages (for those that have none: with a live one it would return at once). Messages that
+ * were kept do not wake it. May return for nothing. */
 void peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms);
 
 /* Tells every gateway that these tags are void since version (protocols 5): sends INVALIDATE on every socket that is live or

@@ -186,15 +186,16 @@ handle_request(struct worker *self, struct peer *from, struct peer_message *requ
         leave(self, from);
 }
 
-/* Takes what one gateway has sent; true when there was anything. */
-static bool
+/* Takes one message of a gateway's, and all that were kept: more than one at a time is the exception, and looking in vain
+ * costs system calls. */
+static void
 take_messages(struct worker *self, struct peer *peer)
 {
     struct peer_message message;
-    bool any = false;
 
-    while (peer_receive(peer, true, &message) == 0) {
-        any = true;
+    do {
+        if (peer_receive(peer, true, &message) != 0)
+            return;
         if (message.wire.type == WIRE_REQUEST)
             handle_request(self, peer, &message);
         else if (message.wire.type == WIRE_BYE && peer == self->leaving) {
@@ -203,14 +204,13 @@ take_messages(struct worker *self, struct peer *peer)
         }
         /* PING asks only whether this connection exists. A REPLY or ACK is late: whoever asked has given up. */
         peer_message_close(&message);
-    }
-    return any;
+    } while (peer->kept_count > 0);
 }
 
 static void
-wait_for_messages(struct worker *self, int64_t now_ms)
+wait_for_messages(struct worker *self)
 {
-    int64_t until_ms = self->look_ms;
+    int64_t now_ms = clock_monotonic_ms(), until_ms = self->look_ms;
     bool homeless = !self->home && !self->leaving;
     int64_t woke_ms;
 
@@ -232,7 +232,6 @@ worker_run(void *argument)
     self->received_ms = clock_monotonic_ms();
     for (;;) {
         int64_t now_ms = clock_monotonic_ms();
-        bool busy = false;
 
         if (!self->stopping && atomic_load(&self->stop)) {
             self->stopping = true;
@@ -244,13 +243,11 @@ worker_run(void *argument)
             break;
         if (self->home && now_ms >= self->ready_ms)
             send_ready(self, now_ms);
-        for (unsigned i = 0; i < peers_count(self->peers); i++)
-            busy |= take_messages(self, peers_at(self->peers, i));
-        if (busy)
-            continue;
         if (self->index == TIDYING_INDEX && now_ms >= self->tidy_ms)
             self->tidy_ms = now_ms + (server_tidy(self->server) ? TIDY_AGAIN_MS : TIDY_INTERVAL_MS);
-        wait_for_messages(self, now_ms);
+        for (unsigned i = 0; i < peers_count(self->peers); i++)
+            take_messages(self, peers_at(self->peers, i));
+        wait_for_messages(self);
     }
     return NULL;
 }

@@ -9,8 +9,8 @@
 #include "apps.h"
 #include "auth_operations.h"
 #include "clock.h"
-#include "invalidation.h"
 #include "jwt.h"
+#include "limits.h"
 #include "log.h"
 #include "sessions.h"
 #include "statements.h"
@@ -338,11 +338,11 @@ identity_renew(struct call *call)
     unsigned count;
 
     if (db_run(call, GATEWAY_RENEW, &rows, "lll", in_int(call->in, "body.gateway_id", 0), since,
-               (int64_t)INVALIDATIONS_KEPT))
+               (int64_t)INVALIDATION_RING))
         return -1;
     version = rows.count ? rows_int(&rows, 0, "v") : 0;
     /* Also a gateway that is too far behind, or ahead of a database that was restored, must start afresh. */
-    if (rows.count == 0 || since > version || since < version - INVALIDATIONS_KEPT)
+    if (rows.count == 0 || since > version || since < version - INVALIDATION_RING)
         return call_fail(call, FAIL_NOT_FOUND, NULL,
                          "This gateway holds no lease; drop every cached identity and join");
     count = rows_is_null(&rows, 0, "tag") ? 0 : rows.count;

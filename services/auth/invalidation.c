@@ -118,7 +118,7 @@ trim(struct call *call, int64_t version)
 
     if (version % TRIM_EVERY != 0)
         return 0;
-    return db_run(call, INVALIDATIONS_TRIM, &rows, "l", version - 2 * INVALIDATIONS_KEPT);
+    return db_run(call, INVALIDATIONS_TRIM, &rows, "l", version - 2 * INVALIDATION_RING);
 }
 
 int

@@ -9,9 +9,6 @@
 
 #include "call.h"
 
-/* Versions whose tags are kept for RENEW; a gateway that is further behind joins anew. */
-#define INVALIDATIONS_KEPT 4096
-
 /* Notes the tag KIND:ID ("token", "installation", "app", "store", "account", "session") under the next version as the
  * last statement of the open transaction, commits, and waits until every gateway has applied it or can hold no lease
  * from before it (at most INVALIDATE_WAIT_MS). Call it also when the row was revoked already: an earlier call may have

@@ -217,16 +217,16 @@ http_request_free(struct http *http, struct request *self)
 /* ---- the access handler
  * ---------------------------------------------------------------------------------------------- */
 
-/* libmicrohttpd would cut the query into a list in the connection's memory, and refuse the request when there is no
- * room for it. We read queries ourselves (pack.c), from the copy; the text here is the connection's own buffer, in
- * which libmicrohttpd looks for the "?" after this. */
+/* libmicrohttpd would cut the query into a list in the connection's memory, and refuse the request when there is no room
+ * for it. We read queries ourselves (pack.c), from the copy; the text here is the connection's own buffer, of which
+ * libmicrohttpd reads what follows the "?" after this. */
 static void
 hide_query(char *uri)
 {
     char *mark = strchr(uri, '?');
 
     if (mark)
-        *mark = '!';
+        mark[1] = '\0'; /* at most the end it had */
 }
 
 void *

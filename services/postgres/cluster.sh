@@ -98,9 +98,15 @@ stop() {
     [ -z "$started" ] || "$bin/pg_ctl" stop --pgdata="$data" --mode=fast --silent >/dev/null || true
 }
 
-# A server that already runs on this cluster is used as it is.
+# A server that already runs on this cluster is used as it is; one that is still recovering (1) is waited for.
 start() {
-    ! "$bin/pg_ctl" status --pgdata="$data" >/dev/null 2>&1 || return 0
+    answer=1
+    while [ $answer = 1 ]; do
+        answer=0
+        "$bin/pg_isready" --quiet --host="$run" --port="$port" || answer=$?
+        [ $answer != 0 ] || return 0
+        [ $answer != 1 ] || sleep 0.2
+    done
     started=yes
     trap stop EXIT
     trap 'exit 1' HUP INT TERM

@@ -5,6 +5,7 @@
 -- it), and a role SCHEMA that reads and writes their rows. No role can look into another schema, so the border between
 -- services is kept by PostgreSQL and not by good manners.
 \set ON_ERROR_STOP on
+set client_min_messages = warning;
 
 do $$
 declare

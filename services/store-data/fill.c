@@ -14,6 +14,7 @@
 #define BENCH_CUSTOMERS 1000
 #define BENCH_COPIES    5      /* of the catalogue */
 #define BENCH_STOCK     100000 /* of each variant: orders are placed under load */
+#define STEP            500    /* orders of one statement: far below STATEMENT_WAIT_MS, also on a busy machine */
 
 /* The first call makes what orders are made of. */
 static int
@@ -33,10 +34,23 @@ fill_catalogue(struct call *call, int64_t store_id, bool bench, int64_t now_us)
     return 0;
 }
 
+static int
+fill_orders(struct call *call, int64_t store_id, bool bench, int64_t now_us)
+{
+    int64_t left = in_int(call->in, "body.orders", 0), days = in_int(call->in, "body.days", 180);
+    struct rows rows;
+
+    for (; left > 0; left -= STEP)
+        if (db_run(call, FILL_ORDERS, &rows, "llltb", store_id, left < STEP ? left : (int64_t)STEP, days, now_us,
+                   (int)!bench))
+            return -1;
+    return db_run(call, FILL_LOOK_AGAIN, &rows, "");
+}
+
 int
 stores_fill(struct call *call)
 {
-    int64_t store_id = in_int(call->in, "body.store_id", 0), orders = in_int(call->in, "body.orders", 0);
+    int64_t store_id = in_int(call->in, "body.store_id", 0);
     bool bench = strcmp(in_text(call->in, "body.kind"), "bench") == 0;
     int64_t now_us = clock_now_us();
     struct rows rows;
@@ -47,10 +61,8 @@ stores_fill(struct call *call)
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "store_id", "No such store; make it with store-data.stores.create");
-    if (fill_catalogue(call, store_id, bench, now_us) ||
-        (orders > 0 && db_run(call, FILL_ORDERS, &rows, "llltb", store_id, orders, in_int(call->in, "body.days", 180),
-                              now_us, (int)!bench)) ||
-        db_run(call, FILL_LOOK_AGAIN, &rows, "") || db_run(call, FILL_COUNTS, &rows, "l", store_id) || db_commit(call))
+    if (fill_catalogue(call, store_id, bench, now_us) || fill_orders(call, store_id, bench, now_us) ||
+        db_run(call, FILL_COUNTS, &rows, "l", store_id) || db_commit(call))
         return -1;
     call_data(call);
     out_map(&call->out, 4);

@@ -75,8 +75,7 @@ process_add(enum layer layer, const char *name, const char *program, const char 
     return process;
 }
 
-/* ---- pid files: "PID STARTTIME", so that a pid used again by a stranger is not taken for ours
- * -------------------------- */
+/* ---- pid files: "PID STARTTIME", so that a pid used again by a stranger is not taken for ours ----------------- */
 
 static bool
 process_look(pid_t pid, char *state, unsigned long long *start_time)
@@ -134,7 +133,7 @@ process_opened(struct process *self, pid_t pid, bool is_child)
     self->stopped_looks = 0;
     self->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (self->pidfd < 0 && errno != ESRCH)
-        log_fatal("pidfd_open_failed", "s:process", self->name, "l:errno", (int64_t)errno, NULL);
+        log_fatal("pidfd_open_failed", "s:child", self->name, "l:errno", (int64_t)errno, NULL);
 }
 
 /* A process that an earlier supervisor started and that still runs. */
@@ -160,12 +159,11 @@ process_adopt(struct process *self)
         self->pid = 0;
         return false;
     }
-    log_event(LOG_INFO, "process_adopted", "s:process", self->name, "l:pid", (int64_t)pid, NULL);
+    log_event(LOG_INFO, "process_adopted", "s:child", self->name, "l:pid", (int64_t)pid, NULL);
     return true;
 }
 
-/* ---- starting
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- starting ------------------------------------------------------------------------------------------------- */
 
 static void
 child_output(const char *name)
@@ -219,7 +217,7 @@ process_start(struct process *self)
     }
     process_opened(self, pid, true);
     process_remember(self);
-    log_event(LOG_INFO, "process_started", "s:process", self->name, "l:pid", (int64_t)pid, NULL);
+    log_event(LOG_INFO, "process_started", "s:child", self->name, "l:pid", (int64_t)pid, NULL);
 }
 
 static void
@@ -230,7 +228,7 @@ process_ended(struct process *self)
 
     if (self->is_child)
         waitpid(self->pid, &status, 0);
-    log_event(LOG_WARN, "process_ended", "s:process", self->name, "l:pid", (int64_t)self->pid, "l:lived_ms", lived_ms,
+    log_event(LOG_WARN, "process_ended", "s:child", self->name, "l:pid", (int64_t)self->pid, "l:lived_ms", lived_ms,
               "l:exit_status", (int64_t)(WIFEXITED(status) ? WEXITSTATUS(status) : -1), "l:signal",
               (int64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : 0), NULL);
     close(self->pidfd);
@@ -242,8 +240,7 @@ process_ended(struct process *self)
     self->start_at_ms = now_ms + self->wait_ms;
 }
 
-/* ---- one-shot steps
- * --------------------------------------------------------------------------------------------------- */
+/* ---- one-shot steps ------------------------------------------------------------------------------------------- */
 
 static void
 postgres_wait(void)
@@ -261,7 +258,7 @@ postgres_wait(void)
     free(socket_dir);
 }
 
-static void
+static int
 migrate_all(void)
 {
     for (unsigned i = 0; i < process_count; i++) {
@@ -272,14 +269,16 @@ migrate_all(void)
         if (processes[i].layer != LAYER_SERVICE)
             continue;
         pid = spawn("migrate", "", arguments);
-        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-            log_fatal("migration_failed", "s:service", processes[i].name, "s:look_into", "SX_HOME/log/migrate.log",
-                      NULL);
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+            log_event(LOG_ERROR, "migration_failed", "s:service", processes[i].name, "s:look_into",
+                      "SX_HOME/log/migrate.log", NULL);
+            return -1;
+        }
     }
+    return 0;
 }
 
-/* ---- watching
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- watching ------------------------------------------------------------------------------------------------- */
 
 /* Continues what has been stopped for STOPPED_TOLERATED looks in a row. A debugger's tracing stop is state 't' and is
  * left alone. */
@@ -296,7 +295,7 @@ continue_if_stopped(pid_t pid, const char *name, unsigned *looks)
     if (++*looks < STOPPED_TOLERATED)
         return;
     *looks = 0;
-    log_event(LOG_WARN, "process_was_stopped", "s:process", name, "l:pid", (int64_t)pid, NULL);
+    log_event(LOG_WARN, "process_was_stopped", "s:child", name, "l:pid", (int64_t)pid, NULL);
     kill(pid, SIGCONT);
 }
 
@@ -340,8 +339,7 @@ look_for_stopped(void)
     }
 }
 
-/* ---- stopping
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- stopping ------------------------------------------------------------------------------------------------- */
 
 static void
 layer_stop(enum layer layer, int first_signal, int64_t wait_ms)
@@ -360,7 +358,7 @@ layer_stop(enum layer layer, int first_signal, int64_t wait_ms)
         if (processes[i].pid == 0 || processes[i].layer != layer)
             continue;
         if (poll(&one, 1, left_ms > 0 ? (int)left_ms : 0) == 0) {
-            log_event(LOG_WARN, "process_killed", "s:process", processes[i].name, "s:why", "did not end in time", NULL);
+            log_event(LOG_WARN, "process_killed", "s:child", processes[i].name, "s:why", "did not end in time", NULL);
             kill(processes[i].pid, layer == LAYER_POSTGRES ? SIGQUIT : SIGKILL);
             poll(&one, 1, 5000);
         }
@@ -386,8 +384,7 @@ restart_outdated(void)
     }
 }
 
-/* ---- the loop
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------------------------- */
 
 static void
 start_what_is_due(void)
@@ -399,7 +396,7 @@ start_what_is_due(void)
             process_start(&processes[i]);
 }
 
-static int
+static void
 watch(int signal_fd)
 {
     for (;;) {
@@ -417,12 +414,10 @@ watch(int signal_fd)
         look_for_stopped();
         if (polled[process_count].revents == 0 || read(signal_fd, &info, sizeof info) != sizeof info)
             continue;
-        if (info.ssi_signo == SIGHUP) {
-            migrate_all();
+        if (info.ssi_signo != SIGHUP)
+            return;
+        if (migrate_all() == 0)
             restart_outdated();
-        } else {
-            return 0;
-        }
     }
 }
 
@@ -498,6 +493,7 @@ int
 sxctl_supervise(int argc, char **argv)
 {
     int signal_fd;
+    bool migrated;
 
     foreground = argc > 1 && strcmp(argv[1], "--foreground") == 0;
     log_start("supervisor", LOG_INFO);
@@ -520,12 +516,13 @@ sxctl_supervise(int argc, char **argv)
             process_start(&processes[0]);
         postgres_wait();
     }
-    migrate_all();
-    watch(signal_fd);
+    migrated = migrate_all() == 0;
+    if (migrated)
+        watch(signal_fd);
     log_event(LOG_INFO, "stopping", NULL);
     layer_stop(LAYER_GATEWAY, SIGTERM, DRAIN_MS);
     layer_stop(LAYER_SERVICE, SIGTERM, DRAIN_MS);
     layer_stop(LAYER_POSTGRES, SIGINT, POSTGRES_STOP_MS);
     log_event(LOG_INFO, "stopped", NULL);
-    return 0;
+    return migrated ? 0 : 1;
 }

@@ -63,6 +63,7 @@ wait_ready() {
     i=0
     until ready; do
         i=$((i + 1))
+        [ $i -le 25 ] || supervised || fail "the supervisor has ended; its last words: $(tail -n 3 "$SX_HOME/log/supervisor.log")"
         [ $i -le 300 ] || fail "not ready after 60 seconds; see $SX_HOME/log/ (the last lines: $(tail -qn 1 "$SX_HOME"/log/*.log | tail -n 5))"
         [ $((i % 25)) != 0 ] || say "waiting for the platform ..."
         sleep 0.2

@@ -23,6 +23,14 @@ class Raw:
             pass                                    # refused midway: the answer, if any, can still be read
         return self
 
+    def end(self):
+        """Nothing more will be sent."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass                                    # closed by the other side already
+        return self
+
     def answer(self):
         """Status, headers and body until the connection ends or the body is complete; None when it was just closed."""
         data = b""

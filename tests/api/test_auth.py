@@ -136,7 +136,8 @@ def test_an_installation_may_hold_less_than_its_app_asks_for(platform, owner):
     assert grant["granted_scopes"] == "read:orders"
     refused(platform.get(STORE, headers=bearer(grant["access_token"])), 403, "insufficient_scope")
     with pytest.raises(RpcError) as error:
-        platform.call("auth.installations.create", app_id=app["app_id"], store_id=store_id, scopes=["read:orders", "write:orders"])
+        platform.call("auth.installations.create", app_id=app["app_id"], store_id=store_id,
+                      scopes=["read:orders", "write:orders"])
     assert error.value.code == "validation_error" and "write:orders" in str(error.value)
 
 
@@ -224,7 +225,8 @@ def test_session_tokens_that_are_none(platform, owner, shop):
         "another installation": session_token(shop, sid=other.installation_id), "no store": session_token(shop, sub=None),
         "older than the install": session_token(shop, iat=now - 3600),
         "claims to be a developer": session_token(shop, aud="developer"),
-        "alg none": f"{part({'alg': 'none'})}.{part(claims)}.", "alg none, signed": jwt(shop.session_signing_key, claims, {"alg": "none"}),
+        "alg none": f"{part({'alg': 'none'})}.{part(claims)}.",
+        "alg none, signed": jwt(shop.session_signing_key, claims, {"alg": "none"}),
         "alg RS256": jwt(shop.session_signing_key, claims, {"alg": "RS256"}),
         "no alg": jwt(shop.session_signing_key, claims, {"typ": "JWT"}),
         "critical words": jwt(shop.session_signing_key, claims, {"alg": "HS256", "crit": ["exp"], "exp": 1}),
@@ -259,8 +261,8 @@ def test_a_signing_key_that_cannot_be_opened(platform, owner):
 
 def test_a_sealed_key_cannot_be_moved_to_another_app(platform, owner):
     shop, other = owner.open_shop(), owner.open_shop()
-    platform.postgres.rows("update auth.app set session_signing_key = (select session_signing_key from auth.app where app_id = %s) "
-                           "where app_id = %s", (other.app_id, shop.app_id))
+    platform.postgres.rows("update auth.app set session_signing_key = "
+                           "(select session_signing_key from auth.app where app_id = %s) where app_id = %s", (other.app_id, shop.app_id))
     refused(platform.get(STORE, headers=bearer(session_token(shop, key=other.session_signing_key))), 500, "auth_error")
 
 

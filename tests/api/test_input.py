@@ -225,9 +225,10 @@ def test_odd_query_strings(shop, query):
     assert answer.json()["status"] == answer.status_code
 
 
-def test_too_many_parameters(shop):
-    answer = shop.get(f"{ORDERS}?" + "&".join(f"p{i}=1" for i in range(500)))
-    assert answer.status_code in (200, 400)
+@pytest.mark.parametrize(("count", "statuses"), [(60, (200,)), (100, (400,)), (1000, (400, 431))])
+def test_many_parameters(shop, count, statuses):
+    answer = shop.get(f"{ORDERS}?" + "&".join(f"p{i}=1" for i in range(count)))
+    assert answer.status_code in statuses and answer.json()["status"] == answer.status_code
 
 
 def test_a_url_beyond_the_limit(shop):
@@ -244,7 +245,7 @@ def test_headers_beyond_the_limit(platform):
 
 
 def test_a_header_cannot_be_smuggled_into_the_answer(platform):
-    for value in ("a%0d%0aSet-Cookie:%20x=1", "a\tb", "%0d%0a%0d%0a<html>"):
+    for value in ("a%0d%0aSet-Cookie:%20x=1", "a%09b", "%0d%0a%0d%0a<html>"):
         answer = platform.get(f"/nothing?x={value}", headers={"X-Request-Id": "a", "Origin": f"https://{value}.example"})
         assert "Set-Cookie" not in answer.headers and answer.status_code == 404
     with Raw(platform) as raw:

@@ -25,7 +25,8 @@ def two():
 @pytest.fixture
 def store(two):
     """A store to revoke something of: auth's own row is enough."""
-    account = two.call("auth.accounts.create", name="Lease", email=f"lease-{random.getrandbits(40)}@a.example", password="long enough")
+    email = f"lease-{random.getrandbits(40)}@a.example"
+    account = two.call("auth.accounts.create", name="Lease", email=email, password="long enough")
     return two.call("auth.stores.create", owner_account_id=account["account_id"], name="Lease")["store_id"]
 
 

@@ -69,7 +69,8 @@ def test_unknown_account_and_wrong_password_look_the_same(platform, merchant):
     refused(wrong, 401, "unauthorized")
     assert wrong.json() == unknown.json()
     other = {"X-Request-Id", "Date", "RateLimit-Remaining", "RateLimit-Reset"}
-    assert {k: v for k, v in wrong.headers.items() if k not in other} == {k: v for k, v in unknown.headers.items() if k not in other}
+    wrong, unknown = ({k: v for k, v in answer.headers.items() if k not in other} for answer in (wrong, unknown))
+    assert wrong == unknown
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -107,8 +108,9 @@ def test_a_right_password_forgets_the_failures(platform, merchant):
 
 
 @pytest.mark.parametrize("body, field", [
-    ({"password": PASSWORD}, "identifier"), ({"identifier": "a@b.example"}, "password"), ({"identifier": "ab", "password": PASSWORD}, "identifier"),
-    ({"identifier": "a@b.example", "password": "short"}, "password"), ({"identifier": "a@b.example", "password": "x" * 129}, "password"),
+    ({"password": PASSWORD}, "identifier"), ({"identifier": "a@b.example"}, "password"),
+    ({"identifier": "ab", "password": PASSWORD}, "identifier"), ({"identifier": "a@b.example", "password": "short"}, "password"),
+    ({"identifier": "a@b.example", "password": "x" * 129}, "password"),
     ({"identifier": 7, "password": PASSWORD}, "identifier"), ({"identifier": "x" * 256, "password": PASSWORD}, "identifier")])
 def test_logins_that_are_none(platform, body, field):
     for path, code in (("/api/auth/login", "validation_error"), ("/api/v1/auth/login", "VALIDATION_ERROR")):
@@ -133,7 +135,8 @@ def test_names_cannot_be_used_for_anything_but_names(platform):
 @pytest.mark.parametrize("operation, body, status, code", [
     ("auth.accounts.create", {"name": "x", "email": "no address", "password": PASSWORD}, 400, "validation_error"),
     ("auth.accounts.create", {"name": "x", "email": "a@b.example", "password": "short"}, 400, "validation_error"),
-    ("auth.accounts.create", {"name": "x", "email": "a@b.example", "password": PASSWORD, "username": "9x@"}, 400, "validation_error"),
+    ("auth.accounts.create", {"name": "x", "email": "a@b.example", "password": PASSWORD, "username": "9x@"}, 400,
+     "validation_error"),
     ("auth.accounts.find", {"email": "nobody@nowhere.example"}, 404, "not_found"),
     ("auth.accounts.set_status", {"account_id": 10**12, "status": "disabled"}, 404, "not_found"),
     ("auth.stores.create", {"owner_account_id": 10**12, "name": "x"}, 404, "not_found"),
@@ -158,7 +161,8 @@ def test_names_cannot_be_used_for_anything_but_names(platform):
     ("auth.tokens.revoke", {}, 400, "validation_error"),
     ("auth.tokens.revoke", {"token": "sx_at_x", "installation_id": 1}, 400, "validation_error"),
     ("auth.sessions.revoke", {}, 400, "validation_error"), ("auth.sessions.revoke", {"session_id": 10**12}, 404, "not_found"),
-    ("auth.sessions.revoke", {"account_id": 10**12}, 404, "not_found"), ("auth.sessions.revoke", {"token": "x"}, 404, "not_found"),
+    ("auth.sessions.revoke", {"account_id": 10**12}, 404, "not_found"),
+    ("auth.sessions.revoke", {"token": "x"}, 404, "not_found"),
 ])
 def test_operations_refuse(platform, operation, body, status, code):
     with pytest.raises(RpcError) as error:
@@ -176,7 +180,8 @@ def test_names_are_taken_once(platform, owner):
     with pytest.raises(RpcError) as error:
         platform.call("auth.accounts.create", name="x", email=owner.email.upper(), password=PASSWORD)
     assert (error.value.status, error.value.errors[0]["field"]) == (409, "email")
-    app = dict(owner_account_id=owner.account_id, name="Same Name!", redirect_urls=["https://a.example/"], requested_scopes=["read:orders"])
+    app = dict(owner_account_id=owner.account_id, name="Same Name!", redirect_urls=["https://a.example/"],
+               requested_scopes=["read:orders"])
     first, second = (platform.call("auth.apps.create", **app) for _ in range(2))
     assert first["slug"] != second["slug"] and second["slug"].startswith("same-name-")
     with pytest.raises(RpcError) as error:
@@ -186,12 +191,14 @@ def test_names_are_taken_once(platform, owner):
 
 def test_an_app_is_found_without_its_secrets(platform, owner):
     created = platform.call("auth.apps.create", owner_account_id=owner.account_id, name="Found", type="platform",
-                            redirect_urls=["https://a.example/cb?x=%22&y='", "https://b.example/"], requested_scopes=["billing", "read:orders"],
+                            redirect_urls=["https://a.example/cb?x=%22&y='", "https://b.example/"],
+                            requested_scopes=["billing", "read:orders"],
                             slug=f"found-{os.urandom(4).hex()}", icon="https://a.example/i.png", developer_name="Karim")
     for key in ({"app_id": created["app_id"]}, {"slug": created["slug"]}):
         found = platform.call("auth.apps.find", **key)
         assert found["redirect_urls"] == ["https://a.example/cb?x=%22&y='", "https://b.example/"]
-        assert (found["requested_scopes"], found["is_active"], found["icon"]) == ("read:orders billing", 1, "https://a.example/i.png")
+        assert found["requested_scopes"] == "read:orders billing"
+        assert (found["is_active"], found["icon"]) == (1, "https://a.example/i.png")
         assert created["client_secret"] not in str(found) and created["session_signing_key"] not in str(found)
 
 
@@ -215,8 +222,7 @@ def test_no_secret_is_stored_or_logged_as_it_is(platform, shop, merchant, develo
 
 def test_the_audit_log_only_grows(platform, shop):
     platform.call("auth.apps.rotate_secret", app_id=shop.app_id)
-    rows = platform.postgres.rows("select actor, action, target_id, request_id from auth.audit where app_id = %s order by audit_id",
-                                  (shop.app_id,))
+    rows = platform.postgres.rows("select actor, action from auth.audit where app_id = %s order by audit_id", (shop.app_id,))
     assert [row[1] for row in rows] == ["app.created", "app.installed", "app.secret_rotated"]
     assert {row[0] for row in rows} == {"operator"}
     for statement in ("update auth.audit set actor = 'nobody'", "delete from auth.audit", "truncate auth.audit"):
@@ -229,8 +235,8 @@ def test_checks_write_nothing(platform, shop):
 
     def rows():
         tables = [name for name, in platform.postgres.rows("select tablename from pg_tables where schemaname = 'auth'")]
-        return {name: platform.postgres.rows(f"select md5(string_agg(t.xmin::text || t::text, ',' order by t::text)) from auth.{name} t")
-                for name in tables if name != "gateway"}
+        sql = "select md5(string_agg(t.xmin::text || t::text, ',' order by t::text)) from auth.{} t"
+        return {name: platform.postgres.rows(sql.format(name)) for name in tables if name != "gateway"}
 
     before = rows()
     for _ in range(20):

@@ -30,7 +30,7 @@ def test_a_service_reaches_its_own_tables(platform, service):
 def test_a_service_is_refused_on_every_foreign_table(platform, role, schema):
     for name in tables(platform, schema):
         for sql in (f"select * from {schema}.{name} limit 1", f"delete from {schema}.{name}",
-                    f"lock table {schema}.{name}", f"create table {schema}.intruder (a int)"):
+                    f"begin; lock table {schema}.{name}", f"create table {schema}.intruder (a int)"):
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 attempt(platform, role, sql)
 

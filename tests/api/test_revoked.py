@@ -3,11 +3,12 @@
 tests/chaos/test_revocation.py does the same under load, with stopped gateways.
 """
 
+import json
 import time
 
 import pytest
 
-from .credentials import STORE, accepted, bearer, introspect, me, refused, session_token
+from .credentials import STORE, bearer, introspect, me, refused, session_token
 from .rpc import RpcError
 from .shop import PASSWORD
 
@@ -33,6 +34,15 @@ def test_all_tokens_of_an_installation(platform, shop):
     for token in (shop.access_token, second["access_token"]):
         refused(platform.get(STORE, headers=bearer(token)), 401, "invalid_token")
     assert platform.get(STORE, headers=shop.client).status_code == 200
+
+
+def test_an_operator_revokes_with_sxctl(platform, shop):
+    assert platform.get(STORE, headers=shop.bearer).status_code == 200
+    answer = platform.sxctl("call", "auth.tokens.revoke", json.dumps({"token": shop.access_token}))
+    refused(platform.get(STORE, headers=shop.bearer), 401, "invalid_token")
+    assert json.loads(answer.stdout)["revoked"] == 1
+    answer = platform.sxctl("call", "auth.tokens.revoke", json.dumps({"token": "sx_at_unknown"}), check=False)
+    assert answer.returncode != 0 and "not_found" in answer.stdout + answer.stderr
 
 
 def test_a_rotated_secret(platform, shop):

@@ -2,8 +2,8 @@
 
 Two auth processes; now and then a gateway is stopped (SIGSTOP) and goes on later with everything it had in hand. A request that
 began after a revoking call had answered and was accepted nevertheless is a violation: there must be none. A stopped gateway
-answers none of its 32 connections, so right after each answer fresh connections bring it the dead credential as well: that is what
-it meets first when it goes on. SX_TEST_SCALE 1 revokes a thousand times.
+answers none of its 32 connections, so right after each answer fresh connections bring it the dead credential as well: that is
+what it meets first when it goes on. SX_TEST_SCALE 1 revokes a thousand times.
 """
 
 import asyncio
@@ -27,13 +27,14 @@ BEFORE_S, AFTER_S = 0.05, 0.1           # hammering with a credential before it 
 
 
 class Credential:
-    """Headers that are tried until they are retired. `dead_since`: when the revoking call had answered; `alive_again`: just before
-    what they belong to was restored for the next round, never for what stays dead."""
+    """Headers that are tried until they are retired. `dead_since`: when the revoking call had answered; `alive_again`: just
+    before what they belong to was restored for the next round, never for what stays dead."""
 
     def __init__(self, kind, headers):
         self.kind, self.accepted, self.refused, self.late = kind, 0, 0, []
         self.dead_since = self.alive_again = float("inf")
-        self.request = (f"GET {PATH} HTTP/1.1\r\nHost: x\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n").encode()
+        lines = [f"GET {PATH} HTTP/1.1", "Host: x", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        self.request = "\r\n".join(lines).encode()
 
     def note(self, started, status):
         if status == 200:
@@ -142,7 +143,8 @@ class Revoker:
         return Credential(kind, {"Authorization": f"Bearer {grant['access_token']}"})
 
     def by_client(self, kind, app, store_id):
-        return Credential(kind, {"X-Client-Id": app["client_id"], "X-Client-Secret": app["client_secret"], "X-Store-Id": store_id})
+        return Credential(kind, {"X-Client-Id": app["client_id"], "X-Client-Secret": app["client_secret"],
+                                 "X-Store-Id": store_id})
 
     def prepare(self, kind):
         """Fresh credentials, what kills them, and what makes the next round possible again (None: they stay dead)."""
@@ -220,6 +222,6 @@ def test_nothing_revoked_is_accepted_after_the_answer(hammered):
 
 def report(hammer, stopper, used):
     total = sum(hammer.statuses.values())
-    print(f"\n{len(used)} credentials revoked in {ROUNDS} rounds, {total} requests {dict(hammer.statuses)}, {stopper.stops} stops of a "
-          f"gateway; accepted before {sum(c.accepted for c in used)}, refused after {sum(c.refused for c in used)}, "
+    print(f"\n{len(used)} credentials revoked in {ROUNDS} rounds, {total} requests {dict(hammer.statuses)}, "
+          f"{stopper.stops} stops of a gateway; accepted before {sum(c.accepted for c in used)}, refused after {sum(c.refused for c in used)}, "
           f"accepted after the answer {sum(len(c.late) for c in used)}")

@@ -1,3 +1,11 @@
+"""Who else there is on the shared platform: a merchant and a developer, signed in."""
+
+import pytest
+
+from .credentials import accepted
+from .shop import PASSWORD, Owner
+
+
 @pytest.fixture
 def merchant(platform):
     account = Owner(platform)
@@ -13,5 +21,3 @@ def developer(platform):
     assert answer.status_code == 201, answer.text
     account.token = answer.json()["data"]["accessToken"]
     return account
-
-
