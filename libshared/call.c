@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "limits.h"
 
-#define WHY_SIZE_MAX     512
+#define WHY_SIZE_MAX 512
 
 /* One word of the list, with _ and : as the same letter, so that read_orders is read:orders. */
 static bool
@@ -43,7 +43,8 @@ identity_has_scope(const struct identity *self, const char *scope)
     return false;
 }
 
-/* ---- failing -------------------------------------------------------------------------------------------------------- */
+/* ---- failing --------------------------------------------------------------------------------------------------------
+ */
 
 static int
 fail_with(struct call *self, enum fail code, const char *field, const char *why)
@@ -80,7 +81,7 @@ call_failf(struct call *self, enum fail code, const char *field, const char *for
 int
 call_fail_validation(struct call *self, const struct validation *validation)
 {
-    (void) fail_with(self, FAIL_VALIDATION_ERROR, NULL, NULL);
+    (void)fail_with(self, FAIL_VALIDATION_ERROR, NULL, NULL);
     self->private->validation = validation;
     return -1;
 }
@@ -104,7 +105,8 @@ call_fail_detail(struct call *self, const char *name, const char *json)
     pair_add(self, self->private->details, &self->private->detail_count, CALL_DETAILS_MAX, name, json);
 }
 
-/* ---- answering ------------------------------------------------------------------------------------------------------ */
+/* ---- answering ------------------------------------------------------------------------------------------------------
+ */
 
 void
 call_data(struct call *self)
@@ -168,7 +170,8 @@ call_seal(struct call *self)
     self->private->sealed = true;
 }
 
-/* ---- the reply's frames --------------------------------------------------------------------------------------------- */
+/* ---- the reply's frames ---------------------------------------------------------------------------------------------
+ */
 
 void
 call_reset(struct call *self)
@@ -255,7 +258,8 @@ call_write_error(const struct call *self, struct buf *target)
     }
 }
 
-/* ---- calling others ------------------------------------------------------------------------------------------------- */
+/* ---- calling others -------------------------------------------------------------------------------------------------
+ */
 
 /* The callee's error becomes this call's, word for word; a code that is not known here still keeps its status. */
 static int
@@ -266,8 +270,8 @@ pass_error(struct call *self, struct client_reply *reply, struct in map)
 
     for (unsigned i = 0; code && i < fail_count; i++)
         if (strcmp(fail_texts[i].code, code) == 0)
-            found = (enum fail) i;
-    (void) fail_with(self, found, NULL, NULL);
+            found = (enum fail)i;
+    (void)fail_with(self, found, NULL, NULL);
     if (code && fail_texts[found].status == reply->status) {
         self->private->passed.len = zmq_msg_size(&reply->body);
         self->private->passed.base = arena_strndup(self->arena, zmq_msg_data(&reply->body), zmq_msg_size(&reply->body));

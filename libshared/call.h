@@ -1,8 +1,8 @@
 /* call.h - one request while a worker handles it.
  *
  * A call is made by the worker, lent to one handler, and ended by the worker. Nothing in it may be kept after the
- * handler returns. A handler returns what call_reply or call_fail gave it, so the compiler's unused-result warning finds
- * every path that forgets to answer.
+ * handler returns. A handler returns what call_reply or call_fail gave it, so the compiler's unused-result warning
+ * finds every path that forgets to answer.
  *
  * The request's arguments are in call->in: "path.order_id", "query.limit", "body.note", validated by the contract.
  */
@@ -17,39 +17,40 @@
 
 /* Who asks. Ids are 0 where they do not apply. */
 struct identity {
-    enum audience audience;             /* AUDIENCE_INTERNAL: another service or an operator */
+    enum audience audience; /* AUDIENCE_INTERNAL: another service or an operator */
     int64_t app_id;
     int64_t store_id;
     int64_t installation_id;
     int64_t account_id;
-    const char *scopes;                 /* space between them, "" when none */
-    const char *service;                /* internal: its name; "operator" for sxctl */
+    const char *scopes;  /* space between them, "" when none */
+    const char *service; /* internal: its name; "operator" for sxctl */
 };
 
 struct peers;
 
 struct call {
-    struct arena *arena;                /* emptied when the handler has returned */
-    struct db *db;                      /* this worker's only connection */
-    struct peers *peers;                /* this worker's sockets to the gateways */
-    struct in in;                       /* {path, query, body} */
-    struct out out;                     /* becomes the body of the answer */
-    struct identity caller;             /* never null */
+    struct arena *arena;    /* emptied when the handler has returned */
+    struct db *db;          /* this worker's only connection */
+    struct peers *peers;    /* this worker's sockets to the gateways */
+    struct in in;           /* {path, query, body} */
+    struct out out;         /* becomes the body of the answer */
+    struct identity caller; /* never null */
     const struct operation *operation;
     const char *request_id;
-    const char *address;                /* the client's, as text; "" for internal calls */
-    const char *idempotency_key;        /* NULL when none */
+    const char *address;         /* the client's, as text; "" for internal calls */
+    const char *idempotency_key; /* NULL when none */
     bool second_attempt;
-    int64_t deadline_ms;                /* clock_monotonic_ms */
-    struct call_private *private;       /* the worker's */
+    int64_t deadline_ms;          /* clock_monotonic_ms */
+    struct call_private *private; /* the worker's */
 };
 
-bool identity_has_scope(const struct identity *self, const char *scope);    /* read_orders is read:orders (contract K.1) */
+bool identity_has_scope(const struct identity *self, const char *scope); /* read_orders is read:orders (contract K.1) */
 
 /* Answer with an error. `field` names the culprit in the request ("items[0].quantity"), or is NULL; `why` is a sentence
  * that tells the reader what to do, or NULL for the code's own. Both are copied. Always -1. */
 int call_fail(struct call *self, enum fail code, const char *field, const char *why) must_check;
-int call_failf(struct call *self, enum fail code, const char *field, const char *format, ...) printf_like(4, 5) must_check;
+int call_failf(struct call *self, enum fail code, const char *field, const char *format, ...)
+    printf_like(4, 5) must_check;
 bool call_failed(const struct call *self);
 
 /* An extra member of the error body, beside code, message and status: "allowed" of invalid_transition. */
@@ -63,13 +64,13 @@ void call_fail_detail(struct call *self, const char *name, const char *json);
  * out_key. Internal operations answer the bare value: call_data writes nothing for them. */
 void call_data(struct call *self);
 void call_data_with(struct call *self, unsigned further_members);
-int call_reply(struct call *self, int status) must_check;           /* always 0 */
+int call_reply(struct call *self, int status) must_check; /* always 0 */
 int call_reply_row(struct call *self, int status, const struct rows *rows, unsigned row) must_check;
 
-void call_header(struct call *self, const char *name, const char *value);   /* on the answer; both are copied */
+void call_header(struct call *self, const char *name, const char *value); /* on the answer; both are copied */
 
-/* The developer family's envelope is {"data", "message", "status"}: the sentence to put there ("OK" otherwise). Copied; may be called
- * any time before call_reply. Without effect on the other families. */
+/* The developer family's envelope is {"data", "message", "status"}: the sentence to put there ("OK" otherwise). Copied;
+ * may be called any time before call_reply. Without effect on the other families. */
 void call_message(struct call *self, const char *text);
 
 /* The answer holds a secret: where it is kept for replays under its Idempotency-Key, it is sealed. */

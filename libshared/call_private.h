@@ -7,8 +7,8 @@
 #include "call.h"
 #include "validate.h"
 
-#define CALL_HEADERS_MAX 8              /* extra headers of one answer */
-#define CALL_DETAILS_MAX 4              /* further members of one error body */
+#define CALL_HEADERS_MAX 8 /* extra headers of one answer */
+#define CALL_DETAILS_MAX 4 /* further members of one error body */
 
 struct call_pair {
     const char *name;
@@ -16,15 +16,15 @@ struct call_pair {
 };
 
 struct call_private {
-    const char *service;                /* whose worker this is */
-    struct peer *from;                  /* the gateway the request came through; nested calls prefer it */
-    struct buf body;                    /* call->out writes here */
-    struct str arguments;               /* {path, query, body} as checked, msgpack; or the whole request */
-    struct str request_hash;            /* of method, path, query and raw body; 32 bytes */
+    const char *service;     /* whose worker this is */
+    struct peer *from;       /* the gateway the request came through; nested calls prefer it */
+    struct buf body;         /* call->out writes here */
+    struct str arguments;    /* {path, query, body} as checked, msgpack; or the whole request */
+    struct str request_hash; /* of method, path, query and raw body; 32 bytes */
 
     bool replied;
     int status;
-    bool envelope;                      /* call_data was called */
+    bool envelope; /* call_data was called */
     bool sealed;
     const char *message;
     struct call_pair headers[CALL_HEADERS_MAX];
@@ -33,10 +33,10 @@ struct call_private {
     bool failed;
     enum fail code;
     const char *field, *why;
-    const struct validation *validation;        /* many fields at once, instead of field */
+    const struct validation *validation; /* many fields at once, instead of field */
     struct call_pair details[CALL_DETAILS_MAX];
     unsigned detail_count;
-    struct str passed;                  /* the error map of a service below, passed on as it is */
+    struct str passed; /* the error map of a service below, passed on as it is */
 };
 
 /* Forgets the answer, so that the handler can run again. */
@@ -48,6 +48,6 @@ int call_fail_validation(struct call *self, const struct validation *validation)
 /* The two last frames of the reply. headers stays empty when there are none. */
 void call_write_headers(const struct call *self, struct buf *target);
 void call_write_error(const struct call *self, struct buf *target);
-int call_status(const struct call *self);       /* of the answer or of the error */
+int call_status(const struct call *self); /* of the answer or of the error */
 
 #endif

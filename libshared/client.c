@@ -10,7 +10,7 @@
 #include "out.h"
 #include "token.h"
 
-#define LIVENESS_LOOK_MS 25             /* less than a reconnect takes (peers.c), so that no loss goes unseen */
+#define LIVENESS_LOOK_MS 25 /* less than a reconnect takes (peers.c), so that no loss goes unseen */
 
 static int64_t
 next_look_ms(int64_t now_ms, int64_t deadline_ms)
@@ -18,32 +18,37 @@ next_look_ms(int64_t now_ms, int64_t deadline_ms)
     return now_ms + LIVENESS_LOOK_MS < deadline_ms ? now_ms + LIVENESS_LOOK_MS : deadline_ms;
 }
 
+static bool
+is_answer(const struct peer_message *message, const struct peer *peer)
+{
+    return message->wire.type == WIRE_REPLY && message->wire.id == peer->last_id;
+}
+
 /* Reads everything there is on all sockets, because an unread message would keep peers_wait from sleeping. What is the
- * worker's is kept for it. 0 when the awaited reply was among it; awaited is NULL while nothing was sent. */
+ * worker's is kept for it. 0 when the reply of the awaited gateway was among it; awaited is NULL while nothing was
+ * sent. */
 static int
 read_all(struct peers *peers, const struct peer *awaited, struct client_reply *reply)
 {
-    int found = -1;
+    bool found = false;
 
     for (unsigned i = 0; i < peers_count(peers); i++) {
         struct peer *peer = peers_at(peers, i);
         struct peer_message message;
 
         while (peer_receive(peer, false, &message) == 0) {
-            if (peer != awaited || message.wire.type != WIRE_REPLY || message.wire.id != peer->last_id || found == 0) {
+            if (found || !awaited || peer != awaited || !is_answer(&message, peer)) {
                 peer_keep(peer, &message);
                 continue;
             }
-            *reply = (struct client_reply){
-                .status = message.wire.status,
-                .error = message.wire.flags & WIRE_FLAG_ERROR,
-                .headers = message.name,
-                .body = message.body,
-            };
-            found = 0;
+            reply->status = message.wire.status;
+            reply->error = message.wire.flags & WIRE_FLAG_ERROR;
+            reply->headers = message.name;
+            reply->body = message.body;
+            found = true;
         }
     }
-    return found;
+    return found ? 0 : -1;
 }
 
 /* Sends to the preferred gateway or the first that takes it; NULL when none was connected until the deadline. */
@@ -61,26 +66,27 @@ send_somewhere(struct peers *peers, struct peer *prefer, const struct wire *wire
             if (!peer || !peer_is_live(peer))
                 continue;
             numbered.id = ++peer->last_id;
-            numbered.budget_ms = (uint32_t) (deadline_ms - now_ms);
+            numbered.budget_ms = (uint32_t)(deadline_ms - now_ms);
             if (peer_send(peer, &numbered, name, body) == 0)
                 return peer;
         }
-        (void) read_all(peers, NULL, NULL);
+        (void)read_all(peers, NULL, NULL);
         peers_wait(peers, true, -1, next_look_ms(now_ms, deadline_ms));
     }
     return NULL;
 }
 
 int
-client_request(struct peers *peers, struct peer *prefer, const char *operation, uint8_t flags, const struct buf *request,
-               int64_t deadline_ms, struct client_reply *reply, bool *maybe_sent)
+client_request(struct peers *peers, struct peer *prefer, const char *operation, uint8_t flags,
+               const struct buf *request, int64_t deadline_ms, struct client_reply *reply, bool *maybe_sent)
 {
     const struct wire wire = {.type = WIRE_REQUEST, .flags = flags};
     struct peer *peer;
     int64_t now_ms;
 
     *maybe_sent = false;
-    peer = send_somewhere(peers, prefer, &wire, str_of(operation), (struct str){request->data, request->size}, deadline_ms);
+    peer = send_somewhere(peers, prefer, &wire, str_of(operation), (struct str){request->data, request->size},
+                          deadline_ms);
     if (!peer)
         return -1;
     *maybe_sent = true;
@@ -98,7 +104,7 @@ client_request(struct peers *peers, struct peer *prefer, const char *operation, 
 int
 client_arguments(struct buf *target, struct str arguments, const char *service, const char *request_id)
 {
-    const uint8_t *at = (const uint8_t *) arguments.base, *end = at + arguments.len;
+    const uint8_t *at = (const uint8_t *)arguments.base, *end = at + arguments.len;
     msgpack_object map = {.type = MSGPACK_OBJECT_MAP};
     struct arena *arena = arena_new(1024);
     struct in in = {NULL, arena};
@@ -124,7 +130,7 @@ client_arguments(struct buf *target, struct str arguments, const char *service, 
         out_key(&out, "service");
         out_text(&out, service);
     }
-    return buf_append(target, at, (size_t) (end - at));
+    return buf_append(target, at, (size_t)(end - at));
 }
 
 void

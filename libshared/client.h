@@ -11,7 +11,7 @@
 
 struct client_reply {
     int status;
-    bool error;                         /* body is the error map */
+    bool error; /* body is the error map */
     zmq_msg_t headers;
     zmq_msg_t body;
 };
@@ -24,8 +24,8 @@ int client_request(struct peers *peers, struct peer *prefer, const char *operati
                    bool *maybe_sent) must_check;
 void client_reply_close(struct client_reply *reply);
 
-/* Appends a request map: the members of arguments (a msgpack map, or empty) with request_id and, unless arguments brings
- * one, the caller {audience: internal, service}. -1 when arguments is no map. */
+/* Appends a request map: the members of arguments (a msgpack map, or empty) with request_id and, unless arguments
+ * brings one, the caller {audience: internal, service}. -1 when arguments is no map. */
 int client_arguments(struct buf *target, struct str arguments, const char *service, const char *request_id) must_check;
 
 #endif

@@ -146,6 +146,14 @@ log_refused(const char *event, const char *role, const char *why)
     log_event(LOG_WARN, event, "s:role", role, "s:why", text, NULL);
 }
 
+/* libpq would print warnings on standard error, between the JSON lines. */
+static void
+take_notice(void *nothing, const char *text)
+{
+    (void)nothing;
+    log_event(LOG_DEBUG, "database_notice", "s:text", text, NULL);
+}
+
 PGconn *
 connection_open(const char *service, const char *application, enum connection_role role, int64_t until_ms)
 {
@@ -159,6 +167,7 @@ connection_open(const char *service, const char *application, enum connection_ro
     connection = start(name, application);
     if (!connection)
         return NULL;
+    PQsetNoticeProcessor(connection, take_notice, NULL);
     if (PQstatus(connection) == CONNECTION_BAD)
         status = PGRES_POLLING_FAILED;
     while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {

@@ -1,5 +1,5 @@
-/* CURVE keys and the handler of RFC 27 (ZAP) that admits them. libzmq asks the handler once per connection, in-process, and
- * attaches the name it answers to every message of the connection. */
+/* CURVE keys and the handler of RFC 27 (ZAP) that admits them. libzmq asks the handler once per connection, in-process,
+ * and attaches the name it answers to every message of the connection. */
 #include "curve.h"
 
 #include <assert.h>
@@ -18,12 +18,12 @@
 #include "log.h"
 #include "secret.h"
 
-#define KEY_TEXT_SIZE     41            /* Z85 and NUL */
-#define KEY_SIZE          32
-#define KEY_PATH_MAX      4096
-#define KNOWN_KEYS_MAX    64
+#define KEY_TEXT_SIZE      41 /* Z85 and NUL */
+#define KEY_SIZE           32
+#define KEY_PATH_MAX       4096
+#define KNOWN_KEYS_MAX     64
 #define GUARD_STOP_LOOK_MS 100
-#define ZAP_ENDPOINT      "inproc://zeromq.zap.01"
+#define ZAP_ENDPOINT       "inproc://zeromq.zap.01"
 
 struct known_key {
     char name[SERVICE_NAME_MAX + 1];
@@ -144,7 +144,8 @@ curve_peer(zmq_msg_t *message)
     return name && *name ? name : NULL;
 }
 
-/* ---- the guard ------------------------------------------------------------------------------------------------------ */
+/* ---- the guard ------------------------------------------------------------------------------------------------------
+ */
 
 static int
 load_known(struct curve_guard *self, const char *directory)
@@ -163,7 +164,7 @@ load_known(struct curve_guard *self, const char *directory)
 
         if (!dot || strcmp(dot, ".public") != 0 || dot - entry->d_name > SERVICE_NAME_MAX)
             continue;
-        snprintf(known->name, sizeof(known->name), "%.*s", (int) (dot - entry->d_name), entry->d_name);
+        snprintf(known->name, sizeof(known->name), "%.*s", (int)(dot - entry->d_name), entry->d_name);
         if (key_read(directory, known->name, "public", text) == 0) {
             zmq_z85_decode(known->key, text);
             self->known_count++;
@@ -188,11 +189,13 @@ static void
 answer_one(struct curve_guard *self)
 {
     enum { REQUEST_ID = 1, ADDRESS = 3, MECHANISM = 5, KEY = 6, FRAMES = 7 };
-    char request_id[256], address[256], mechanism[16];
+    char request_id[256], address[256], mechanism[16] = "";
     uint8_t key[256];
     void *const target[FRAMES] = {[REQUEST_ID] = request_id, [ADDRESS] = address, [MECHANISM] = mechanism, [KEY] = key};
-    const size_t room[FRAMES] = {
-        [REQUEST_ID] = sizeof(request_id), [ADDRESS] = sizeof(address), [MECHANISM] = sizeof(mechanism), [KEY] = sizeof(key)};
+    const size_t room[FRAMES] = {[REQUEST_ID] = sizeof(request_id),
+                                 [ADDRESS] = sizeof(address),
+                                 [MECHANISM] = sizeof(mechanism),
+                                 [KEY] = sizeof(key)};
     size_t size[FRAMES] = {0};
     const char *name = NULL;
     unsigned count = 0;

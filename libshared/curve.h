@@ -2,8 +2,8 @@
  *
  * A key directory holds NAME.public and, where NAME runs, NAME.secret (mode 0600): one line of 40 Z85 characters each.
  * Names are "gateway", the services' and "operator" (sxctl). The gateway admits the keys whose NAME.public it
- * has, and reads the name of each message's sender with curve_peer. Removing the file and restarting the gateway shuts the
- * name out.
+ * has, and reads the name of each message's sender with curve_peer. Removing the file and restarting the gateway shuts
+ * the name out.
  */
 #ifndef CURVE_H
 #define CURVE_H
@@ -19,10 +19,10 @@ int curve_make_keys(const char *directory, const char *const *names, unsigned co
 int curve_client(void *socket, const char *directory, const char *name) must_check;
 int curve_server(void *socket, const char *directory) must_check;
 
-/* The thread that admits peers of the sockets of a context (ZAP). Make it before the ROUTER is bound, destroy it after the
- * ROUTER is closed. */
+/* The thread that admits peers of the sockets of a context (ZAP). Make it before the ROUTER is bound, destroy it after
+ * the ROUTER is closed. */
 struct curve_guard;
-struct curve_guard *curve_guard_new(void *zmq_context, const char *directory);      /* NULL after logging why */
+struct curve_guard *curve_guard_new(void *zmq_context, const char *directory); /* NULL after logging why */
 void curve_guard_destroy(struct curve_guard **self);
 
 /* The name behind a message received from a guarded socket; NULL on ipc. Lives as long as the message. */

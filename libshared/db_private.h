@@ -12,7 +12,8 @@
 #include "db.h"
 #include "limits.h"
 
-#define QUEUE_MAX 64
+/* Statements on their way at once; more is a handler that loops where it should send one array. */
+#define QUEUE_MAX 1024
 
 /* The statements of db.c itself, behind those of the service and of libshared. */
 enum control {

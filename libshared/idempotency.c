@@ -1,5 +1,5 @@
-/* The advisory lock is asked for in a statement of its own, before the look-up: a look-up in the same statement would read
- * a snapshot from before the lock and miss what the holder has just committed (protocols 6). */
+/* The advisory lock is asked for in a statement of its own, before the look-up: a look-up in the same statement would
+ * read a snapshot from before the lock and miss what the holder has just committed (protocols 6). */
 #include "idempotency.h"
 
 #include <inttypes.h>
@@ -11,10 +11,10 @@
 #include "secret.h"
 #include "shared_statements.h"
 
-#define KEPT_FOR_US        (INT64_C(24) * 3600 * 1000000)     /* contract K.1 */
-#define KEPT_HEADERS_MAX   4096
-#define LOCK_TIMEOUT_SIZE  24
-#define SEAL_LABEL         "idempotency"
+#define KEPT_FOR_US       (INT64_C(24) * 3600 * 1000000) /* contract K.1 */
+#define KEPT_HEADERS_MAX  4096
+#define LOCK_TIMEOUT_SIZE 24
+#define SEAL_LABEL        "idempotency"
 
 /* Who asks and with which key: what is locked, and what a sealed answer is bound to. */
 static const char *
@@ -66,7 +66,7 @@ lock_key(struct call *call)
 static const uint8_t *
 column_bytes(struct call *call, const struct rows *rows, const char *column, size_t *size)
 {
-    const char *hex = rows_text(rows, 0, column);       /* as PostgreSQL writes bytea: \x and two digits a byte */
+    const char *hex = rows_text(rows, 0, column); /* as PostgreSQL writes bytea: \x and two digits a byte */
     uint8_t *bytes = arena_alloc(call->arena, hex ? strlen(hex) + 1 : 1);
 
     *size = hex ? rows_bytes(rows, 0, column, bytes, strlen(hex) + 1) : 0;
@@ -101,14 +101,14 @@ replay(struct call *call, const struct rows *rows)
         }
     call_header(call, "Idempotent-Replayed", "true");
     private->replied = true;
-    private->status = (int) rows_int(rows, 0, "status");
+    private->status = (int)rows_int(rows, 0, "status");
     return 0;
 }
 
 static enum idempotency_state
 failed(int error)
 {
-    (void) error;
+    (void)error;
     return IDEMPOTENCY_FAILED;
 }
 
@@ -168,8 +168,8 @@ idempotency_keep(struct call *call, int status)
     buf_init(&headers, KEPT_HEADERS_MAX);
     call_write_headers(call, &headers);
     rc = db_run(call, IDEMPOTENCY_KEEP, &rows, "llssxlxxbt", call->caller.store_id, call->caller.app_id,
-                call->idempotency_key, call->operation->name, (const void *) hash, sizeof(hash), (int64_t) status,
-                (const void *) headers.data, headers.size, body ? body : "", size, (int) private->sealed, clock_now_us());
+                call->idempotency_key, call->operation->name, (const void *)hash, sizeof(hash), (int64_t)status,
+                (const void *)headers.data, headers.size, body ? body : "", size, (int)private->sealed, clock_now_us());
     buf_free(&headers);
     return rc == 0 ? db_commit(call) : -1;
 }

@@ -1,7 +1,7 @@
 /* outbox.h - events, written in the transaction of the change that caused them (decision 11, protocols 7).
  *
- * Call it after the resource's row has been locked in the same transaction: then per resource the rows' order is the order
- * of the commits. Each service's schema has the table `outbox`.
+ * Call it after the resource's row has been locked in the same transaction: then per resource the rows' order is the
+ * order of the commits. Each service's schema has the table `outbox`.
  */
 #ifndef OUTBOX_H
 #define OUTBOX_H

@@ -1,16 +1,10 @@
-/* The gateways and the sockets to them. Whether a gateway is live is asked of the socket itself (it takes a message or it
- * does not), so a killed gateway is noticed at once and a stopped one when its heartbeats have run out. */
+/* The gateways and the sockets to them. Whether a gateway is live is asked of the socket itself (it takes a message or
+ * it does not), so a killed gateway is noticed at once and a stopped one when its heartbeats have run out. */
 #include "peers.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
-#include <netdb.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,170 +17,28 @@
 #include "metric.h"
 #include "text.h"
 
-#define RESOLVE_INTERVAL_MS  1000       /* of the gateways' name */
-#define RECONNECT_FIRST_MS   50
-#define RECONNECT_LAST_MS    500
-#define HANDSHAKE_WAIT_MS    5000
-#define LAST_REPLY_WAIT_MS   1000       /* protocols 14: a worker that goes still delivers its last REPLY */
-#define SOCKET_MESSAGES_MAX  1000
-#define INVALIDATE_LOOK_MS   20         /* how soon a gateway that connects meanwhile is told as well */
-
-struct endpoints {
-    unsigned count;
-    char text[GATEWAYS_MAX][PEER_ENDPOINT_MAX];
-};
-
-struct gateways {
-    void *context;
-    char service[SERVICE_NAME_MAX + 1];
-    pthread_mutex_t lock;               /* of known and version */
-    struct endpoints known;
-    _Atomic uint64_t version;
-    int64_t resolved_ms;
-};
+#define RECONNECT_FIRST_MS  50
+#define RECONNECT_LAST_MS   500
+#define HANDSHAKE_WAIT_MS   5000
+#define LAST_REPLY_WAIT_MS  1000 /* protocols 14: a worker that goes still delivers its last REPLY */
+#define SOCKET_MESSAGES_MAX 1000
+#define INVALIDATE_LOOK_MS  20 /* how soon a gateway that connects meanwhile is told as well */
 
 struct peers {
     struct gateways *gateways;
-    uint64_t version;                   /* of the set as last seen */
-    bool outdated;                      /* a peer has left the set but is still connected */
+    uint64_t version; /* of the set as last seen */
+    bool outdated;    /* a peer has left the set but is still connected */
     unsigned count;
     struct peer *list[GATEWAYS_MAX];
 };
 
-static struct metric malformed = METRIC_COUNTER("sx_rpc_malformed_total", "Messages from gateways that were no messages.");
-static struct metric overrun =
-    METRIC_COUNTER("sx_rpc_overrun_total", "Messages from gateways that came outside the credit rule and were dropped.");
+static struct metric malformed =
+    METRIC_COUNTER("sx_rpc_malformed_total", "Messages from gateways that were no messages.");
+static struct metric overrun = METRIC_COUNTER(
+    "sx_rpc_overrun_total", "Messages from gateways that came outside the credit rule and were dropped.");
 
-static int
-compare_endpoints(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-static void
-endpoints_add(struct endpoints *self, const char *format, ...) printf_like(2, 3);
-
-static void
-endpoints_add(struct endpoints *self, const char *format, ...)
-{
-    va_list arguments;
-    int len;
-
-    if (self->count == GATEWAYS_MAX)
-        return;
-    va_start(arguments, format);
-    len = vsnprintf(self->text[self->count], PEER_ENDPOINT_MAX, format, arguments);
-    va_end(arguments);
-    if (len > 0 && len < PEER_ENDPOINT_MAX)
-        self->count++;
-}
-
-static int
-find_in_run_directory(struct endpoints *target)
-{
-    char *path = config_path("run");
-    DIR *directory = opendir(path);
-    struct dirent *entry;
-
-    while (directory && (entry = readdir(directory)) != NULL)
-        if (fnmatch("gateway-*.ipc", entry->d_name, 0) == 0)
-            endpoints_add(target, "ipc://%s/%s", path, entry->d_name);
-    if (directory)
-        closedir(directory);
-    free(path);
-    return 0;
-}
-
-/* All addresses of the name. A name that does not resolve leaves the set as it is: a gateway that is connected needs no
- * DNS. */
-static int
-find_by_name(struct endpoints *target)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found, *one;
-    char name[PEER_ENDPOINT_MAX], host[NI_MAXHOST], port[NI_MAXSERV];
-    char *colon;
-
-    snprintf(name, sizeof(name), "%s", config.gateway);
-    colon = strrchr(name, ':');
-    if (!colon)
-        log_fatal("bad_gateway_setting", "s:SX_GATEWAY", config.gateway, "s:why", "write it as host:port", NULL);
-    *colon = '\0';
-    if (getaddrinfo(name, colon + 1, &hints, &found) != 0)
-        return -1;
-    for (one = found; one; one = one->ai_next)
-        if (getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof(host), port, sizeof(port),
-                        NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-            endpoints_add(target, one->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host, port);
-    freeaddrinfo(found);
-    return 0;
-}
-
-struct gateways *
-gateways_new(void *zmq_context, const char *service)
-{
-    struct gateways *self = xcalloc(1, sizeof(*self));
-
-    self->context = zmq_context;
-    snprintf(self->service, sizeof(self->service), "%s", service);
-    pthread_mutex_init(&self->lock, NULL);
-    atomic_init(&self->version, 1);
-    self->resolved_ms = INT64_MIN / 2;
-    gateways_refresh(self);
-    return self;
-}
-
-void
-gateways_destroy(struct gateways **self)
-{
-    if (!*self)
-        return;
-    pthread_mutex_destroy(&(*self)->lock);
-    free(*self);
-    *self = NULL;
-}
-
-bool
-gateways_refresh(struct gateways *self)
-{
-    struct endpoints *found;
-    bool changed = false;
-
-    if (config.gateway) {
-        int64_t now_ms = clock_monotonic_ms();
-
-        if (now_ms - self->resolved_ms < RESOLVE_INTERVAL_MS)
-            return false;
-        self->resolved_ms = now_ms;
-    }
-    found = xcalloc(1, sizeof(*found));
-    if ((config.gateway ? find_by_name(found) : find_in_run_directory(found)) == 0) {
-        qsort(found->text, found->count, sizeof(found->text[0]), compare_endpoints);
-        pthread_mutex_lock(&self->lock);
-        changed = found->count != self->known.count ||
-                  memcmp(found->text, self->known.text, found->count * sizeof(found->text[0])) != 0;
-        if (changed) {
-            self->known = *found;
-            atomic_fetch_add(&self->version, 1);
-        }
-        pthread_mutex_unlock(&self->lock);
-    }
-    free(found);
-    return changed;
-}
-
-unsigned
-gateways_count(struct gateways *self)
-{
-    unsigned count;
-
-    pthread_mutex_lock(&self->lock);
-    count = self->known.count;
-    pthread_mutex_unlock(&self->lock);
-    return count;
-}
-
-/* ---- one thread's sockets ------------------------------------------------------------------------------------------- */
+/* ---- one thread's sockets -------------------------------------------------------------------------------------------
+ */
 
 static void
 set_option(void *socket, int option, int value)
@@ -194,7 +46,7 @@ set_option(void *socket, int option, int value)
     int rc = zmq_setsockopt(socket, option, &value, sizeof(value));
 
     assert(rc == 0);
-    (void) rc;
+    (void)rc;
 }
 
 static int
@@ -215,7 +67,7 @@ peer_open(const struct peers *peers, struct peer *self)
     self->last_id = wire_incarnation();
     self->taken = 0;
     self->told = 0;
-    self->socket = zmq_socket(peers->gateways->context, ZMQ_DEALER);
+    self->socket = zmq_socket(gateways_context(peers->gateways), ZMQ_DEALER);
     if (!self->socket)
         log_fatal("socket_failed", "s:why", zmq_strerror(errno), NULL);
     set_option(self->socket, ZMQ_IMMEDIATE, 1);
@@ -230,7 +82,8 @@ peer_open(const struct peers *peers, struct peer *self)
     set_option(self->socket, ZMQ_IPV6, 1);
     zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max));
     zmq_getsockopt(self->socket, ZMQ_FD, &self->fd, &fd_size);
-    if (config.gateway && config.keys && curve_client(self->socket, config.keys, peers->gateways->service) != 0)
+    if (config.gateway && config.keys &&
+        curve_client(self->socket, config.keys, gateways_service(peers->gateways)) != 0)
         log_fatal("keys_missing", "s:SX_KEYS", config.keys, "s:why", "make them with: sxctl keys DIRECTORY", NULL);
     if (zmq_connect(self->socket, self->endpoint) != 0)
         log_fatal("connect_failed", "s:gateway", self->endpoint, "s:why", zmq_strerror(errno), NULL);
@@ -276,12 +129,6 @@ peers_destroy(struct peers **self)
     *self = NULL;
 }
 
-static bool
-endpoints_have(const struct endpoints *self, const char *endpoint)
-{
-    return bsearch(endpoint, self->text, self->count, sizeof(self->text[0]), compare_endpoints) != NULL;
-}
-
 static void
 peers_insert(struct peers *self, const char *endpoint)
 {
@@ -305,10 +152,7 @@ peers_grow(struct peers *self, struct endpoints *known)
     bool changed = false;
     unsigned i, j;
 
-    pthread_mutex_lock(&self->gateways->lock);
-    *known = self->gateways->known;
-    self->version = atomic_load(&self->gateways->version);
-    pthread_mutex_unlock(&self->gateways->lock);
+    self->version = gateways_copy(self->gateways, known);
     for (i = 0; i < known->count && self->count < GATEWAYS_MAX; i++) {
         for (j = 0; j < self->count && strcmp(self->list[j]->endpoint, known->text[i]) != 0; j++)
             ;
@@ -320,8 +164,8 @@ peers_grow(struct peers *self, struct endpoints *known)
     return changed;
 }
 
-/* A peer that left the set is taken away only when it is not connected any more: its address may be missing from DNS for a
- * moment, and a gateway that drains still waits for its replies. */
+/* A peer that left the set is taken away only when it is not connected any more: its address may be missing from DNS
+ * for a moment, and a gateway that drains still waits for its replies. */
 bool
 peers_sync(struct peers *self)
 {
@@ -329,7 +173,7 @@ peers_sync(struct peers *self)
     bool changed;
     unsigned kept = 0;
 
-    if (self->version == atomic_load(&self->gateways->version) && !self->outdated)
+    if (self->version == gateways_version(self->gateways) && !self->outdated)
         return false;
     known = xmalloc(sizeof(*known));
     changed = peers_grow(self, known);
@@ -367,7 +211,7 @@ peers_at(const struct peers *self, unsigned index)
 const char *
 peers_service(const struct peers *self)
 {
-    return self->gateways->service;
+    return gateways_service(self->gateways);
 }
 
 struct peer *
@@ -388,7 +232,8 @@ peer_is_live(const struct peer *self)
     return peer_events(self) & ZMQ_POLLOUT;
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------------------------------
+ */
 
 static int
 frame_send(void *socket, const void *data, size_t size, int flags)
@@ -510,8 +355,8 @@ peer_message_close(struct peer_message *message)
     zmq_msg_close(&message->body);
 }
 
-/* zmq_poll would do, with twice the system calls. The descriptors of ZeroMQ are edge-triggered: what happened before the
- * poll must be asked of each socket. */
+/* zmq_poll would do, with twice the system calls. The descriptors of ZeroMQ are edge-triggered: what happened before
+ * the poll must be asked of each socket. */
 void
 peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms)
 {
@@ -527,10 +372,11 @@ peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms)
     if (wake_fd >= 0)
         items[count++] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
     if (wait_ms > 0)
-        poll(items, count, (int) wait_ms);
+        poll(items, count, (int)wait_ms);
 }
 
-/* ---- invalidation --------------------------------------------------------------------------------------------------- */
+/* ---- invalidation ---------------------------------------------------------------------------------------------------
+ */
 
 static void
 collect_acks(struct peer *self, uint64_t version, void (*acked)(void *context, int64_t gateway_id), void *context)
@@ -557,7 +403,7 @@ peers_invalidate(struct peers *self, uint64_t version, const struct buf *tags, i
     bool done;
 
     while (!(done = enough(context)) && now_ms < deadline_ms) {
-        if (self->version != atomic_load(&self->gateways->version)) {
+        if (self->version != gateways_version(self->gateways)) {
             peers_grow(self, known);
             self->outdated = true;
         }
@@ -572,7 +418,8 @@ peers_invalidate(struct peers *self, uint64_t version, const struct buf *tags, i
         done = enough(context);
         if (done)
             break;
-        peers_wait(self, false, -1, now_ms + INVALIDATE_LOOK_MS < deadline_ms ? now_ms + INVALIDATE_LOOK_MS : deadline_ms);
+        peers_wait(self, false, -1,
+                   now_ms + INVALIDATE_LOOK_MS < deadline_ms ? now_ms + INVALIDATE_LOOK_MS : deadline_ms);
         now_ms = clock_monotonic_ms();
     }
     free(known);

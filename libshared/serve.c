@@ -1,5 +1,5 @@
-/* The way of a request through a worker thread. Whatever goes wrong ends as an error in the call, and there is one place
- * that writes the reply. */
+/* The way of a request through a worker thread. Whatever goes wrong ends as an error in the call, and there is one
+ * place that writes the reply. */
 #include "serve.h"
 
 #include <assert.h>
@@ -19,8 +19,8 @@
 #include "text.h"
 
 #define ARENA_FIRST_BLOCK 32768
-#define SLOW_MS           1000          /* calls that take longer are logged */
-#define BODY_KEPT_MAX     65536         /* a larger buffer is given away with the reply, not kept */
+#define SLOW_MS           1000  /* calls that take longer are logged */
+#define BODY_KEPT_MAX     65536 /* a larger buffer is given away with the reply, not kept */
 #define METRICS_SIZE_MAX  262144
 #define METRICS_READ      ".metrics.read"
 
@@ -29,12 +29,13 @@ struct server {
     struct db *db;
     struct peers *peers;
     struct arena *arena;
-    struct buf body;                    /* its memory goes from reply to reply */
+    struct buf body; /* its memory goes from reply to reply */
 };
 
 static struct metric calls = METRIC_COUNTER("sx_calls_total", "Requests handled.");
 static struct metric errors = METRIC_COUNTER("sx_call_errors_total", "Requests that ended with a 5xx error.");
-static struct metric reruns = METRIC_COUNTER("sx_call_reruns_total", "Handlers run again after a serialization failure.");
+static struct metric reruns =
+    METRIC_COUNTER("sx_call_reruns_total", "Handlers run again after a serialization failure.");
 static struct metric handler_us = METRIC_HISTOGRAM("sx_handler_seconds", "Time from taking a request to its reply.");
 
 static int64_t
@@ -43,7 +44,7 @@ monotonic_us(void)
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 struct server *
@@ -70,7 +71,8 @@ server_destroy(struct server **self)
     *self = NULL;
 }
 
-/* ---- the request ---------------------------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------------------------------
+ */
 
 /* Every service answers NAME.metrics.read, also where its contract does not list it (NAME-aside). One process answers
  * for itself. */
@@ -127,7 +129,8 @@ read_caller(struct call *call, struct in request)
     int64_t audience = in_int(caller, "audience", AUDIENCE_INTERNAL);
 
     call->caller = (struct identity){
-        .audience = audience >= AUDIENCE_NONE && audience <= AUDIENCE_INTERNAL ? (enum audience) audience : AUDIENCE_NONE,
+        .audience =
+            audience >= AUDIENCE_NONE && audience <= AUDIENCE_INTERNAL ? (enum audience)audience : AUDIENCE_NONE,
         .app_id = in_int(caller, "app_id", 0),
         .store_id = in_int(caller, "store_id", 0),
         .installation_id = in_int(caller, "installation_id", 0),
@@ -304,7 +307,8 @@ read_request(struct call *call, struct peer_message *message, struct call_privat
     return check_arguments(call, request, from_http && call->operation->path);
 }
 
-/* ---- the handler ---------------------------------------------------------------------------------------------------- */
+/* ---- the handler ----------------------------------------------------------------------------------------------------
+ */
 
 static int
 fail_internally(struct call *call, const char *why)
@@ -384,12 +388,13 @@ run_handler(struct call *call, const struct handler *handler)
     return rc;
 }
 
-/* ---- the reply ------------------------------------------------------------------------------------------------------ */
+/* ---- the reply ------------------------------------------------------------------------------------------------------
+ */
 
 static void
 free_body(void *data, void *hint)
 {
-    (void) hint;
+    (void)hint;
     free(data);
 }
 
@@ -400,7 +405,7 @@ write_reply(struct call *call, const struct peer_message *request, struct served
     size_t size;
     char *data;
 
-    reply->wire = (struct wire){.type = WIRE_REPLY, .id = request->wire.id, .status = (uint16_t) call_status(call)};
+    reply->wire = (struct wire){.type = WIRE_REPLY, .id = request->wire.id, .status = (uint16_t)call_status(call)};
     buf_reset(&reply->headers);
     call_write_headers(call, &reply->headers);
     if (private->failed) {
@@ -431,7 +436,7 @@ account(const struct call *call, struct str name, int64_t started_us)
     if (status >= 500 || took_us >= SLOW_MS * 1000)
         log_event(status >= 500 ? LOG_ERROR : LOG_WARN, status >= 500 ? "call_failed" : "call_slow", "s:operation",
                   arena_strndup(call->arena, name.base, name.len), "s:request_id", call->request_id, "l:status",
-                  (int64_t) status, "l:took_us", took_us, NULL);
+                  (int64_t)status, "l:took_us", took_us, NULL);
 }
 
 /* A call as it is before anything is known about it. */

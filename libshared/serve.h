@@ -1,5 +1,5 @@
-/* serve.h - one REQUEST becomes one REPLY: decoded, checked against the contract, handled, written. No sockets here but those a
- * handler uses for its own calls.
+/* serve.h - one REQUEST becomes one REPLY: decoded, checked against the contract, handled, written. No sockets here but
+ * those a handler uses for its own calls.
  *
  * Over HTTP the gateway has checked everything but large bodies (`raw`); it says so with WIRE_FLAG_JSON. Whatever comes
  * without that flag (from services, actors, sxctl) is checked here, so a handler never sees what the contract forbids.
@@ -13,22 +13,22 @@
 struct server;
 
 struct served {
-    struct wire wire;                   /* of the REPLY */
-    struct buf headers;                 /* frame 2; reset before each use, freed with the server's owner */
-    zmq_msg_t body;                     /* frame 3; the receiver's to send or close */
+    struct wire wire;   /* of the REPLY */
+    struct buf headers; /* frame 2; reset before each use, freed with the server's owner */
+    zmq_msg_t body;     /* frame 3; the receiver's to send or close */
 };
 
 /* What one worker needs, borrowed. */
 struct server *server_new(const struct service *service, struct db *db, struct peers *peers);
 void server_destroy(struct server **self);
 
-/* Handles one request that reached this thread at received_ms (clock_monotonic_ms). Always gives a reply. The request stays the
- * caller's to close. */
+/* Handles one request that reached this thread at received_ms (clock_monotonic_ms). Always gives a reply. The request
+ * stays the caller's to close. */
 void serve_request(struct server *self, struct peer *from, struct peer_message *request, int64_t received_ms,
                    struct served *reply);
 
-/* Housekeeping between requests, for one worker of a process: forgets a batch of old answers under Idempotency-Keys. True when there
- * may be more to do soon. */
+/* Housekeeping between requests, for one worker of a process: forgets a batch of old answers under Idempotency-Keys.
+ * True when there may be more to do soon. */
 bool server_tidy(struct server *self);
 
 #endif

@@ -19,12 +19,12 @@
 #include "secret.h"
 #include "worker.h"
 
-#define GATEWAYS_LOOK_MS   250
-#define ASIDE_WORKERS_MIN  2            /* and at least one for each gateway */
-#define ACTORS_MAX         8
-#define MIGRATE_WAIT_MS    30000        /* for PostgreSQL to come up */
-#define MALLOC_ARENAS_MAX  2            /* threads share them: ten of their own would cost megabytes each */
-#define SOCKETS_MAX        ((WORKER_THREADS_MAX + 32) * GATEWAYS_MAX)
+#define GATEWAYS_LOOK_MS  250
+#define ASIDE_WORKERS_MIN 2 /* and at least one for each gateway */
+#define ACTORS_MAX        8
+#define MIGRATE_WAIT_MS   30000 /* for PostgreSQL to come up */
+#define MALLOC_ARENAS_MAX 2     /* threads share them: ten of their own would cost megabytes each */
+#define SOCKETS_MAX       ((WORKER_THREADS_MAX + 32) * GATEWAYS_MAX)
 
 struct running {
     const struct service *service;
@@ -95,7 +95,7 @@ check_workers(const struct running *self)
 
     if (config.workers < config.gateways || config.workers < gateways)
         log_event(LOG_ERROR, "too_few_workers", "l:SX_WORKERS", config.workers, "l:gateways",
-                  (int64_t) (gateways > config.gateways ? gateways : config.gateways), "s:why",
+                  (int64_t)(gateways > config.gateways ? gateways : config.gateways), "s:why",
                   "every gateway needs a worker of its own: raise SX_WORKERS", NULL);
 }
 
@@ -120,7 +120,7 @@ start_all(struct running *self)
     self->gateways = gateways_new(self->context, service->name);
     gateways = gateways_count(self->gateways);
     if (gateways < config.gateways)
-        gateways = (unsigned) config.gateways;
+        gateways = (unsigned)config.gateways;
     check_workers(self);
     if (config.workers < gateways)
         exit(EXIT_FAILURE);
@@ -157,7 +157,7 @@ serve(const struct service *service, const sigset_t *signals)
 
     self->service = service;
     start_all(self);
-    log_event(LOG_INFO, "started", "l:workers", (int64_t) self->worker_count, NULL);
+    log_event(LOG_INFO, "started", "l:workers", (int64_t)self->worker_count, NULL);
     while ((number = sigtimedwait(signals, NULL, &look)) < 0)
         if (gateways_refresh(self->gateways))
             check_workers(self);
@@ -182,8 +182,8 @@ service_main(int argc, char **argv, const struct service *self)
     char *key;
 
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
-        printf("%s             serves until SIGTERM\n%s migrate     brings its schema to the newest version\n\n", self->name,
-               self->name);
+        printf("%s             serves until SIGTERM\n%s migrate     brings its schema to the newest version\n\n",
+               self->name, self->name);
         config_print_help();
         return EXIT_SUCCESS;
     }

@@ -18,25 +18,26 @@ struct handler {
 
 struct actor;
 
-/* A thread of a service that is no worker: the outbox, a saga, a scheduler, a second pool under another service name. */
+/* A thread of a service that is no worker: the outbox, a saga, a scheduler, a second pool under another service name.
+ */
 struct actor_class {
     const char *name;
-    void *(*start)(struct gateways *gateways);      /* running when it returns */
-    void (*stop)(void **self);                      /* gone when it returns */
+    void *(*start)(struct gateways *gateways); /* running when it returns */
+    void (*stop)(void **self);                 /* gone when it returns */
 };
 
 struct service {
-    const char *name;                               /* "store-data"; its schema and role are "store_data" */
-    const struct handler *handlers;                 /* sorted by name; generated */
+    const char *name;               /* "store-data"; its schema and role are "store_data" */
+    const struct handler *handlers; /* sorted by name; generated */
     unsigned handler_count;
     const char *const *statements;
     unsigned statement_count;
-    const struct migration *migrations;             /* generated from schema/ */
+    const struct migration *migrations; /* generated from schema/ */
     unsigned migration_count;
     const struct actor_class *actors;
     unsigned actor_count;
-    const char *aside;                              /* name of a second pool of two workers (x-pool), or NULL: lease renewals
-                                                       never wait behind other work (protocols 5) */
+    const char *aside; /* name of a second pool of two workers (x-pool), or NULL: lease renewals
+                          never wait behind other work (protocols 5) */
 };
 
 int service_main(int argc, char **argv, const struct service *self);

@@ -1,10 +1,11 @@
 /* The worker thread: credit, homes, draining. What it does with a request is serve.c's.
  *
- * Credit (protocols 2, 3). One gateway at a time, the home, may send this thread one REQUEST. READY gives that credit and the
- * REPLY renews it. When the home changes while the old one is alive, the credit is taken back before it is given away:
- * BYE goes to the old home, and only its echo ends the credit, because a REQUEST may have crossed the BYE. Until
- * the echo this thread is ready for nobody; a REQUEST that crossed is served. An old home that does not echo within
- * ECHO_WAIT_MS loses the connection, and the credit with it. Going away is the same: BYE, the echo, then the sockets close.
+ * Credit (protocols 2, 3). One gateway at a time, the home, may send this thread one REQUEST. READY gives that credit
+ * and the REPLY renews it. When the home changes while the old one is alive, the credit is taken back before it is
+ * given away: BYE goes to the old home, and only its echo ends the credit, because a REQUEST may have crossed the BYE.
+ * Until the echo this thread is ready for nobody; a REQUEST that crossed is served. An old home that does not echo
+ * within ECHO_WAIT_MS loses the connection, and the credit with it. Going away is the same: BYE, the echo, then the
+ * sockets close.
  *
  *     home live, same as computed ......... READY each second while idle
  *     another home computed, old live ..... BYE; leaving = old; no home
@@ -27,14 +28,14 @@
 #include "metric.h"
 #include "serve.h"
 
-#define LOOK_INTERVAL_MS    250         /* at the set of gateways and who of them lives */
-#define FIRST_READY_MS      50          /* after a REPLY: should it be lost, this READY is what frees the worker */
-#define ECHO_WAIT_MS        500
-#define OVERSLEPT_MS        100         /* a wait that took this much longer: the process was stopped */
-#define TIDY_INTERVAL_MS    60000
-#define TIDY_AGAIN_MS       200         /* while there is more to tidy */
-#define TIDYING_INDEX       0           /* one worker of a process does it */
-#define READY_SIZE_MAX      512
+#define LOOK_INTERVAL_MS 250 /* at the set of gateways and who of them lives */
+#define FIRST_READY_MS   50  /* after a REPLY: should it be lost, this READY is what frees the worker */
+#define ECHO_WAIT_MS     500
+#define OVERSLEPT_MS     100 /* a wait that took this much longer: the process was stopped */
+#define TIDY_INTERVAL_MS 60000
+#define TIDY_AGAIN_MS    200 /* while there is more to tidy */
+#define TIDYING_INDEX    0   /* one worker of a process does it */
+#define READY_SIZE_MAX   512
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_SIZE (4096 * 1024)
@@ -49,18 +50,18 @@ struct worker {
     struct gateways *gateways;
     pthread_t thread;
     atomic_bool stop;
-    int wake_fd;                        /* readable once stop is set */
+    int wake_fd; /* readable once stop is set */
     /* the thread's own */
     struct db *db;
     struct peers *peers;
     struct server *server;
     struct served reply;
-    struct peer *home;                  /* holds our credit, or is about to get it with the next READY */
-    struct peer *leaving;               /* was told BYE, has not echoed it */
+    struct peer *home;    /* holds our credit, or is about to get it with the next READY */
+    struct peer *leaving; /* was told BYE, has not echoed it */
     bool stopping;
     int64_t leave_until_ms, look_ms, ready_ms, tidy_ms;
-    int64_t received_ms;                /* the earliest time at which a message found now may have come */
-    struct buf ready;                   /* frame 3 of READY */
+    int64_t received_ms; /* the earliest time at which a message found now may have come */
+    struct buf ready;    /* frame 3 of READY */
 };
 
 static struct metric homes = METRIC_COUNTER("sx_worker_homes_total", "Changes of a worker's home gateway.");
@@ -74,7 +75,7 @@ write_ready(struct worker *self)
     struct out out;
 
     gethostname(host, sizeof(host) - 1);
-    snprintf(instance, sizeof(instance), "%s:%ld/%u", host, (long) getpid(), self->index);
+    snprintf(instance, sizeof(instance), "%s:%ld/%u", host, (long)getpid(), self->index);
     buf_init(&self->ready, READY_SIZE_MAX);
     out_init(&out, &self->ready, OUT_MSGPACK);
     out_map(&out, 2);
@@ -84,7 +85,8 @@ write_ready(struct worker *self)
     out_text(&out, contract_digest);
 }
 
-/* ---- homes ---------------------------------------------------------------------------------------------------------- */
+/* ---- homes ----------------------------------------------------------------------------------------------------------
+ */
 
 static void
 move_in(struct worker *self, struct peer *home)
@@ -146,7 +148,7 @@ look(struct worker *self, int64_t now_ms)
     finish_leaving(self, now_ms);
     /* Now, so that the next request need not wait for it. */
     if (!db_is_connected(self->db) && db_ensure(self->db) == 0)
-        log_event(LOG_INFO, "database_back", "l:worker", (int64_t) self->index, NULL);
+        log_event(LOG_INFO, "database_back", "l:worker", (int64_t)self->index, NULL);
     home = self->stopping ? NULL : peers_home(self->peers, self->index);
     if (home != self->home && self->home) {
         leave(self, self->home);
@@ -169,7 +171,8 @@ send_ready(struct worker *self, int64_t now_ms)
         self->look_ms = self->ready_ms = now_ms + FIRST_READY_MS; /* it is gone, or stopped reading: look soon */
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------------------------------
+ */
 
 static void
 handle_request(struct worker *self, struct peer *from, struct peer_message *request)
@@ -186,8 +189,8 @@ handle_request(struct worker *self, struct peer *from, struct peer_message *requ
         leave(self, from);
 }
 
-/* Takes one message of a gateway's, and all that were kept: more than one at a time is the exception, and looking in vain
- * costs system calls. */
+/* Takes one message of a gateway's, and all that were kept: more than one at a time is the exception, and looking in
+ * vain costs system calls. */
 static void
 take_messages(struct worker *self, struct peer *peer)
 {
@@ -198,7 +201,7 @@ take_messages(struct worker *self, struct peer *peer)
             return;
         if (message.wire.type == WIRE_REQUEST)
             handle_request(self, peer, &message);
-        else if (message.wire.type == WIRE_BYE && peer == self->leaving) {
+        else if (message.wire.type == WIRE_BYE && self->leaving && peer == self->leaving) {
             self->leaving = NULL;
             self->look_ms = 0;
         }
@@ -252,7 +255,8 @@ worker_run(void *argument)
     return NULL;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------- */
+/* ---- life -----------------------------------------------------------------------------------------------------------
+ */
 
 struct worker *
 worker_new(const struct service *service, const char *name, struct gateways *gateways, unsigned index)

@@ -44,7 +44,9 @@ def build(counts, variant):
 
 def unit(counts, variant):
     for program in sorted((ROOT / "build" / variant / "bin" / "unit").glob("test_*")):
-        done = subprocess.run([program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        source = (ROOT / "tests" / "unit" / f"{program.name}.c").read_text()
+        command = ["tests/unit/with_postgres.sh", program] if '"database.h"' in source else [program]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         passed = sum(map(int, re.findall(r"\[  PASSED  \] (\d+) test", done.stdout)))
         failed = sum(map(int, re.findall(r"\[  FAILED  \] .*?(\d+) test\(s\), listed", done.stdout)))
         skipped = sum(map(int, re.findall(r"\[  SKIPPED \] (\d+) test", done.stdout)))

@@ -33,7 +33,7 @@ static const struct {
 } header_names[HEADERS] = {
 #define NAME(text)                                                                                                     \
     {                                                                                                                  \
-        text, sizeof text - 1                                                                                          \
+        (text), sizeof(text) - 1                                                                                       \
     }
     [HEADER_AUTHORIZATION] = NAME("Authorization"),
     [HEADER_AUTH_TOKEN] = NAME("X-Auth-Token"),
@@ -217,9 +217,9 @@ http_request_free(struct http *http, struct request *self)
 /* ---- the access handler
  * ---------------------------------------------------------------------------------------------- */
 
-/* libmicrohttpd would cut the query into a list in the connection's memory, and refuse the request when there is no room
- * for it. We read queries ourselves (pack.c), from the copy; the text here is the connection's own buffer, of which
- * libmicrohttpd reads what follows the "?" after this. */
+/* libmicrohttpd would cut the query into a list in the connection's memory, and refuse the request when there is no
+ * room for it. We read queries ourselves (pack.c), from the copy; the text here is the connection's own buffer, of
+ * which libmicrohttpd reads what follows the "?" after this. */
 static void
 hide_query(char *uri)
 {
@@ -325,8 +325,6 @@ begin(struct request *self, const char *method, const char *version)
         return;
     }
     admit_begin(self);
-    if (self->state == REQUEST_BODY && self->operation->upload)
-        self->upload = upload_new(self);
 }
 
 /* Whether to wait for the end of the request although its answer is ready. An answer to the head alone makes
@@ -349,7 +347,9 @@ head_step(struct request *self)
     if (self->state == REQUEST_BODY) {
         self->body_begun = true;
         self->body_since_ms = clock_monotonic_ms();
-        self->body.size_max = self->upload ? STREAM_CHUNK_MAX : self->operation->body_size_max;
+        self->body.size_max = self->operation->body_size_max;
+        if (self->operation->upload)
+            self->upload = upload_new(self);
         return MHD_YES;
     }
     if (must_swallow(self)) {

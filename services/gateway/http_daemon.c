@@ -207,10 +207,12 @@ http_abort(struct http *self)
             identities_cancel(self->gateway->identities, &request->question);
         if (request->state == REQUEST_CALLING)
             hub_cancel(self->gateway->hub, &request->call);
-        if (request->stream)
+        if (request->stream) {
             stream_orphan(request->stream);
-        else
+            request->stream = NULL; /* its response releases it */
+        } else {
             reply_fail(request, FAIL_SERVICE_UNAVAILABLE, "The platform is being restarted");
+        }
         http_wake(request);
     }
     for (unsigned i = 0; i < FINISH_TURNS_MAX && self->live; i++)

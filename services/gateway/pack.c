@@ -356,7 +356,7 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
     } else if (form == BODY_RAW) {
         out_key(&out, "raw");
         out_binary(&out, self->body.data, self->body.size);
-    } else if (form == BODY_PIECE) {
+    } else if (piece) {
         pack_piece_body(&out, piece);
     }
     if (buf_failed(&self->scratch) || !out_complete(&out)) {

@@ -138,20 +138,28 @@ write_status_code_message(struct request *self, struct out *out, const struct er
 }
 
 static void
-write_fields(struct out *out, const struct error *error)
+write_field(struct out *out, const char *field, const char *message)
 {
-    unsigned count = error->validation ? error->validation->count : in_count(error->errors, "");
+    out_map(out, 2);
+    out_key(out, "field");
+    out_text(out, field);
+    out_key(out, "message");
+    out_text(out, message);
+}
 
+static void
+write_fields(struct out *out, const struct error *error, unsigned count)
+{
     out_key(out, "errors");
     out_list(out, count);
     for (unsigned i = 0; i < count; i++) {
-        struct in item = error->validation ? (struct in){0} : in_item(error->errors, i);
+        if (error->validation) {
+            write_field(out, error->validation->errors[i].field, error->validation->errors[i].message);
+        } else {
+            struct in item = in_item(error->errors, i);
 
-        out_map(out, 2);
-        out_key(out, "field");
-        out_text(out, error->validation ? error->validation->errors[i].field : in_text(item, "field"));
-        out_key(out, "message");
-        out_text(out, error->validation ? error->validation->errors[i].message : in_text(item, "message"));
+            write_field(out, in_text(item, "field"), in_text(item, "message"));
+        }
     }
 }
 
@@ -183,7 +191,7 @@ reply_error(struct request *self, const struct error *error)
     out_map(&out, 3 + (fields > 0) + in_count(error->details, ""));
     write_status_code_message(self, &out, error);
     if (fields > 0)
-        write_fields(&out, error);
+        write_fields(&out, error, fields);
     write_details(&out, error->details);
     if (!out_complete(&out)) {
         const struct fail_text *fail = &fail_texts[FAIL_INTERNAL_ERROR];

@@ -84,6 +84,7 @@ list_write(struct list *self, struct call *call, const struct rows *rows, unsign
     int64_t total = rows_int(rows, 0, "_total");
     bool capped = self->counted && total > TOTAL_EXACT_MAX;
     unsigned count = rows->count;
+    struct rows page = *rows;
     bool more;
 
     if (count == 1 && rows_is_null(rows, 0, self->id_column))
@@ -93,9 +94,8 @@ list_write(struct list *self, struct call *call, const struct rows *rows, unsign
         count = (unsigned)self->limit;
 
     call_data_with(call, 1 + further_members);
-    out_list(&call->out, count);
-    for (unsigned row = 0; row < count; row++)
-        out_row(&call->out, rows, row);
+    page.count = count;
+    out_rows(&call->out, &page);
     out_key(&call->out, "pagination");
     out_map(&call->out, 4 + capped);
     out_key(&call->out, "page");

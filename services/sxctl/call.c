@@ -31,7 +31,9 @@ read_arguments(int argc, char **argv, struct arguments *target)
 {
     *target = (struct arguments){0};
     for (int i = 1; i < argc; i++) {
-        const char **option = strcmp(argv[i], "--as") == 0 ? &target->as : strcmp(argv[i], "--key") == 0 ? &target->key : NULL;
+        const char **option = strcmp(argv[i], "--as") == 0    ? &target->as
+                              : strcmp(argv[i], "--key") == 0 ? &target->key
+                                                              : NULL;
 
         if (option && i + 1 < argc)
             *option = argv[++i];
@@ -76,24 +78,15 @@ append_name(struct buf *target, const char *name)
 
 /* The map {caller?, key?, ...}: the body alone, or all members of the JSON when the operation has a route. */
 static int
-write_arguments(struct buf *target, struct arena *arena, const struct arguments *arguments)
+write_arguments(struct buf *target, const struct arguments *arguments, struct str json, unsigned members)
 {
-    const char *json = arguments->json ? arguments->json : "{}";
-    struct buf value;
-    struct in in;
+    const uint8_t *at = (const uint8_t *)json.base, *end = at + json.len;
+    bool in_parts = has_route(arguments->operation);
+    msgpack_object head;
     struct out out;
-    unsigned parts;
 
-    buf_init(&value, WIRE_MESSAGE_MAX);
-    if (append_json(&value, "the arguments", json) != 0 || in_decode(&in, arena, value.data, value.size) != 0)
-        return -1;
-    if (in.object->type != MSGPACK_OBJECT_MAP) {
-        fprintf(stderr, "sxctl: give the arguments as a JSON object\n");
-        return -1;
-    }
-    parts = has_route(arguments->operation) ? in_count(in, "") : 1;
     out_init(&out, target, OUT_MSGPACK);
-    out_map(&out, parts + (arguments->as != NULL) + (arguments->key != NULL));
+    out_map(&out, (in_parts ? members : 1) + (arguments->as != NULL) + (arguments->key != NULL));
     if (arguments->as) {
         append_name(target, "caller");
         if (append_json(target, "--as", arguments->as) != 0)
@@ -103,18 +96,25 @@ write_arguments(struct buf *target, struct arena *arena, const struct arguments 
         append_name(target, "key");
         append_name(target, arguments->key);
     }
-    if (has_route(arguments->operation)) {
-        const uint8_t *at = (const uint8_t *) value.data, *end = at + value.size;
-        msgpack_object head;
-
-        if (token_read(&at, end, &head) != 0)
-            return -1;
-        buf_append(target, at, (size_t) (end - at)); /* the members behind the map's head, as they are */
-    } else {
+    if (!in_parts)
         append_name(target, "body");
-        buf_append(target, value.data, value.size);
+    else if (token_read(&at, end, &head) != 0) /* the members behind the map's head, as they are */
+        return -1;
+    return buf_append(target, at, (size_t)(end - at));
+}
+
+static int
+read_json(struct buf *target, struct arena *arena, const struct arguments *arguments, unsigned *members)
+{
+    struct in in;
+
+    if (append_json(target, "the arguments", arguments->json ? arguments->json : "{}") != 0)
+        return -1;
+    if (in_decode(&in, arena, target->data, target->size) != 0 || in.object->type != MSGPACK_OBJECT_MAP) {
+        fprintf(stderr, "sxctl: give the arguments as a JSON object\n");
+        return -1;
     }
-    buf_free(&value);
+    *members = in_count(in, "");
     return 0;
 }
 
@@ -129,7 +129,7 @@ print_reply(struct client_reply *reply)
     out_init(&out, &text, OUT_JSON);
     out_msgpack(&out, (struct str){zmq_msg_data(&reply->body), zmq_msg_size(&reply->body)});
     if (zmq_msg_size(&reply->body))
-        fprintf(reply->error ? stderr : stdout, "%.*s\n", (int) text.size, text.data);
+        fprintf(reply->error ? stderr : stdout, "%.*s\n", (int)text.size, text.data);
     buf_free(&text);
     return status;
 }
@@ -138,7 +138,8 @@ int
 sxctl_call(int argc, char **argv)
 {
     struct arguments arguments;
-    struct buf members, request;
+    struct buf json, members, request;
+    unsigned count;
     struct client_reply reply;
     uint8_t id[REQUEST_ID_SIZE];
     char request_id[HEX_SIZE(REQUEST_ID_SIZE)];
@@ -151,21 +152,25 @@ sxctl_call(int argc, char **argv)
         return EXIT_FAILURE;
     }
     rpc = rpc_new();
+    buf_init(&json, WIRE_MESSAGE_MAX);
     buf_init(&members, WIRE_MESSAGE_MAX);
     buf_init(&request, WIRE_MESSAGE_MAX);
     secret_random(id, sizeof(id));
     secret_hex(request_id, id, sizeof(id));
-    if (write_arguments(&members, rpc->arena, &arguments) != 0)
+    if (read_json(&json, rpc->arena, &arguments, &count) != 0 ||
+        write_arguments(&members, &arguments, (struct str){json.data, json.size}, count) != 0)
         status = EXIT_FAILURE;
     else if (client_arguments(&request, (struct str){members.data, members.size}, "operator", request_id) != 0)
         fprintf(stderr, "sxctl: --as must be a JSON object\n");
-    else if (client_request(rpc->peers, NULL, arguments.operation, 0, &request, clock_monotonic_ms() + CALL_WAIT_MS, &reply,
-                            &maybe_sent) != 0)
-        fprintf(stderr, "sxctl: no answer%s\n", maybe_sent ? "; the request may have been carried out" : ": no gateway is up");
+    else if (client_request(rpc->peers, NULL, arguments.operation, 0, &request, clock_monotonic_ms() + CALL_WAIT_MS,
+                            &reply, &maybe_sent) != 0)
+        fprintf(stderr, "sxctl: no answer%s\n",
+                maybe_sent ? "; the request may have been carried out" : ": no gateway is up");
     else {
         status = print_reply(&reply);
         client_reply_close(&reply);
     }
+    buf_free(&json);
     buf_free(&members);
     buf_free(&request);
     rpc_destroy(&rpc);

@@ -108,7 +108,7 @@ fill(struct rpc *rpc, int64_t store_id, const char *kind, int64_t orders, int64_
         loaded += chunk;
         if (isatty(STDERR_FILENO) || clock_monotonic_ms() - started_ms > 1000 || done + loaded == all) {
             fprintf(stderr, "%s%lld of %lld orders loaded%s", isatty(STDERR_FILENO) ? "\r" : "",
-                    (long long)(done + loaded), (long long)all,
+                    (long long)done + loaded, (long long)all,
                     isatty(STDERR_FILENO) && done + loaded < all ? "" : "\n");
             started_ms = clock_monotonic_ms();
         }

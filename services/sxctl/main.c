@@ -15,7 +15,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"call", sxctl_call, "SERVICE.OPERATION ['{json}'] [--as '{caller}'] [--key KEY]: call an operation, print its answer"},
+    {"call", sxctl_call,
+     "SERVICE.OPERATION ['{json}'] [--as '{caller}'] [--key KEY]: call an operation, print its answer"},
     {"who", sxctl_who, "which workers are connected to which gateway, and how busy they are"},
     {"supervise", sxctl_supervise, "[--foreground]: run the platform of this host and keep it running"},
     {"demo", sxctl_demo, "load the demo stores and write demo.json"},

@@ -30,7 +30,8 @@ rpc_new(void)
         int64_t now_ms = clock_monotonic_ms();
 
         if (now_ms >= until_ms) {
-            fprintf(stderr, "sxctl: no gateway answers; start the platform with: make up (or set SX_HOME or SX_GATEWAY)\n");
+            fprintf(stderr,
+                    "sxctl: no gateway answers; start the platform with: make up (or set SX_HOME or SX_GATEWAY)\n");
             exit(EXIT_FAILURE);
         }
         peers_wait(self->peers, true, -1, now_ms + LOOK_MS);
@@ -67,7 +68,7 @@ write_request(struct buf *target, const char *operation, const char *format, va_
     out_init(&out, &members, OUT_MSGPACK);
     out_map(&out, 1);
     out_key(&out, "body");
-    if (len < 0 || json_to_msgpack(json, (size_t) len, &members, why) != 0 ||
+    if (len < 0 || json_to_msgpack(json, (size_t)len, &members, why) != 0 ||
         client_arguments(target, (struct str){members.data, members.size}, "operator", operation) != 0) {
         fprintf(stderr, "sxctl: %s: bad arguments\n", operation);
         exit(EXIT_FAILURE);
@@ -124,7 +125,8 @@ rpc_call(struct rpc *self, struct in *reply, const char *operation, const char *
     va_end(values);
     if (status == 0)
         return;
-    fprintf(stderr, "sxctl: %s answered %d %s: %s\n", operation, status, in_text(*reply, "code"), in_text(*reply, "message"));
+    fprintf(stderr, "sxctl: %s answered %d %s: %s\n", operation, status, in_text(*reply, "code"),
+            in_text(*reply, "message"));
     for (unsigned i = 0; i < in_count(*reply, "errors"); i++)
         fprintf(stderr, "  %s %s\n", in_text(in_item(in_at(*reply, "errors"), i), "field"),
                 in_text(in_item(in_at(*reply, "errors"), i), "message"));

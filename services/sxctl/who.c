@@ -7,18 +7,18 @@
 #include "rpc.h"
 #include "sxctl.h"
 
-#define ANSWER_WAIT_MS 1000             /* per gateway; one that is stopped is shown as silent */
+#define ANSWER_WAIT_MS 1000 /* per gateway; one that is stopped is shown as silent */
 
 static void
 print_services(struct in services)
 {
     for (unsigned i = 0; i < in_count(services, ""); i++) {
         struct in service = in_item(services, i);
-        long long foreign = (long long) in_int(service, "foreign_contract", 0);
+        long long foreign = (long long)in_int(service, "foreign_contract", 0);
 
         printf("  %-16s %3lld workers, %3lld idle, %4lld queued", in_text(service, "service"),
-               (long long) in_int(service, "workers", 0), (long long) in_int(service, "idle", 0),
-               (long long) in_int(service, "queued", 0));
+               (long long)in_int(service, "workers", 0), (long long)in_int(service, "idle", 0),
+               (long long)in_int(service, "queued", 0));
         if (foreign)
             printf(", %lld built from another contract", foreign);
         printf("\n");
@@ -47,9 +47,8 @@ sxctl_who(int argc, char **argv)
         bool maybe_sent;
 
         printf("%s\n", gateway->endpoint);
-        if (!peer_is_live(gateway) ||
-            client_request(rpc->peers, gateway, "gateway.who", 0, &request, clock_monotonic_ms() + ANSWER_WAIT_MS, &reply,
-                           &maybe_sent) != 0) {
+        if (!peer_is_live(gateway) || client_request(rpc->peers, gateway, "gateway.who", 0, &request,
+                                                     clock_monotonic_ms() + ANSWER_WAIT_MS, &reply, &maybe_sent) != 0) {
             printf("  does not answer\n");
             status = EXIT_FAILURE;
             continue;

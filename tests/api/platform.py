@@ -321,7 +321,10 @@ class Platform:
         gateways = [p for p in self.processes.values() if p.name.startswith("gateway")]
         for process in services + gateways + [self.postgres.process]:
             try:
-                process.terminate(sig=signal.SIGINT if process.name == "postgres" else signal.SIGTERM)
+                status = process.terminate(sig=signal.SIGINT if process.name == "postgres" else signal.SIGTERM)
+                # SIGKILL is what tests do; any other end but an orderly one is a crash.
+                if status not in (None, 0, -signal.SIGKILL):
+                    problems.append(f"{process.name} ended with status {status}:\n{process.tail(60)}")
             except AssertionError as problem:
                 problems.append(str(problem))
         for process in self.processes.values():

@@ -62,6 +62,9 @@ def read_recording():
 
 LINES = read_recording()
 HTTP = [line for line in LINES if line["kind"] == "http"]
+CALLS = collections.defaultdict(list)
+for each in HTTP:
+    CALLS[operation_of(each)[0]].append(each)
 RPC = [line for line in LINES if line["kind"] == "rpc"]
 
 
@@ -175,9 +178,8 @@ def test_every_answer_has_the_platforms_headers():
 
 @pytest.mark.parametrize("name", [f"{method} {template}" for method, _, template in ROUTES])
 def test_every_operation_was_called_with_success(name):
-    calls = [line for line in HTTP if operation_of(line)[0] == name]
-    assert calls, f"no test ever called {name}"
-    assert any(200 <= line["status"] < 400 for line in calls), f"{name} never succeeded"
+    assert CALLS[name], f"no test ever called {name}"
+    assert any(200 <= line["status"] < 400 for line in CALLS[name]), f"{name} never succeeded"
 
 
 @pytest.mark.parametrize("name", [f"{method} {template}" for method, _, template in ROUTES])
@@ -186,7 +188,7 @@ def test_the_errors_of_every_operation_were_seen(name):
     method, template = name.split(" ")
     documented = {status for status in DOCUMENT["paths"][template][method]["responses"]
                   if status in ("400", "401", "403", "404", "409")}
-    seen = {str(line["status"]) for line in HTTP if operation_of(line)[0] == name}
+    seen = {str(line["status"]) for line in CALLS[name]}
     assert documented <= seen, f"{name} never answered {', '.join(sorted(documented - seen))}"
 
 

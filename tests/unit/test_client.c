@@ -1,5 +1,5 @@
-/* Requests to services and the sockets under them, against gateways of the test's own: which REPLY counts, what is kept for
- * the worker, and when a request counts as sent (protocols 1 and 3). */
+/* Requests to services and the sockets under them, against gateways of the test's own: which REPLY counts, what is kept
+ * for the worker, and when a request counts as sent (protocols 1 and 3). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -25,12 +25,12 @@
 #define SOON_MS  300
 
 enum manner {
-    ANSWERS,        /* each request with its operation's name */
-    TALKS_FIRST,    /* other messages before the answer, among them a REQUEST and a BYE */
+    ANSWERS,     /* each request with its operation's name */
+    TALKS_FIRST, /* other messages before the answer, among them a REQUEST and a BYE */
     IS_SILENT,
-    IS_LATE,        /* a request is answered when the next one has come, before that one */
-    DIES,           /* at the first request */
-    MIMICS,         /* a READY is answered with a REPLY of the same id */
+    IS_LATE, /* a request is answered when the next one has come, before that one */
+    DIES,    /* at the first request */
+    MIMICS,  /* a READY is answered with a REPLY of the same id */
 };
 
 struct gateway {
@@ -38,11 +38,12 @@ struct gateway {
     atomic_bool stop, bound;
     enum manner manner;
     char endpoint[PEER_ENDPOINT_MAX];
-    char path[PEER_ENDPOINT_MAX];
     uint64_t late_id;
     atomic_uint requests;
-    struct wire last;                   /* header of the last request; read after the answer */
+    struct wire last; /* header of the last request */
 };
+
+static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void *context;
 static struct gateway gateways[GATEWAYS];
@@ -73,7 +74,9 @@ send_to(void *router, zmq_msg_t *routing, enum wire_type type, uint64_t id, cons
 static void
 take_request(struct gateway *self, void *router, zmq_msg_t *routing, const struct wire *wire, const char *operation)
 {
+    pthread_mutex_lock(&last_lock);
     self->last = *wire;
+    pthread_mutex_unlock(&last_lock);
     atomic_fetch_add(&self->requests, 1);
     if (self->manner == TALKS_FIRST) {
         send_to(router, routing, WIRE_REPLY, wire->id + 1, "", "not this one");
@@ -140,11 +143,21 @@ gateway_start(unsigned index, enum manner manner)
 
     memset(self, 0, sizeof(*self));
     self->manner = manner;
-    snprintf(self->path, sizeof(self->path), "%s/run/gateway-%u.ipc", config.home, index + 1);
-    snprintf(self->endpoint, sizeof(self->endpoint), "ipc://%s", self->path);
+    snprintf(self->endpoint, sizeof(self->endpoint), "ipc://%s/run/gateway-%u.ipc", config.home, index + 1);
     pthread_create(&self->thread, NULL, gateway_run, self);
     while (!atomic_load(&self->bound))
         usleep(1000);
+}
+
+static struct wire
+last_request(unsigned index)
+{
+    struct wire wire;
+
+    pthread_mutex_lock(&last_lock);
+    wire = gateways[index].last;
+    pthread_mutex_unlock(&last_lock);
+    return wire;
 }
 
 static void
@@ -152,12 +165,12 @@ gateway_stop(unsigned index)
 {
     struct gateway *self = &gateways[index];
 
-    if (!self->path[0])
+    if (!self->endpoint[0])
         return;
     atomic_store(&self->stop, true);
     pthread_join(self->thread, NULL);
-    unlink(self->path);
-    self->path[0] = '\0';
+    unlink(self->endpoint + strlen("ipc://"));
+    self->endpoint[0] = '\0';
 }
 
 /* ---- around each test ---- */
@@ -251,11 +264,11 @@ a_request_is_answered(void **state)
     connect_to(1);
     assert_int_equal(ask(NULL, 2000, answer, &maybe_sent), 0);
     assert_string_equal(answer, "auth.asked");
-    assert_int_equal(gateways[0].last.flags, WIRE_FLAG_NESTED);
-    assert_in_range(gateways[0].last.budget_ms, 1, 2000);
-    first = gateways[0].last.id;
+    assert_int_equal(last_request(0).flags, WIRE_FLAG_NESTED);
+    assert_in_range(last_request(0).budget_ms, 1, 2000);
+    first = last_request(0).id;
     assert_int_equal(ask(NULL, 2000, answer, &maybe_sent), 0);
-    assert_true(gateways[0].last.id == first + 1);
+    assert_true(last_request(0).id == first + 1);
 }
 
 static void
@@ -312,7 +325,7 @@ a_reply_of_another_gateway_does_not_count(void **state)
     assert_int_equal(ask(peers_at(peers, 1), 200, answer, &maybe_sent), -1);
     assert_true(maybe_sent);
     assert_int_equal(atomic_load(&gateways[1].requests), 1);
-    assert_true(gateways[1].last.id == ready.id);
+    assert_true(last_request(1).id == ready.id);
 }
 
 static void
@@ -405,8 +418,9 @@ arguments_get_a_caller_unless_they_have_one(void **state)
     assert_int_equal(in_int(in, "body", 0), 7);
     assert_string_equal(in_text(in, "request_id"), "r-2");
     buf_reset(&target);
-    assert_int_equal(client_arguments(&target, STR("\x81\xa4"
-                                                   "body\x07"),
+    assert_int_equal(client_arguments(&target,
+                                      STR("\x81\xa4"
+                                          "body\x07"),
                                       "billing", "r-2"),
                      0);
     assert_int_equal(in_decode(&in, arena, target.data, target.size), 0);
