@@ -400,9 +400,11 @@ class Tables:
                 refuse(where, f'format "{node["format"]}" is not enforced')
             members.append(f".format = FORMAT_{FORMATS[node['format']]}")
         if "enum" in node:
-            if not all(isinstance(choice, str) or (choice is None and "null" in node["type"]) for choice in node["enum"]):
+            choices = [choice for choice in node["enum"] if choice is not None]
+            if not all(isinstance(choice, str) for choice in choices) or (
+                    len(choices) < len(node["enum"]) and "null" not in node["type"]):
                 refuse(where, "enum must be a list of strings")
-            members.append(f".choices = {self.texts([choice for choice in node['enum'] if choice is not None])}")
+            members.append(f".choices = {self.texts(choices)}")
         return members
 
     def schema_array(self, operation, node, where, inside):
@@ -654,7 +656,8 @@ class Document:
     def error(self, operation, status, codes):
         """Equal error answers become one component: Error401, Error401b, ..."""
         developer = operation.path.startswith("/api/v1/")
-        lines = [f"`{code.upper() if developer else code}`: {self.common['x-errors'][code]['meaning']}." for code in codes]
+        lines = [f"`{code.upper() if developer else code}`: {self.common['x-errors'][code]['meaning']}."
+                 for code in codes]
         schema = "DeveloperError" if developer else "Error"
         further = ["Retry-After"] if status in ("429", "503") else []
         response = {"description": "\n".join(lines), "headers": self.headers(operation, *further),
@@ -673,7 +676,8 @@ def yaml(node, indent=0):
         lines = []
         for key, value in node.items():
             nested = isinstance(value, (dict, list)) and value
-            lines.append(f"{pad}{yaml_scalar(key)}:" + ("\n" + yaml(value, indent + 1) if nested else " " + yaml(value)))
+            text = "\n" + yaml(value, indent + 1) if nested else " " + yaml(value)
+            lines.append(f"{pad}{yaml_scalar(key)}:{text}")
         return "\n".join(lines)
     if isinstance(node, list) and node:
         return "\n".join(f"{pad}- {yaml(item, indent + 1).lstrip(' ')}" for item in node)

@@ -1,7 +1,7 @@
 """Fixtures for everything that needs a running platform.
 
-`platform` is shared by the tests of one process: use it for what leaves no traces beyond its own store. `make_platform` makes
-one for a single test, which may then kill, stop and restart what it likes.
+`platform` is shared by the tests of one process: use it for what leaves no traces beyond its own store. `make_platform`
+makes one for a single test, which may then kill, stop and restart what it likes.
 """
 
 import pytest

@@ -40,6 +40,13 @@ earliest(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Not once the last client has been answered: a renewal would always be in flight, and the drain waits for what is. */
+static bool
+renews_lease(const struct loop *self)
+{
+    return self->drain_until_ms == 0 || !http_is_idle(self->gateway->http);
+}
+
 /* Milliseconds poll may wait. */
 static int
 wait_time(struct loop *self)
@@ -50,7 +57,8 @@ wait_time(struct loop *self)
     if (self->more_rpc || next_ms == 0)
         return 0;
     next_ms = earliest(next_ms, hub_next_ms(gateway->hub));
-    next_ms = earliest(next_ms, identities_next_ms(gateway->identities));
+    if (renews_lease(self))
+        next_ms = earliest(next_ms, identities_next_ms(gateway->identities));
     if (self->drain_until_ms > 0)
         next_ms = earliest(next_ms, self->drain_until_ms);
     now_ms = clock_monotonic_ms();
@@ -98,7 +106,8 @@ turn(struct loop *self)
         hub_disconnected(gateway->hub);
     rpc_receive(gateway->rpc, gateway->hub, ROUTER_MESSAGES_PER_TURN);
     hub_tick(gateway->hub);
-    identities_tick(gateway->identities);
+    if (renews_lease(self))
+        identities_tick(gateway->identities);
     http_tick(gateway->http);
     if (self->polls[POLL_HTTP].revents || http_next_ms(gateway->http) <= clock_monotonic_ms())
         http_run(gateway->http);

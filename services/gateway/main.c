@@ -5,6 +5,7 @@
  *
  * loop.c turns it; http.c takes a request through admit.c, forward.c and reply.c; hub.c knows the workers.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -83,6 +84,17 @@ open_limiter(void)
     return limiter;
 }
 
+/* For the socket and the limiter's files; up has made it already, a gateway in a container of its own makes it here. */
+static void
+make_run_directory(void)
+{
+    char *run = config_path("run");
+
+    if ((mkdir(config.home, 0700) != 0 && errno != EEXIST) || (mkdir(run, 0700) != 0 && errno != EEXIST))
+        log_event(LOG_ERROR, "no_run_directory", "s:path", run, "s:why", strerror(errno), NULL);
+    free(run);
+}
+
 static int
 start(struct gateway *self, void *zmq_context)
 {
@@ -97,6 +109,7 @@ start(struct gateway *self, void *zmq_context)
     self->router = router_new(operations, operation_count);
     self->cors = cors_new(config.cors_origins);
     docs_start();
+    make_run_directory();
     self->rpc = rpc_new(zmq_context);
     if (!self->rpc)
         return -1;

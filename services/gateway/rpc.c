@@ -38,12 +38,9 @@ set_option(void *socket, int option, int value)
 static int
 bind_ipc(struct rpc *self)
 {
-    char *run = config_path("run"), name[64], endpoint[256];
+    char name[64], endpoint[256];
     int status;
 
-    mkdir(config.home, 0700);
-    mkdir(run, 0700);
-    free(run);
     snprintf(name, sizeof name, "run/gateway-%d.ipc", (int)config.gateway_index);
     self->path = config_path(name);
     snprintf(endpoint, sizeof endpoint, "ipc://%s", self->path);

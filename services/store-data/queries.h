@@ -59,21 +59,23 @@ QUERY(ORDER_DELETE, "with o as (update store_order set deleted_at = $3, updated_
 /* Locks the variants of the lines in $2 (and those that order $3 holds), always in the order of their ids, so that
  * orders wait for each other but never in a ring. Answers a row per line that was found. `held`: what order $3 has of
  * it. */
-QUERY(
-    LINES_LOCK,
-    "with line as (select l.line, l.product_id, coalesce(l.sku_id, (select s.sku_id from sku as s where s.store_id = $1 "
-    "and s.product_id = l.product_id and s.deleted_at is null order by s.is_default desc, s.position, s.sku_id limit 1)) "
-    "as sku_id from json_to_recordset($2) as l (line integer, product_id bigint, sku_id bigint)), "
-    "old as (select variant_id, sum(quantity)::bigint as quantity from order_item where store_id = $1 and order_id = $3 "
-    "and variant_id is not null group by variant_id), "
-    "locked as (select s.* from sku as s where s.store_id = $1 and s.sku_id in (select sku_id from line union "
-    "select variant_id from old) order by s.sku_id for no key update) "
-    "select l.line, s.sku_id, s.product_id, s.price, s.quantity, s.sku_code, coalesce(old.quantity, 0) as held, "
-    "nullif(split_part(coalesce(s.images, ''), ',', 1), '') as image, "
-    "p.name || case when s.variant_name in ('', 'Default') then '' else ' - ' || s.variant_name end as name "
-    "from locked as s join line as l on l.sku_id = s.sku_id and coalesce(l.product_id, s.product_id) = s.product_id "
-    "join product as p on p.store_id = s.store_id and p.product_id = s.product_id "
-    "left join old on old.variant_id = s.sku_id where s.deleted_at is null and p.deleted_at is null order by l.line")
+QUERY(LINES_LOCK,
+      "with line as (select l.line, l.product_id, coalesce(l.sku_id, (select s.sku_id from sku as s where "
+      "s.store_id = $1 "
+      "and s.product_id = l.product_id and s.deleted_at is null order by s.is_default desc, s.position, s.sku_id "
+      "limit 1)) "
+      "as sku_id from json_to_recordset($2) as l (line integer, product_id bigint, sku_id bigint)), "
+      "old as (select variant_id, sum(quantity)::bigint as quantity from order_item where store_id = $1 and "
+      "order_id = $3 "
+      "and variant_id is not null group by variant_id), "
+      "locked as (select s.* from sku as s where s.store_id = $1 and s.sku_id in (select sku_id from line union "
+      "select variant_id from old) order by s.sku_id for no key update) "
+      "select l.line, s.sku_id, s.product_id, s.price, s.quantity, s.sku_code, coalesce(old.quantity, 0) as held, "
+      "nullif(split_part(coalesce(s.images, ''), ',', 1), '') as image, "
+      "p.name || case when s.variant_name in ('', 'Default') then '' else ' - ' || s.variant_name end as name "
+      "from locked as s join line as l on l.sku_id = s.sku_id and coalesce(l.product_id, s.product_id) = s.product_id "
+      "join product as p on p.store_id = s.store_id and p.product_id = s.product_id "
+      "left join old on old.variant_id = s.sku_id where s.deleted_at is null and p.deleted_at is null order by l.line")
 
 /* Takes {variant_id, quantity} of $2; all of them are locked. */
 QUERY(STOCK_TAKE, "update sku as s set quantity = s.quantity - t.quantity, updated_at = $3 "
@@ -195,7 +197,8 @@ ORDERS_FILTERED_SORTS(ORDERS_FILTERED_COURIER, "o.courier is not null")
 QUERY(PRODUCT_GET,
       "select " PRODUCT_COLUMNS ", o.description, o.short_description, o.is_featured, o.is_bestseller, "
       "coalesce((select json_agg(variant) from (select sku_id, product_id, variant_name, sku_code, price, "
-      "compare_at_price, available::integer as available, quantity, is_default::integer as is_default, images, weight, "
+      "compare_at_price, available::integer as available, quantity, is_default::integer as is_default, images, "
+      "weight, "
       "position, free_shipping::integer as free_shipping from sku where store_id = o.store_id "
       "and product_id = o.product_id and deleted_at is null order by position, sku_id) as variant), '[]') as variants "
       "from product as o where o.store_id = $1 and o.product_id = $2 and o.deleted_at is null")
@@ -244,20 +247,21 @@ QUERY(STORE_INSERT,
       "on conflict (store_id) do nothing")
 
 /* What is kept against a recount. */
-QUERY(
-    COUNTS_VERIFY,
-    "with kept as (select kind, status, day, sum(n)::bigint as n from kept_count where store_id = $1 group by 1, 2, 3), "
-    "counted as (select 'o'::\"char\" as kind, coalesce(order_status, '') as status, "
-    "coalesce(day, '-infinity') as day, count(*) as n "
-    "from (select order_status, (created_at at time zone 'UTC')::date as day from store_order "
-    "where store_id = $1 and deleted_at is null) as o group by cube (order_status, day) "
-    "union all select 'p', coalesce(product_status, ''), '-infinity', count(*) "
-    "from (select product_status(is_active) as product_status from product where store_id = $1 and deleted_at is null) "
-    "as p group by cube (product_status)) "
-    "select case kind when 'o' then 'order' else 'product' end as kind, status, "
-    "case when day <> '-infinity' then day::text end as day, coalesce(kept.n, 0) as kept, "
-    "coalesce(counted.n, 0) as counted from kept full join counted using (kind, status, day) "
-    "where coalesce(kept.n, 0) <> coalesce(counted.n, 0) "
-    "or (status = '' and day = '-infinity') order by kind, status, day limit 1000")
+QUERY(COUNTS_VERIFY,
+      "with kept as (select kind, status, day, sum(n)::bigint as n from kept_count where store_id = $1 group by "
+      "1, 2, 3), "
+      "counted as (select 'o'::\"char\" as kind, coalesce(order_status, '') as status, "
+      "coalesce(day, '-infinity') as day, count(*) as n "
+      "from (select order_status, (created_at at time zone 'UTC')::date as day from store_order "
+      "where store_id = $1 and deleted_at is null) as o group by cube (order_status, day) "
+      "union all select 'p', coalesce(product_status, ''), '-infinity', count(*) "
+      "from (select product_status(is_active) as product_status from product where store_id = $1 and deleted_at "
+      "is null) "
+      "as p group by cube (product_status)) "
+      "select case kind when 'o' then 'order' else 'product' end as kind, status, "
+      "case when day <> '-infinity' then day::text end as day, coalesce(kept.n, 0) as kept, "
+      "coalesce(counted.n, 0) as counted from kept full join counted using (kind, status, day) "
+      "where coalesce(kept.n, 0) <> coalesce(counted.n, 0) "
+      "or (status = '' and day = '-infinity') order by kind, status, day limit 1000")
 
 #include "queries_fill.h"

@@ -1,7 +1,7 @@
 """A plain HTTP client that sends what it is told, byte for byte, and keeps one connection alive per thread and port.
 
-A connection that the server closed while idle is replaced before use; one that breaks during an exchange is an error the test
-sees, because the platform promises not to do that.
+A connection that the server closed while idle is replaced before use; one that breaks during an exchange is an error
+the test sees, because the platform promises not to do that.
 """
 
 import http.client

@@ -1,12 +1,12 @@
-"""A whole platform for a test: PostgreSQL, gateways and services as real processes on free ports, in a directory of its own.
+"""A whole platform for a test: PostgreSQL, gateways and services as real processes on free ports, in an own directory.
 
     with Platform(gateways=2, services={"auth": 2, "store-data": 1}) as platform:
         platform.get("/livez")
         platform["store-data-1"].kill()
 
-The programs are those of build/VARIANT/bin (environment variable VARIANT, default release). Run by root everything becomes user
-`postgres`, because PostgreSQL refuses root. Every exchange over HTTP and RPC is recorded (recording.py) for the tests of
-tests/conformance.
+The programs are those of build/VARIANT/bin (environment variable VARIANT, default release). Run by root everything
+becomes user `postgres`, because PostgreSQL refuses root. Every exchange over HTTP and RPC is recorded (recording.py) for
+the tests of tests/conformance.
 """
 
 import fcntl
@@ -93,8 +93,9 @@ class Process:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.handle = subprocess.Popen(self.arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
-                                           env=self.environment, start_new_session=True, **as_user())
+            self.handle = subprocess.Popen(
+                self.arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
+                env=self.environment, start_new_session=True, **as_user())
         return self
 
     @property
@@ -126,7 +127,7 @@ class Process:
             return self.handle.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.name} did not end within {timeout} s of signal {sig}; see {self.log}") from None
+            raise AssertionError(f"{self.name} did not end within {timeout} s; see {self.log}") from None
 
     def restart(self):
         if self.is_running():
@@ -148,10 +149,10 @@ class Process:
 
 
 class Postgres:
-    """The private cluster of `make up` (services/postgres/cluster.sh): socket in home/run, database selorax, trust there.
+    """The private cluster of `make up` (services/postgres/cluster.sh): socket in home/run, database selorax.
 
-    A made and empty cluster is kept as a template between runs. `durable=False` turns fsync off, which only tests may ask
-    for that never kill PostgreSQL.
+    A made and empty cluster is kept as a template between runs. `durable=False` turns fsync off, which only tests may
+    ask for that never kill PostgreSQL.
     """
 
     def __init__(self, home, environment, durable):
@@ -165,7 +166,8 @@ class Postgres:
     def template(self):
         """Made by cluster.sh, once per version of its files."""
         files = [ROOT / "services" / "postgres" / name for name in ("cluster.sh", "roles.sql")]
-        stamp = hashlib.sha256(b"".join(file.read_bytes() for file in files) + str(self.bin).encode()).hexdigest()[:12]
+        content = b"".join(file.read_bytes() for file in files) + str(self.bin).encode()
+        stamp = hashlib.sha256(content).hexdigest()[:12]
         place = Path(tempfile.gettempdir()) / f"sx-template-{os.geteuid()}-{stamp}"
         with open(f"{place}.lock", "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -180,7 +182,8 @@ class Postgres:
         return place / "postgres"
 
     def make(self):
-        subprocess.run(["cp", "-a", "--reflink=auto", self.template(), self.data], check=True, cwd=self.home, **as_user())
+        copy = ["cp", "-a", "--reflink=auto", self.template(), self.data]
+        subprocess.run(copy, check=True, cwd=self.home, **as_user())
 
     def start(self):
         (self.data / "postmaster.pid").unlink(missing_ok=True)
@@ -216,7 +219,8 @@ class Postgres:
 
     def backends(self, application):
         """Process ids of the backends that serve a service: application_name is SERVICE/N."""
-        return [pid for pid, in self.rows("select pid from pg_stat_activity where application_name like %s", (application + "/%",))]
+        rows = self.rows("select pid from pg_stat_activity where application_name like %s", (application + "/%",))
+        return [pid for pid, in rows]
 
 
 class Platform:
@@ -230,8 +234,8 @@ class Platform:
         self.recording = Recording.instance()
         self.ports = [Port() for _ in range(gateways)]
         self.settings = {
-            "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SX_HOME": str(self.home), "SX_DEV": "1", "SX_WORKERS": "4",
-            "SX_CLOCK_FILE": str(self.home / "clock"), "SX_LOG_LEVEL": "info",
+            "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SX_HOME": str(self.home), "SX_DEV": "1",
+            "SX_WORKERS": "4", "SX_CLOCK_FILE": str(self.home / "clock"), "SX_LOG_LEVEL": "info",
             "SX_RATE_GLOBAL": "1000000/60", "SX_RATE_TOKEN": "100000/60", "SX_RATE_VERIFY": "100000/60",
             "SX_RATE_CREDENTIALS": "100000/900", "SX_RATE_METAFIELDS": "100000/60",
             "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -261,7 +265,8 @@ class Platform:
 
     def add(self, service, index, **environment):
         name = f"{service}-{index}"
-        self.processes[name] = Process(name, [self.home / "bin" / service], {**self.settings, **environment}, self.home)
+        program = self.home / "bin" / service
+        self.processes[name] = Process(name, [program], {**self.settings, **environment}, self.home)
         return self.processes[name]
 
     # -- life --
@@ -315,7 +320,7 @@ class Platform:
         return time.monotonic() - started
 
     def stop(self, check=True):
-        """Ends everything in order. With check, what a sanitizer found or a process that will not end is a failure."""
+        """Ends everything in order. With check, a crash, a sanitizer's find or a process that stays is a failure."""
         problems = []
         services = [p for p in self.processes.values() if not p.name.startswith("gateway")]
         gateways = [p for p in self.processes.values() if p.name.startswith("gateway")]

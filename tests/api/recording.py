@@ -1,4 +1,4 @@
-"""Everything the tests exchanged with the platform, one JSON line each, for tests/conformance to check against the contract.
+"""Everything the tests exchanged with the platform, one JSON line each, for tests/conformance to check.
 
 Written into the directory SX_TEST_RECORDING (default build/VARIANT/recording), one file per test process.
 """
@@ -41,8 +41,9 @@ class Recording:
     def http(self, method, path, body, answer):
         if isinstance(body, bytes):
             body = body.decode("utf-8", "replace")
+        sent = body[:BODY_MAX] if isinstance(body, str) else ""
         test = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
-        self.write(kind="http", test=test, method=method, path=path, request=(body or "")[:BODY_MAX] if isinstance(body, str) else "",
+        self.write(kind="http", test=test, method=method, path=path, request=sent,
                    status=answer.status_code, headers=dict(answer.headers), body=answer.text[:BODY_MAX])
 
     def rpc(self, operation, body, status, reply):

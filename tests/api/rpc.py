@@ -24,9 +24,9 @@ class RpcError(Exception):
     """The answer was an error; `code`, `status`, `message`, `errors` and `details` are the answer's."""
 
     def __init__(self, operation, body):
-        super().__init__(f"{operation}: {body.get('status')} {body.get('code')}: {body.get('message')} {body.get('errors', '')}")
         self.code, self.status, self.message = body.get("code"), body.get("status"), body.get("message")
         self.errors, self.details = body.get("errors", []), body.get("details", {})
+        super().__init__(f"{operation}: {self.status} {self.code}: {self.message} {self.errors or ''}")
 
 
 def pack(value):

@@ -7,8 +7,9 @@
 import itertools
 import os
 
-SCOPES = [f"{verb}:{what}" for what in ("orders", "products", "customers", "inventory", "discounts", "store", "analytics",
-                                        "metafields", "shipping") for verb in ("read", "write")] + ["billing"]
+RESOURCES = ["orders", "products", "customers", "inventory", "discounts", "store", "analytics", "metafields",
+             "shipping"]
+SCOPES = [f"{verb}:{what}" for what in RESOURCES for verb in ("read", "write")] + ["billing"]
 PASSWORD = "correct horse battery staple"
 numbers = itertools.count(1)
 
@@ -26,14 +27,15 @@ class Owner:
     def open_store(self, name=None):
         name = name or f"Store {next(numbers)}"
         store_id = self.platform.call("auth.stores.create", owner_account_id=self.account_id, name=name)["store_id"]
-        self.platform.call("store-data.stores.create", store_id=store_id, name=name, email="shop@shop.example",
-                           phone="+8801711000000", currency="BDT", address="12 Mirpur Road, Dhaka", domain="shop.example",
-                           language="bn")
+        self.platform.call(
+            "store-data.stores.create", store_id=store_id, name=name, email="shop@shop.example", phone="+8801711000000",
+            currency="BDT", address="12 Mirpur Road, Dhaka", domain="shop.example", language="bn")
         return store_id
 
     def make_app(self, scopes=None):
-        return self.platform.call("auth.apps.create", owner_account_id=self.account_id, name=f"App {os.urandom(6).hex()}",
-                                  redirect_urls=["https://app.example/callback"], requested_scopes=scopes or SCOPES)
+        return self.platform.call(
+            "auth.apps.create", owner_account_id=self.account_id, name=f"App {os.urandom(6).hex()}",
+            redirect_urls=["https://app.example/callback"], requested_scopes=scopes or SCOPES)
 
     def open_shop(self, scopes=None, store_id=None, app=None):
         store_id = store_id or self.open_store()

@@ -1,7 +1,7 @@
 """What every path promises about HTTP itself (contract K.1), asked politely and rudely.
 
-Rude input gets the contract's error or a closed connection: never a crash, a hang or a 500. The platform is looked at again
-after each of these tests.
+Rude input gets the contract's error or a closed connection: never a crash, a hang or a 500. The platform is looked at
+again after each of these tests.
 """
 
 import json
@@ -30,8 +30,9 @@ def still_whole(platform):
 # ---- paths and methods -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/api", "/api/", "/api/apps/v1", "/api/apps/v1/nothing", "/api/apps/v1/orders/",
-                                  "/api/apps/v1//orders", "/API/apps/v1/orders", "/api/apps/v2/orders", "/livez/"])
+@pytest.mark.parametrize("path", [
+    "/", "/nothing", "/api", "/api/", "/api/apps/v1", "/api/apps/v1/nothing", "/api/apps/v1/orders/",
+    "/api/apps/v1//orders", "/API/apps/v1/orders", "/api/apps/v2/orders", "/livez/"])
 def test_unknown_paths(platform, path):
     is_error(platform.get(path), 404, "not_found")
 
@@ -148,8 +149,8 @@ def test_preflight(platform, path):
     assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://shop.example")
     assert {"GET", "POST"} & {word.strip() for word in answer.headers["Access-Control-Allow-Methods"].split(",")}
     allowed = answer.headers["Access-Control-Allow-Headers"].lower()
-    assert all(name in allowed for name in ("authorization", "x-client-id", "x-client-secret", "x-store-id", "content-type",
-                                            "idempotency-key", "x-auth-token")) or allowed == "*"
+    assert all(name in allowed for name in ("authorization", "x-client-id", "x-client-secret", "x-store-id",
+                                            "content-type", "idempotency-key", "x-auth-token"))
     assert answer.json(), "no answer is empty"
 
 
@@ -168,24 +169,29 @@ def test_errors_are_readable_across_origins(platform):
 
 
 MALFORMED = {
-    "no HTTP": "hello\r\n\r\n", "bytes": bytes(range(256)) * 20, "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 500,
-    "no version": "GET /livez\r\n\r\n", "bad version": "GET /livez HTTP/9.9\r\nHost: a\r\n\r\n", "lower case": "get /livez http/1.1\r\n\r\n",
+    "no HTTP": "hello\r\n\r\n", "bytes": bytes(range(256)) * 20,
+    "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 500,
+    "no version": "GET /livez\r\n\r\n", "bad version": "GET /livez HTTP/9.9\r\nHost: a\r\n\r\n",
+    "lower case": "get /livez http/1.1\r\n\r\n",
     "no host": "GET /livez HTTP/1.1\r\n\r\n", "space before colon": "GET /livez HTTP/1.1\r\nHost : a\r\n\r\n",
-    "NUL in URL": b"GET /livez\x00/x HTTP/1.1\r\nHost: a\r\n\r\n", "NUL in header": b"GET /livez HTTP/1.1\r\nHost: a\x00b\r\n\r\n",
+    "NUL in URL": b"GET /livez\x00/x HTTP/1.1\r\nHost: a\r\n\r\n",
+    "NUL in header": b"GET /livez HTTP/1.1\r\nHost: a\x00b\r\n\r\n",
     "bad escape in path": "GET /api/apps/v1/orders/%zz HTTP/1.1\r\nHost: a\r\n\r\n",
     "bad length": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n",
     "negative length": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
     "two lengths": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhelloo",
-    "length and chunks": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "bad chunk": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
+    "length and chunks": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+                         "0\r\n\r\n",
+    "bad chunk": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                 "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
     "unknown coding": f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\nhello",
     "header without colon": "GET /livez HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n",
     "one endless header": "GET /livez HTTP/1.1\r\nHost: a\r\nX: " + "a" * 200000 + "\r\n\r\n",
     "one endless line": "GET /" + "a" * 200000 + " HTTP/1.1\r\nHost: a\r\n\r\n",
     "10,000 headers": "GET /livez HTTP/1.1\r\nHost: a\r\n" + "".join(f"X-{i}: 1\r\n" for i in range(10000)) + "\r\n",
 }
-TOLERATED = {"no version", "lower case", "no host", "space before colon", "two lengths", "length and chunks", "unknown coding",
-             "header without colon", "bad version", "NUL in header"}
+TOLERATED = {"no version", "lower case", "no host", "space before colon", "two lengths", "length and chunks",
+             "unknown coding", "header without colon", "bad version", "NUL in header"}
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -225,8 +231,8 @@ def test_http_1_0(platform):
 def test_expect_100_continue(platform, shop):
     text = json.dumps({"items": [{"name": "Tea", "price": 1, "quantity": 1}]})
     with Raw(platform) as raw:
-        raw.send(f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\nExpect: 100-continue\r\n"
-                 f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n")
+        raw.send(f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\n"
+                 f"Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n")
         assert raw.socket.recv(1000).startswith(b"HTTP/1.1 100")
         status, _, _ = raw.send(text).answer()
     assert status == 201
@@ -252,7 +258,7 @@ def test_slow_clients_are_cut_off_and_hold_nobody_up(platform):
     try:
         for index, raw in enumerate(slow):
             raw.send("GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow: " if index % 2 else
-                     f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
+                     f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
         gone = set()
         while len(gone) < len(slow) and time.monotonic() - started < 60:
             for index, raw in enumerate(slow):
@@ -319,4 +325,6 @@ def test_metrics(platform, shop):
     text = platform.get("/metrics").text
     assert re.search(r"(?m)^# TYPE \w+ (counter|gauge|histogram)$", text)
     assert "process_cpu_seconds_total" in text
-    assert all(re.fullmatch(r"(#.*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eInfNa]+)", line) for line in text.splitlines() if line)
+    wrong = [line for line in text.splitlines()
+             if not re.fullmatch(r"(#.*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eInfNa]+|)", line)]
+    assert wrong == []

@@ -151,7 +151,8 @@ def test_an_unknown_operation_is_an_error(platform):
     assert result.returncode != 0 and "not_found" in result.stderr
 
 
-@pytest.mark.parametrize("body", ["{", "[]", '{"store_id": "one", "status": "active"}', '{"store_id": 1}', '{"store_id": 1, "status": "gone"}'])
+@pytest.mark.parametrize("body", [
+    "{", "[]", '{"store_id": "one", "status": "active"}', '{"store_id": 1}', '{"store_id": 1, "status": "gone"}'])
 def test_a_bad_request_is_refused_with_a_reason(platform, body):
     result = platform.sxctl("call", "auth.stores.set_status", body, check=False)
     assert result.returncode != 0 and result.stderr.strip()
@@ -164,7 +165,8 @@ def test_who_is_connected(platform):
 
 def test_an_admin_can_be_made(platform, operator):
     address = email()
-    assert operator("auth.accounts.create", name="Admin", email=address, password=PASSWORD, is_admin=True)["is_admin"] == 1
+    made = operator("auth.accounts.create", name="Admin", email=address, password=PASSWORD, is_admin=True)
+    assert made["is_admin"] == 1
     assert login(platform, address).status_code == 200
 
 
@@ -185,14 +187,14 @@ def test_nobody_calls_what_is_not_meant_for_them(platform):
 
 def test_the_help_lists_every_setting(platform):
     for program in ("gateway", "auth", "store-data"):
-        result = subprocess.run([str(platform.home / "bin" / program), "--help"], capture_output=True, text=True, check=True,
-                                env=platform.settings)
+        result = subprocess.run([str(platform.home / "bin" / program), "--help"], env=platform.settings,
+                                capture_output=True, text=True, check=True)
         assert all(name in result.stdout for name in ("SX_HOME", "SX_PORT", "SX_RATE_GLOBAL", "SX_IDENTITY_LEASE_MS"))
 
 
 def test_a_misspelt_setting_is_refused(platform):
-    result = subprocess.run([str(platform.home / "bin" / "auth")], capture_output=True, text=True, check=False, timeout=20,
-                            env={**platform.settings, "SX_WORKRES": "4"})
+    result = subprocess.run([str(platform.home / "bin" / "auth")], env={**platform.settings, "SX_WORKRES": "4"},
+                            capture_output=True, text=True, check=False, timeout=20)
     assert result.returncode != 0 and "SX_WORKRES" in result.stderr
 
 

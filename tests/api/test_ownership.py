@@ -10,7 +10,8 @@ SERVICES = ["auth", "store_data"]
 
 
 def tables(platform, schema):
-    rows = platform.postgres.rows("select table_name from information_schema.tables where table_schema = %s", (schema,))
+    rows = platform.postgres.rows("select relname from pg_class where relkind in ('r', 'p', 'v', 'm') "
+                                  "and relnamespace = %s::regnamespace", (schema,))
     return [name for name, in rows]
 
 
@@ -43,11 +44,13 @@ def test_a_foreign_schema_is_not_even_usable(platform, role, schema):
 
 @pytest.mark.parametrize("role", SERVICES)
 def test_no_grant_outside_the_own_schema(platform, role):
-    for view, columns in (("role_table_grants", "table_schema, table_name"), ("role_usage_grants", "object_schema, object_name"),
+    for view, columns in (("role_table_grants", "table_schema, table_name"),
+                          ("role_usage_grants", "object_schema, object_name"),
                           ("role_routine_grants", "routine_schema, routine_name")):
         foreign = platform.postgres.rows(
             f"select {columns}, privilege_type from information_schema.{view} "
-            f"where grantee = %s and {columns.split(',')[0]} not in (%s, 'pg_catalog', 'information_schema')", (role, role))
+            f"where grantee = %s and {columns.split(',')[0]} not in (%s, 'pg_catalog', 'information_schema')",
+            (role, role))
         assert foreign == []
 
 
@@ -55,7 +58,8 @@ def test_no_grant_outside_the_own_schema(platform, role):
 def test_a_service_cannot_change_tables(platform, role):
     """Only the owner role, which migrates, may."""
     for name in tables(platform, role):
-        for sql in (f"drop table {role}.{name}", f"alter table {role}.{name} add column intruder int", f"truncate {role}.{name}"):
+        for sql in (f"drop table {role}.{name}", f"truncate {role}.{name}",
+                    f"alter table {role}.{name} add column intruder int"):
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 attempt(platform, role, sql)
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
@@ -65,7 +69,8 @@ def test_a_service_cannot_change_tables(platform, role):
 @pytest.mark.parametrize("role", [name + suffix for name in SERVICES for suffix in ("", "_owner")])
 def test_no_role_has_powers_over_the_cluster(platform, role):
     rows = platform.postgres.rows(
-        "select rolsuper, rolcreatedb, rolcreaterole, rolbypassrls, rolreplication from pg_roles where rolname = %s", (role,))
+        "select rolsuper, rolcreatedb, rolcreaterole, rolbypassrls, rolreplication from pg_roles "
+        "where rolname = %s", (role,))
     assert rows == [(False,) * 5]
 
 

@@ -1,4 +1,4 @@
-"""What holds for every route of the contract, asked of each one that there is: a new operation is covered when it is described."""
+"""What holds for every route of the contract, asked of each: a new one is covered when it is described."""
 
 import json
 import os
@@ -106,5 +106,6 @@ def test_other_methods_are_answered_with_those_allowed(platform, route):
 @pytest.mark.parametrize("route", ALL, ids=name_of)
 def test_every_path_answers_preflights(platform, route):
     method, path, _ = route
-    answer = platform.request("OPTIONS", path, headers={"Origin": "https://shop.example", "Access-Control-Request-Method": method})
+    answer = platform.request("OPTIONS", path, headers={
+        "Origin": "https://shop.example", "Access-Control-Request-Method": method})
     assert answer.status_code == 200 and method in answer.headers["Access-Control-Allow-Methods"]

@@ -1,7 +1,7 @@
 """The generator refuses a contract that could not be kept.
 
-Each test takes a small good contract, breaks one thing in it, and expects a refusal that names the place. The last tests compile
-what comes out, because a wrong table would otherwise only show in a running gateway.
+Each test takes a small good contract, breaks one thing in it, and expects a refusal that names the place. The last
+tests compile what comes out, because a wrong table would otherwise only show in a running gateway.
 """
 
 import json
@@ -106,8 +106,8 @@ BROKEN = {
     "number through a double": (BODY + ("properties", "total"), {"type": "number", "$ref": None}, "multipleOf"),
     "money with four decimals": (BODY + ("properties", "total"), {"type": "number", "multipleOf": 0.0001, "$ref": None},
                                  "multipleOf"),
-    "minimum finer than multipleOf": (BODY + ("properties", "total"),
-                                      {"type": "number", "multipleOf": 0.01, "minimum": 0.001, "$ref": None}, "minimum"),
+    "minimum finer than multipleOf": (BODY + ("properties", "total"), {
+        "type": "number", "multipleOf": 0.01, "minimum": 0.001, "$ref": None}, "minimum"),
     "two types": (BODY + ("properties", "note"), {"type": ["string", "integer"]}, "not enforced"),
     "enum of numbers": (BODY + ("properties", "note"), {"enum": [1, 2]}, "enum"),
     "unknown format": (BODY + ("properties", "note"), {"format": "ipv4"}, "ipv4"),
@@ -135,7 +135,8 @@ BROKEN = {
     "path parameter not declared": (GET, {"parameters": []}, '"order_id" is not declared'),
     "parameter not in the path": (LIST, {"parameters": [{"name": "id", "in": "path", "required": True,
                                                          "schema": {"type": "integer"}}]}, '"id"'),
-    "header parameter": (LIST, {"parameters": [{"name": "X-A", "in": "header", "schema": {"type": "string"}}]}, "header"),
+    "header parameter": (LIST, {"parameters": [
+        {"name": "X-A", "in": "header", "schema": {"type": "string"}}]}, "header"),
     "list as parameter": (LIST, {"parameters": [{"name": "ids", "in": "query", "schema": {"type": "array"}}]}, "type"),
     "reply schema forgotten": (REVOKE, {"reply": None}, "reply"),
     "callers forgotten": (REVOKE, {"x-callers": []}, "x-callers"),
@@ -271,15 +272,20 @@ int main(void) { return store_data_handler_count == 3 && store_data_handlers[2].
 HANDLER = "int %s(struct call *call) { (void)call; return 0; }"
 
 
+def compiler_flags():
+    return subprocess.run(["pkg-config", "--cflags", "msgpack", "libpq", "libzmq"], capture_output=True, text=True,
+                          check=True).stdout.split()
+
+
 def build(tmp_path, handlers):
     """Compiles the generated tables of store-data with a main file that has the given handlers."""
     assert run(tmp_path, good()).returncode == 0
     gen = tmp_path / "gen"
     (tmp_path / "main.c").write_text(PROGRAM % "\n".join(HANDLER % name for name in handlers))
-    flags = subprocess.run(["pkg-config", "--cflags", "msgpack", "libpq", "libzmq"], capture_output=True, text=True, check=True)
+    flags = compiler_flags()
     return subprocess.run(
         ["gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-iquote", os.path.join(ROOT, "libshared"),
-         "-iquote", str(gen), *flags.stdout.split(), str(tmp_path / "main.c"), str(gen / "store_data_operations.c"),
+         "-iquote", str(gen), *flags, str(tmp_path / "main.c"), str(gen / "store_data_operations.c"),
          str(gen / "errors.c"), "-o", str(tmp_path / "program")],
         capture_output=True, text=True, check=False)
 
@@ -307,9 +313,9 @@ def test_text_survives_being_embedded(tmp_path):
         '#include <stdio.h>\n#include "store_data_operations.h"\n' + "\n".join(
             HANDLER % name for name in ("orders_list", "orders_get", "orders_create"))
         + "\nint main(void) { fputs(store_data_migrations[0].sql, stdout); return 0; }\n")
-    flags = subprocess.run(["pkg-config", "--cflags", "msgpack", "libpq", "libzmq"], capture_output=True, text=True, check=True)
+    flags = compiler_flags()
     subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-iquote", os.path.join(ROOT, "libshared"), "-iquote",
-                    str(tmp_path / "gen"), *flags.stdout.split(), str(tmp_path / "print.c"),
+                    str(tmp_path / "gen"), *flags, str(tmp_path / "print.c"),
                     str(tmp_path / "gen" / "store_data_operations.c"), "-o", str(tmp_path / "print")], check=True)
     assert subprocess.run([str(tmp_path / "print")], capture_output=True, check=True).stdout.decode() == text
 
