@@ -410,27 +410,44 @@ is_under(struct str path, const char *prefix)
 }
 
 /* "http://host/path" is the form proxies get; it means the same. */
+static struct str
+without_host(struct str uri)
+{
+    const char *end = uri.base + uri.len, *place = uri.base;
+
+    if (uri.len > 7 && strncasecmp(uri.base, "http://", 7) == 0)
+        place += 7;
+    else if (uri.len > 8 && strncasecmp(uri.base, "https://", 8) == 0)
+        place += 8;
+    else
+        return uri;
+    while (place < end && *place != '/' && *place != '?')
+        place++;
+    return place < end && *place == '/' ? (struct str){place, (size_t)(end - place)} : STR("/");
+}
+
+/* As the router reads it: an escaped letter in the prefix must not lead around the limits. */
+static struct str
+unescaped(struct request *self, struct str path)
+{
+    struct str copy = {arena_strndup(self->arena, path.base, path.len), path.len};
+
+    return text_percent_decode((char *)(uintptr_t)copy.base, &copy.len, false) == 0 ? copy : path;
+}
+
 void
 admit_uri(struct request *self)
 {
-    struct str rest = self->uri;
-    const char *mark;
+    struct str rest = without_host(self->uri), path;
+    const char *mark = memchr(rest.base, '?', rest.len);
 
-    if (rest.len > 7 && strncasecmp(rest.base, "http://", 7) == 0) {
-        const char *slash = memchr(rest.base + 7, '/', rest.len - 7);
-
-        rest.len = slash ? (size_t)(rest.base + rest.len - slash) : 0;
-        rest.base = slash ? slash : "/";
-        if (!slash)
-            rest.len = 1;
-    }
-    mark = memchr(rest.base, '?', rest.len);
     self->path = (struct str){rest.base, mark ? (size_t)(mark - rest.base) : rest.len};
     self->query = (struct str){NULL, 0};
     if (mark)
         self->query = (struct str){mark + 1, (size_t)(rest.base + rest.len - mark - 1)};
-    self->upper_case = is_under(self->path, "/api/v1");
-    self->is_limited = is_under(self->path, "/api");
+    path = memchr(self->path.base, '%', self->path.len) ? unescaped(self, self->path) : self->path;
+    self->upper_case = is_under(path, "/api/v1");
+    self->is_limited = is_under(path, "/api");
 }
 
 /* Paths that are no operation's: our own pages, preflights, mistakes. */

@@ -127,6 +127,8 @@ hub_operation(struct str name)
 {
     unsigned low = 0, high = operation_count;
 
+    if (name.len > OPERATION_NAME_MAX || memchr(name.base, 0, name.len)) /* it would end the comparison too early */
+        return NULL;
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
         int order = strncmp(name.base, operations[middle].name, name.len);
@@ -252,6 +254,7 @@ send_call(struct hub *self, struct hub_pool *pool, struct hub_worker *worker, st
     dequeue(self, pool, call);
     hub_worker_set_idle(self, worker, false);
     worker->last_sent = wire.id;
+    worker->process->requests++;
     worker->busy = true;
     worker->call = call;
     call->state = CALL_SENT;

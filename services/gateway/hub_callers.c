@@ -163,31 +163,54 @@ find_operation(struct hub *self, struct str name)
     return pool == NULL ? NULL : &pool->metrics_read;
 }
 
+static void
+write_processes(struct out *out, const struct hub_process *first)
+{
+    unsigned count = 0;
+
+    for (const struct hub_process *each = first; each != NULL; each = each->next)
+        count++;
+    out_list(out, count);
+    for (const struct hub_process *each = first; each != NULL; each = each->next) {
+        out_map(out, 4);
+        out_key(out, "instance");
+        out_text(out, each->instance);
+        out_key(out, "workers");
+        out_int(out, each->workers);
+        out_key(out, "idle");
+        out_int(out, each->idle);
+        out_key(out, "requests");
+        out_int(out, (int64_t)each->requests);
+    }
+}
+
 /* gateway.who: who is connected to this gateway. */
 static void
 answer_who(struct hub *self, struct str routing_id, const struct wire *request)
 {
-    struct hub_service_state states[SERVICES_MAX];
-    unsigned count = hub_services(self, states, SERVICES_MAX);
     struct wire wire = {.type = WIRE_REPLY, .status = 200, .id = request->id};
     struct buf body;
     struct out out;
 
-    buf_init(&body, 65536);
+    buf_init(&body, WIRE_MESSAGE_MAX);
     out_init(&out, &body, request->flags & WIRE_FLAG_JSON ? OUT_JSON : OUT_MSGPACK);
-    out_list(&out, count);
-    for (unsigned i = 0; i < count; i++) {
-        out_map(&out, 5);
+    out_list(&out, self->pool_count);
+    for (unsigned i = 0; i < self->pool_count; i++) {
+        const struct hub_pool *pool = &self->pools[i];
+
+        out_map(&out, 6);
         out_key(&out, "service");
-        out_text(&out, states[i].service);
+        out_text(&out, pool->name);
         out_key(&out, "workers");
-        out_int(&out, states[i].workers);
+        out_int(&out, pool->workers);
         out_key(&out, "idle");
-        out_int(&out, states[i].idle);
+        out_int(&out, pool->idle_count);
         out_key(&out, "queued");
-        out_int(&out, states[i].queued);
+        out_int(&out, pool->queued);
         out_key(&out, "foreign_contract");
-        out_int(&out, states[i].foreign_contract);
+        out_int(&out, pool->foreign);
+        out_key(&out, "processes");
+        write_processes(&out, pool->processes);
     }
     send_reply(self, routing_id, &wire, STR(""), (struct str){body.data, body.size});
     buf_free(&body);

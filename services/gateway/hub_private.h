@@ -15,12 +15,22 @@
 #define WORKER_BUCKETS   1024 /* power of two; routing ids come in sequence and spread well */
 #define HUB_PING_ROUNDS  3    /* quick ones after a disconnect, after the one at once */
 #define ROUTING_SIZE_MAX 255  /* what ZeroMQ allows; the ROUTER's own choice is 5 */
+#define INSTANCE_MAX     64   /* of HOST:PID; the rest is cut */
 
 enum { CALL_NONE, CALL_QUEUED, CALL_SENT };
 enum { QUEUE_NESTED, QUEUE_ORDINARY, QUEUES };
 
 struct hub_queue {
     struct hub_call *first, *last;
+};
+
+/* A process of a service, as the READYs of its workers name it; for gateway.who. Gone with the last of its workers
+ * here. */
+struct hub_process {
+    struct hub_process *next;
+    char instance[INSTANCE_MAX + 1]; /* HOST:PID */
+    unsigned workers, idle;
+    uint64_t requests; /* sent to it; counts from its first worker's READY */
 };
 
 /* The workers that are ready under one name, and the calls that wait for one of them. */
@@ -31,6 +41,7 @@ struct hub_pool {
     unsigned queued;
     struct hub_worker *idle; /* the most recently ready first */
     unsigned workers, idle_count, foreign;
+    struct hub_process *processes;
     int64_t seen_ms;               /* when it last had a worker */
     struct operation metrics_read; /* NAME.metrics.read, which every service answers and no contract lists */
     char metrics_name[OPERATION_NAME_MAX];
@@ -42,8 +53,9 @@ struct hub_worker {
     struct hub_worker *next, *previous; /* of all with a pool */
     struct hub_worker *idle_next, *idle_previous;
     struct hub_pool *pool;
-    struct hub_call *call; /* in its hands; NULL when it is idle, or when nobody waits for it any more */
-    uint64_t last_sent;    /* id of the last REQUEST it was sent; 0 when none */
+    struct hub_process *process; /* NULL exactly when pool is */
+    struct hub_call *call;       /* in its hands; NULL when it is idle, or when nobody waits for it any more */
+    uint64_t last_sent;          /* id of the last REQUEST it was sent; 0 when none */
     int64_t seen_ms;
     bool idle;                   /* has given its credit */
     bool busy;                   /* was sent last_sent and has not answered it */

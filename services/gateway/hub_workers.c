@@ -65,6 +65,40 @@ hub_worker_add(struct hub *self, struct str routing_id)
     return worker;
 }
 
+/* The process behind "HOST:PID/INDEX", made if this is the first worker of it that is heard of. */
+static struct hub_process *
+process_named(struct hub_pool *pool, struct str instance)
+{
+    const char *slash = instance.len > 0 ? memrchr(instance.base, '/', instance.len) : NULL;
+    size_t len = slash != NULL ? (size_t)(slash - instance.base) : instance.len;
+    struct hub_process *process = pool->processes;
+
+    len = len < INSTANCE_MAX ? len : INSTANCE_MAX;
+    while (process != NULL && !str_is((struct str){instance.base, len}, process->instance))
+        process = process->next;
+    if (process != NULL)
+        return process;
+    process = xcalloc(1, sizeof *process);
+    if (len > 0)
+        memcpy(process->instance, instance.base, len);
+    process->next = pool->processes;
+    pool->processes = process;
+    return process;
+}
+
+static void
+leave_process(struct hub_pool *pool, struct hub_process *process)
+{
+    struct hub_process **link = &pool->processes;
+
+    if (--process->workers > 0)
+        return;
+    while (*link != process)
+        link = &(*link)->next;
+    *link = process->next;
+    free(process);
+}
+
 /* After this no message finds it; whoever holds the pointer frees it. */
 static void
 unlink_worker(struct hub *self, struct hub_worker *worker)
@@ -87,6 +121,8 @@ unlink_worker(struct hub *self, struct hub_worker *worker)
     self->worker_count--;
     worker->pool->workers--;
     worker->pool->foreign -= worker->foreign;
+    leave_process(worker->pool, worker->process);
+    worker->process = NULL;
     worker->pool->seen_ms = hub_now_ms(self);
 }
 
@@ -143,6 +179,7 @@ hub_worker_set_idle(struct hub *self, struct hub_worker *worker, bool idle)
         pool->idle = worker;
         pool->idle_count++;
         self->idle_count++;
+        worker->process->idle++;
         if (self->sweep_ms == INT64_MAX)
             self->sweep_ms = hub_now_ms(self) + READY_INTERVAL_MS;
         return;
@@ -155,6 +192,7 @@ hub_worker_set_idle(struct hub *self, struct hub_worker *worker, bool idle)
         pool->idle = worker->idle_next;
     pool->idle_count--;
     self->idle_count--;
+    worker->process->idle--;
 }
 
 int
@@ -163,14 +201,17 @@ hub_send(struct hub *self, const struct hub_worker *worker, const struct wire *w
     return self->transport.send(self->transport.context, worker->routing, worker->routing_size, wire, name, body);
 }
 
-static bool
-is_foreign(struct hub *self, struct str body)
+/* What its READY says of it: of which process it is, and whether that was built from this contract. */
+static void
+read_ready(struct hub *self, struct hub_worker *worker, struct str body)
 {
     struct in in;
-    bool foreign = in_decode(&in, self->arena, body.base, body.len) || !str_is(in_str(in, "contract"), contract_digest);
+    bool read = in_decode(&in, self->arena, body.base, body.len) == 0;
 
+    worker->foreign = !read || !str_is(in_str(in, "contract"), contract_digest);
+    worker->process = process_named(worker->pool, read ? in_str(in, "instance") : STR(""));
+    worker->process->workers++;
     arena_reset(self->arena);
-    return foreign;
 }
 
 /* The worker behind a READY, made if this is its first; NULL when the name is not one it may have. */
@@ -190,7 +231,7 @@ worker_for_ready(struct hub *self, struct str routing_id, const char *peer, stru
     if (worker == NULL)
         return NULL;
     worker->pool = pool;
-    worker->foreign = is_foreign(self, body);
+    read_ready(self, worker, body);
     worker->next = self->workers;
     if (self->workers != NULL)
         self->workers->previous = worker;

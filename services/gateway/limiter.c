@@ -79,12 +79,12 @@ make_file(const char *path, uint32_t window_s)
     char temporary[4096];
     int fd, result = -1;
 
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid()) >= sizeof temporary) {
+    /* No process id: in containers that share the folder they are the same. */
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new.XXXXXX", path) >= sizeof temporary) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    unlink(temporary);
-    fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return -1;
     secret_random(header.seed, sizeof header.seed);

@@ -77,6 +77,13 @@ read_ids(struct order_query *self, struct call *call, const char *text)
     return 0;
 }
 
+/* Clients see milliseconds, the table holds microseconds: an order must be found by the time it shows. */
+static int64_t
+inclusive(int64_t until_us)
+{
+    return until_us % 1000 == 0 && until_us < LATEST_US ? until_us + 999 : until_us;
+}
+
 static int
 read_query(struct order_query *self, struct call *call)
 {
@@ -86,7 +93,7 @@ read_query(struct order_query *self, struct call *call)
         .store_id = call->caller.store_id,
         .status = status ? status : "",
         .since_us = in_time(call->in, "query.since", EARLIEST_US),
-        .until_us = in_time(call->in, "query.until", LATEST_US),
+        .until_us = inclusive(in_time(call->in, "query.until", LATEST_US)),
         .ranged = in_has(call->in, "query.since") || in_has(call->in, "query.until"),
         .customer_id = in_int(call->in, "query.customer_id", 0),
         .courier = in_int(call->in, "query.has_courier", 0) != 0,

@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"call", sxctl_call,
      "SERVICE.OPERATION ['{json}'] [--as '{caller}'] [--key KEY]: call an operation, print its answer"},
     {"who", sxctl_who, "which workers are connected to which gateway, and how busy they are"},
+    {"create-admin", sxctl_create_admin, "NAME EMAIL: an account that may administer the platform; password on standard input"},
     {"supervise", sxctl_supervise, "[--foreground]: run the platform of this host and keep it running"},
     {"demo", sxctl_demo, "load the demo stores and write demo.json"},
     {"bench-data", sxctl_bench_data, "STORES ORDERS: load stores to measure with and write bench.json"},
@@ -30,7 +31,7 @@ usage(FILE *target)
 {
     fprintf(target, "usage: sxctl COMMAND\n\n");
     for (unsigned i = 0; i < ARRAY_COUNT(commands); i++)
-        fprintf(target, "  %-11s %s\n", commands[i].name, commands[i].help);
+        fprintf(target, "  %-12s %s\n", commands[i].name, commands[i].help);
     return target == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -1,4 +1,4 @@
-/* who.c - `sxctl who`: each gateway tells which services it sees (`gateway.who`). */
+/* who.c - `sxctl who`: each gateway tells which services it sees, and through which processes (`gateway.who`). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,18 +10,31 @@
 #define ANSWER_WAIT_MS 1000 /* per gateway; one that is stopped is shown as silent */
 
 static void
+print_processes(struct in processes)
+{
+    for (unsigned i = 0; i < in_count(processes, ""); i++) {
+        struct in process = in_item(processes, i);
+
+        printf("    %-20s %3lld workers, %3lld idle, %lld requests\n", in_text(process, "instance"),
+               (long long)in_int(process, "workers", 0), (long long)in_int(process, "idle", 0),
+               (long long)in_int(process, "requests", 0));
+    }
+}
+
+static void
 print_services(struct in services)
 {
     for (unsigned i = 0; i < in_count(services, ""); i++) {
         struct in service = in_item(services, i);
         long long foreign = (long long)in_int(service, "foreign_contract", 0);
 
-        printf("  %-16s %3lld workers, %3lld idle, %4lld queued", in_text(service, "service"),
+        printf("  %-22s %3lld workers, %3lld idle, %4lld queued", in_text(service, "service"),
                (long long)in_int(service, "workers", 0), (long long)in_int(service, "idle", 0),
                (long long)in_int(service, "queued", 0));
         if (foreign)
             printf(", %lld built from another contract", foreign);
         printf("\n");
+        print_processes(in_at(service, "processes"));
     }
 }
 

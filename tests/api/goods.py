@@ -21,7 +21,8 @@ def add_product(shop, *variants, **columns):
                      shop.store_id, *columns.values())[0][0]
     skus = [run(shop.platform, "insert into sku (store_id, product_id, variant_name, sku_code, price, quantity, is_default, position) "
                 "values (%s, %s, %s, %s, %s, %s, %s, %s) returning sku_id", shop.store_id, product_id,
-                f"V{index}" if len(variants) > 1 else "Default", f"SKU-{product_id}-{index}", price, quantity, index == 0, index)[0][0]
+                f"V{index}" if len(variants) > 1 else "Default", f"SKU-{product_id}-{index}", price, quantity,
+                index == 0, index)[0][0]
             for index, (price, quantity) in enumerate(variants)]
     return product_id, skus
 
@@ -31,7 +32,8 @@ def stock(shop, sku_id):
 
 
 def add_customer(shop, name="Karim Hossain"):
-    return run(shop.platform, "insert into customer (store_id, name, phone) values (%s, %s, %s) returning user_id", shop.store_id, name,
+    return run(shop.platform, "insert into customer (store_id, name, phone) values (%s, %s, %s) returning user_id",
+               shop.store_id, name,
                f"+88017{next(numbers):08d}")[0][0]
 
 

@@ -5,8 +5,8 @@
         platform["store-data-1"].kill()
 
 The programs are those of build/VARIANT/bin (environment variable VARIANT, default release). Run by root everything
-becomes user `postgres`, because PostgreSQL refuses root. Every exchange over HTTP and RPC is recorded (recording.py) for
-the tests of tests/conformance.
+becomes user `postgres`, because PostgreSQL refuses root. Every exchange over HTTP and RPC is recorded (recording.py),
+for the tests of tests/conformance.
 """
 
 import fcntl
@@ -66,7 +66,7 @@ class Port:
     """A free TCP port that no other test run on this machine picks at the same time."""
 
     def __init__(self):
-        directory = Path(tempfile.gettempdir()) / "sx-ports"
+        directory = Path(tempfile.gettempdir()) / f"sx-ports-{os.geteuid()}"
         directory.mkdir(exist_ok=True)
         while True:
             self.number = random.randrange(20000, 32000)
@@ -327,8 +327,8 @@ class Platform:
         for process in services + gateways + [self.postgres.process]:
             try:
                 status = process.terminate(sig=signal.SIGINT if process.name == "postgres" else signal.SIGTERM)
-                # SIGKILL is what tests do; any other end but an orderly one is a crash.
-                if status not in (None, 0, -signal.SIGKILL):
+                # SIGKILL is what tests do, SIGTERM may come before a process has begun; any other end is a crash.
+                if status not in (None, 0, -signal.SIGKILL, -signal.SIGTERM):
                     problems.append(f"{process.name} ended with status {status}:\n{process.tail(60)}")
             except AssertionError as problem:
                 problems.append(str(problem))
@@ -414,8 +414,8 @@ class Platform:
         self.recording.rpc(operation, body, 200, reply)
         return reply
 
-    def sxctl(self, *arguments, check=True, timeout=60):
+    def sxctl(self, *arguments, check=True, timeout=60, stdin=None):
         result = subprocess.run([str(self.home / "bin" / "sxctl"), *arguments], env=self.settings, cwd=self.home,
-                                capture_output=True, text=True, check=False, timeout=timeout, **as_user())
+                                capture_output=True, text=True, check=False, timeout=timeout, input=stdin, **as_user())
         assert not check or result.returncode == 0, f"sxctl {' '.join(arguments)}: {result.stderr}"
         return result

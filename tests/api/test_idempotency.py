@@ -134,7 +134,7 @@ def test_a_worker_killed_midway(make_platform):
     """kill -9 of the process that works on the order: the gateway asks another one, which waits for the dead one's lock."""
     from .shop import Owner
 
-    platform = make_platform(services={"auth": 1, "store-data": 2}, settings={"SX_WORKERS": "2"})
+    platform = make_platform(services={"auth": 1, "store-data": 2}, settings={"SX_WORKERS": "1"})
     shop = Owner(platform).open_shop()
     for turn in range(5):
         held, before = Held(shop), count(shop)
@@ -173,7 +173,8 @@ def test_a_key_is_free_again_after_a_day(make_platform):
     shop = owner.open_shop()
     first = place(shop, "k")
     platform.set_clock(23 * 3600)
-    fresh = owner.open_shop(store_id=shop.store_id, app={"app_id": shop.app_id, "client_id": shop.client_id, "client_secret": shop.client_secret,
+    fresh = owner.open_shop(store_id=shop.store_id, app={"app_id": shop.app_id, "client_id": shop.client_id,
+                                                         "client_secret": shop.client_secret,
                                                          "session_signing_key": shop.session_signing_key})
     assert place(fresh, "k").content == first.content
     platform.set_clock(24 * 3600 + 5)

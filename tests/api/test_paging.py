@@ -15,8 +15,10 @@ ORDERS = "/api/apps/v1/orders"
 SORTS = [f"{column}:{way}" for column in ("created_at", "updated_at", "grand_total") for way in ("asc", "desc")]
 COUNT = 211
 SINCE, UNTIL = "2026-03-02T00:00:00.000Z", "2026-03-04T12:00:00.000Z"
-FILTERS = [{}, {"status": "pending"}, {"since": SINCE}, {"until": UNTIL}, {"since": SINCE, "until": UNTIL}, {"has_courier": 1},
-           {"customer_id": 0}, {"order_ids": 0}, {"status": "shipped", "since": SINCE}, {"status": "hold", "until": UNTIL, "has_courier": 1},
+FILTERS = [{}, {"status": "pending"}, {"since": SINCE}, {"until": UNTIL}, {"since": SINCE, "until": UNTIL},
+           {"has_courier": 1},
+           {"customer_id": 0}, {"order_ids": 0}, {"status": "shipped", "since": SINCE},
+           {"status": "hold", "until": UNTIL, "has_courier": 1},
            {"customer_id": 0, "status": "shipped", "since": SINCE}, {"customer_id": 0, "has_courier": 1},
            {"order_ids": 0, "status": "pending", "has_courier": 0}]
 
@@ -30,7 +32,8 @@ def full(owner):
     for _ in range(COUNT):
         day, hour, us = draw.randrange(1, 7), draw.choice([0, 11, 12, 23]), draw.choice([0, 0, 1, 2, 500000, 999999])
         rows.append((draw.choice(["pending", "pending", "shipped", "hold"]), f"2026-03-0{day}T{hour}:00:00.{us:06d}Z",
-                     f"2026-04-0{draw.randrange(1, 9)}T10:00:00.{draw.randrange(4):06d}Z", draw.choice([100, 100, 250.5, 99999, draw.randrange(5000)]),
+                     f"2026-04-0{draw.randrange(1, 9)}T10:00:00.{draw.randrange(4):06d}Z",
+                     draw.choice([100, 100, 250.5, 99999, draw.randrange(5000)]),
                      draw.choice([customer, other, None]), draw.choice(["Pathao", None])))
     ids = goods.add_orders(shop, rows)
     deleted = draw.sample(ids, 20)
@@ -39,14 +42,22 @@ def full(owner):
 
 
 def truth(shop, query, sort):
+    """The ids that a list must have, straight from the table. `until` holds for the whole of its millisecond."""
+    until = ("created_at <= %s::timestamptz + case when extract(microseconds from %s::timestamptz)::bigint %% 1000 = 0 "
+             "then interval '999 us' else interval '0' end")
+    conditions = {"status": "order_status = %s", "since": "created_at >= %s::timestamptz", "until": until,
+                  "customer_id": "user_id = %s", "order_ids": "order_id = any(%s)"}
+    where, arguments = ["store_id = %s", "deleted_at is null"], [shop.store_id]
+    for name, condition in conditions.items():
+        if name in query:
+            value = [int(n) for n in query[name].split(",")] if name == "order_ids" else query[name]
+            where.append(condition)
+            arguments += [value] * condition.count("%s")
+    if query.get("has_courier"):
+        where.append("courier is not null")
     column, _, way = sort.partition(":")
-    return [n for n, in goods.run(
-        shop.platform, "select order_id from store_order where store_id = %s and deleted_at is null and (%s::text is null or order_status = %s) "
-        "and created_at >= coalesce(%s::timestamptz, '-infinity') and created_at <= coalesce(%s::timestamptz, 'infinity') "
-        "and (%s::bigint is null or user_id = %s) and (not %s or courier is not null) and (%s::bigint[] is null or order_id = any(%s)) "
-        f"order by {column} {way}, order_id {way}", shop.store_id, query.get("status"), query.get("status"), query.get("since"), query.get("until"),
-        query.get("customer_id"), query.get("customer_id"), bool(query.get("has_courier")),
-        *[[int(n) for n in query["order_ids"].split(",")] if "order_ids" in query else None] * 2)]
+    return [n for n, in goods.run(shop.platform, f"select order_id from store_order where {' and '.join(where)} "
+                                                 f"order by {column} {way}, order_id {way}", *arguments)]
 
 
 def ids_of(body):
@@ -89,7 +100,8 @@ def test_every_sort_and_filter(full, filters, sort):
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("filters, query", [
-    ([], {}), ([("order_status", "is", ["pending", "hold"])], {"status": ["pending", "hold"]}), ([("order_status", "is", ["shipped"])], {"status": ["shipped"]}),
+    ([], {}), ([("order_status", "is", ["pending", "hold"])], {"status": ["pending", "hold"]}),
+    ([("order_status", "is", ["shipped"])], {"status": ["shipped"]}),
     ([("courier", "is_not_empty", None)], {"has_courier": 1}), ([("courier", "is", ["Pathao"]), ("order_status", "is", ["pending", "hold"])],
                                                                 {"has_courier": 1, "status": ["pending", "hold"]}),
 ], ids=str)
@@ -100,7 +112,8 @@ def test_every_sort_of_a_filtered_list(full, filters, query, sort):
     wanted = [n for n, in goods.run(
         shop.platform, "select order_id from store_order where store_id = %s and deleted_at is null and order_status = any(%s) and (not %s or courier "
         f"is not null) order by {column} {way}, order_id {way}", shop.store_id, statuses, bool(query.get("has_courier")))]
-    body = {"filters": [{"name": name, "type": kind, "dataType": "select", "value": value} for name, kind, value in filters], "limit": 20,
+    body = {"filters": [{"name": name, "type": kind, "dataType": "select", "value": value} for name, kind,
+                        value in filters], "limit": 20,
             "sort": column, "order": way.upper()}
     walked, cursor = [], None
     while True:
@@ -121,8 +134,10 @@ def test_the_default_is_newest_first(full):
 
 
 @pytest.mark.parametrize("since, until", [
-    ("2026-03-02T00:00:00.000001Z", "2026-03-02T11:00:00Z"), ("2026-03-02", "2026-03-03"), ("2026-03-02T11:00:00Z", "2026-03-02T11:00:00Z"),
-    ("2026-03-03T23:00:00.999999Z", "2026-03-04T00:00:00Z"), ("2026-03-05", "2026-03-02"), ("0001-01-01", "9999-12-31T23:59:59Z"),
+    ("2026-03-02T00:00:00.000001Z", "2026-03-02T11:00:00Z"), ("2026-03-02", "2026-03-03"),
+    ("2026-03-02T11:00:00Z", "2026-03-02T11:00:00Z"),
+    ("2026-03-03T23:00:00.999999Z", "2026-03-04T00:00:00Z"), ("2026-03-05", "2026-03-02"),
+    ("0001-01-01", "9999-12-31T23:59:59Z"),
     ("2026-03-02T05:30:00+05:30", "2026-03-03T23:59:59.999999Z"), ("1969-12-31T23:59:59Z", "2026-03-02T00:00:00.000001Z"),
 ])
 @pytest.mark.parametrize("status", [None, "pending"])
@@ -132,6 +147,16 @@ def test_edges_of_time(full, since, until, status):
     for sort in ("created_at:desc", "created_at:asc", "grand_total:asc"):
         body = shop.get(ORDERS, params={**query, "sort": sort, "limit": 250}).json()
         assert (ids_of(body), body["pagination"]["total"]) == ((wanted := truth(shop, query, sort)), len(wanted))
+
+
+def test_an_order_is_found_by_the_time_it_shows(full):
+    """Milliseconds are shown, microseconds are kept."""
+    shop, _, _ = full
+    for order in shop.get(ORDERS, params={"limit": 250}).json()["data"][::17]:
+        moment = order["created_at"]
+        found = shop.get(ORDERS, params={"since": moment, "until": moment, "limit": 250}).json()
+        assert order["order_id"] in ids_of(found)
+        assert {other["created_at"] for other in found["data"]} == {moment}
 
 
 def test_orders_that_come_during_the_walk(owner):
@@ -149,7 +174,8 @@ def test_orders_that_come_during_the_walk(owner):
 def test_a_cursor_is_for_its_own_list(full, owner):
     shop, customer, _ = full
     cursor = shop.get(ORDERS, params={"limit": 5}).json()["pagination"]["next_cursor"]
-    wrong = [{"sort": "created_at:asc"}, {"sort": "grand_total"}, {"status": "pending"}, {"since": SINCE}, {"customer_id": customer}, {"has_courier": 1},
+    wrong = [{"sort": "created_at:asc"}, {"sort": "grand_total"}, {"status": "pending"}, {"since": SINCE},
+             {"customer_id": customer}, {"has_courier": 1},
              {"order_ids": "1,2"}]
     for query in wrong:
         body = is_error(shop.get(ORDERS, params={**query, "cursor": cursor}), 400, "validation_error")
@@ -172,7 +198,8 @@ def test_a_changed_cursor_is_refused(full):
 
 
 @pytest.mark.parametrize("query, page, limit", [
-    ({"limit": -1}, 1, 1), ({"limit": 0}, 1, 1), ({"limit": 10000}, 1, 250), ({"limit": "abc"}, 1, 50), ({"page": "abc"}, 1, 50), ({"page": -5}, 1, 50),
+    ({"limit": -1}, 1, 1), ({"limit": 0}, 1, 1), ({"limit": 10000}, 1, 250), ({"limit": "abc"}, 1, 50),
+    ({"page": "abc"}, 1, 50), ({"page": -5}, 1, 50),
     ({"page": 2**70, "limit": 250}, 10**9, 250), ({"limit": 2.5}, 1, 50), ({"page": "", "limit": ""}, 1, 50),
 ])
 def test_bad_pages_become_the_nearest(full, query, page, limit):
@@ -184,8 +211,10 @@ def test_bad_pages_become_the_nearest(full, query, page, limit):
 
 
 @pytest.mark.parametrize("query, field", [
-    ({"sort": "secret"}, "sort"), ({"sort": "created_at:up"}, "sort"), ({"sort": "created_at desc"}, "sort"), ({"status": "lost"}, "status"),
-    ({"since": "soon"}, "since"), ({"until": "2026-02-30"}, "until"), ({"customer_id": "x"}, "customer_id"), ({"customer_id": 2**63}, "customer_id"),
+    ({"sort": "secret"}, "sort"), ({"sort": "created_at:up"}, "sort"), ({"sort": "created_at desc"}, "sort"),
+    ({"status": "lost"}, "status"),
+    ({"since": "soon"}, "since"), ({"until": "2026-02-30"}, "until"), ({"customer_id": "x"}, "customer_id"),
+    ({"customer_id": 2**63}, "customer_id"),
     ({"has_courier": "yes"}, "has_courier"), ({"order_ids": "1,x"}, "order_ids"), ({"order_ids": "0"}, "order_ids"),
     ({"order_ids": ",".join(str(n) for n in range(1, 502))}, "order_ids"), ({"order_ids": "1;drop table store_order"}, "order_ids"),
 ])
@@ -228,8 +257,10 @@ def test_totals_are_exact_or_capped(large):
 
 
 @pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("filters", [{}, {"status": "completed"}, {"since": "2020-01-01"}, {"since": "2020-01-01", "status": "completed"},
-                                     {"until": "2090-01-01", "status": "hold"}, {"has_courier": 1}], ids=lambda f: "+".join(f) or "none")
+@pytest.mark.parametrize("filters", [{}, {"status": "completed"}, {"since": "2020-01-01"},
+                                     {"since": "2020-01-01", "status": "completed"},
+                                     {"until": "2090-01-01", "status": "hold"}, {"has_courier": 1}],
+                                     ids=lambda f: "+".join(f) or "none")
 def test_deep_pages(large, filters, sort):
     """By page from either end, and by cursor from there on."""
     wanted = truth(large, filters, sort)
@@ -237,6 +268,7 @@ def test_deep_pages(large, filters, sort):
     for page in sorted({1, 2, last // 3, last // 2 + 1, last - 1, last} - {0}):
         body = large.get(ORDERS, params={**filters, "sort": sort, "page": page}).json()
         assert ids_of(body) == wanted[(page - 1) * 50:page * 50]
-        following = itertools.islice(walk(large, **filters, sort=sort, cursor=body["pagination"]["next_cursor"]), 2) if page < last else ()
+        following = itertools.islice(walk(large, **filters, sort=sort, cursor=body["pagination"]["next_cursor"]),
+                                     2) if page < last else ()
         for number, further in enumerate(following, page + 1):
             assert ids_of(further) == wanted[(number - 1) * 50:number * 50]

@@ -13,7 +13,8 @@ PRODUCTS = "/api/apps/v1/products"
 @pytest.fixture
 def catalogue(shop):
     """Five products, made a day apart: names, prices, categories and activity differ."""
-    rows = [("Cotton Panjabi", [1450, 1550], 1, True), ("Silk Panjabi", [3250], 1, True), ("Jamdani 100% Saree", [8900], 2, True),
+    rows = [("Cotton Panjabi", [1450, 1550], 1, True), ("Silk Panjabi", [3250], 1, True),
+            ("Jamdani 100% Saree", [8900], 2, True),
             ("jute_bag", [350], 3, False), ("শাড়ি", [1850], 2, True)]
     ids = [goods.add_product(shop, *[(price, 5) for price in prices], name=name, category_id=category, is_active=active,
                              created_at=f"2026-01-0{day}T10:00:00Z", updated_at=f"2026-02-0{6 - day}T10:00:00.5Z")[0]
@@ -57,15 +58,18 @@ def test_lists(catalogue, query, wanted):
 def test_the_fields(catalogue):
     shop, ids = catalogue
     listed = shop.get(PRODUCTS, params={"status": "inactive"}).json()["data"][0]
-    assert set(listed) == {"product_id", "store_id", "name", "slug", "category_id", "brand_id", "is_active", "is_visible", "created_at", "updated_at"}
+    assert set(listed) == {"product_id", "store_id", "name", "slug", "category_id", "brand_id", "is_active",
+                           "is_visible", "created_at", "updated_at"}
     assert (listed["is_active"], listed["is_visible"], listed["store_id"]) == (0, 1, shop.store_id)
     whole = shop.get(f"{PRODUCTS}/{ids[0]}").json(parse_float=Decimal)["data"]
     assert (whole["is_featured"], whole["description"]) == (0, None)
-    assert [(variant["price"], variant["is_default"], variant["available"], variant["quantity"], variant["position"]) for variant in whole["variants"]] == [
+    assert [(variant["price"], variant["is_default"], variant["available"], variant["quantity"],
+             variant["position"]) for variant in whole["variants"]] == [
         (1450, 1, 1, 5, 0), (1550, 0, 1, 5, 1)]
 
 
-@pytest.mark.parametrize("query", [{"status": "gone"}, {"sort": "price"}, {"sort": "name:up"}, {"since": "yesterday"}, {"category_id": "x"},
+@pytest.mark.parametrize("query", [{"status": "gone"}, {"sort": "price"}, {"sort": "name:up"}, {"since": "yesterday"},
+                                   {"category_id": "x"},
                                    {"price_min": "1.001"}, {"price_max": "1e3"}, {"cursor": "x"}, {"search": "x" * 101}])
 def test_bad_queries(shop, query):
     body = is_error(shop.get(PRODUCTS, params=query), 400, "validation_error")
@@ -88,7 +92,8 @@ def test_what_is_deleted_is_gone(shop):
     assert shop.get(PRODUCTS).json()["pagination"]["total"] == 0 and shop.get(PRODUCTS).json()["data"] == []
 
 
-@pytest.mark.parametrize("sort", ["created_at:asc", "created_at:desc", "updated_at:asc", "updated_at:desc", "name:asc", "name:desc"])
+@pytest.mark.parametrize("sort", ["created_at:asc", "created_at:desc", "updated_at:asc", "updated_at:desc", "name:asc",
+                                  "name:desc"])
 @pytest.mark.parametrize("query", [{}, {"status": "active"}, {"search": "a"}])
 def test_every_page(platform, shop, sort, query):
     """Walked by cursor and by page: the truth of the table, with ties in every column."""
@@ -99,15 +104,18 @@ def test_every_page(platform, shop, sort, query):
     column, _, way = sort.partition(":")
     key = "left(name, 60) collate \"C\"" if column == "name" else column
     wanted = [n for n, in goods.run(platform, f"select product_id from product where store_id = %s and (%s or is_active) and name ilike %s "
-                                    f"order by {key} {way}, product_id {way}", shop.store_id, "status" not in query, f"%{query.get('search', '')}%")]
+                                    f"order by {key} {way}, product_id {way}", shop.store_id, "status" not in query,
+                                    f"%{query.get('search', '')}%")]
     walked, cursor = [], None
     while True:
-        body = shop.get(PRODUCTS, params={**query, "sort": sort, "limit": 7, **({"cursor": cursor} if cursor else {})}).json()
+        body = shop.get(PRODUCTS, params={**query, "sort": sort, "limit": 7,
+                                          **({"cursor": cursor} if cursor else {})}).json()
         walked += [product["product_id"] for product in body["data"]]
         cursor = body["pagination"]["next_cursor"]
         assert body["pagination"]["total"] == len(wanted)
         if not cursor:
             break
     assert walked == wanted
-    paged = [shop.get(PRODUCTS, params={**query, "sort": sort, "limit": 7, "page": page}).json()["data"] for page in range(1, 10)]
+    paged = [shop.get(PRODUCTS, params={**query, "sort": sort, "limit": 7,
+                                        "page": page}).json()["data"] for page in range(1, 10)]
     assert [product["product_id"] for page in paged for product in page] == wanted

@@ -11,8 +11,10 @@ from . import goods
 
 ORDERS = "/api/apps/v1/orders"
 EXAMPLES = 100 if os.environ.get("SX_TEST_FULL") else 15
-NEXT = {"pending": ["confirmed", "hold", "cancelled"], "confirmed": ["processing", "hold", "cancelled"], "processing": ["shipped", "hold", "cancelled"],
-        "hold": ["pending", "confirmed", "processing", "cancelled"], "shipped": ["delivered"], "delivered": ["completed", "refunded"],
+NEXT = {"pending": ["confirmed", "hold", "cancelled"], "confirmed": ["processing", "hold", "cancelled"],
+        "processing": ["shipped", "hold", "cancelled"],
+        "hold": ["pending", "confirmed", "processing", "cancelled"], "shipped": ["delivered"],
+        "delivered": ["completed", "refunded"],
         "completed": ["refunded"], "cancelled": [], "refunded": []}
 
 
@@ -119,7 +121,8 @@ def test_page_and_total_are_of_one_moment(owner):
         thread.start()
     try:
         for turn in range(150):
-            query = ({}, {"status": "pending"}, {"since": "2000-01-01"}, {"since": "2000-01-01", "sort": "grand_total"}, {"page": 1, "sort": "updated_at"})[turn % 5]
+            query = ({}, {"status": "pending"}, {"since": "2000-01-01"}, {"since": "2000-01-01", "sort": "grand_total"},
+                     {"page": 1, "sort": "updated_at"})[turn % 5]
             body = shop.get(ORDERS, params={"limit": 250, **query}).json()
             assert len(body["data"]) == body["pagination"]["total"]
     finally:

@@ -1,6 +1,7 @@
 """The operator's program, against the whole platform."""
 
 import json
+import os
 import re
 
 
@@ -73,3 +74,13 @@ def test_a_wrong_command_shows_the_right_ones(platform):
         answer = platform.sxctl(*arguments, check=False)
         assert answer.returncode == 1 and "usage: sxctl" in answer.stderr
     assert "SX_WORKERS" in platform.sxctl("--help").stdout
+
+
+def test_an_admin_is_made_and_can_log_in(platform):
+    name = f"admin-{os.urandom(4).hex()}@platform.example"
+    made = platform.sxctl("create-admin", "Site \"Admin\"", name, stdin="a long enough password\n")
+    assert "is an administrator" in made.stdout
+    session = platform.post("/api/auth/login", {"identifier": name, "password": "a long enough password"}).json()["data"]
+    assert session["account"]["is_admin"] == 1
+    short = platform.sxctl("create-admin", "X", f"x{name}", stdin="short\n", check=False)
+    assert short.returncode == 1 and "password" in short.stderr

@@ -188,7 +188,7 @@ deliver_bytes(struct hub *hub, const char *from, const char *peer, const struct 
 }
 
 static inline void
-ready(struct hub *hub, const char *from, const char *service, uint64_t id)
+ready_of(struct hub *hub, const char *from, const char *service, uint64_t id, const char *instance)
 {
     struct wire wire = {.type = WIRE_READY, .id = id};
     char data[256];
@@ -199,11 +199,17 @@ ready(struct hub *hub, const char *from, const char *service, uint64_t id)
     out_init(&out, &body, OUT_MSGPACK);
     out_map(&out, 2);
     out_key(&out, "instance");
-    out_text(&out, "test");
+    out_text(&out, instance);
     out_key(&out, "contract");
     out_text(&out, contract_digest);
     deliver_bytes(hub, from, NULL, &wire, service, body.data, body.size);
     buf_free(&body);
+}
+
+static inline void
+ready(struct hub *hub, const char *from, const char *service, uint64_t id)
+{
+    ready_of(hub, from, service, id, "test:1/0");
 }
 
 static inline void

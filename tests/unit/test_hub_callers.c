@@ -197,18 +197,50 @@ test_unknown_operations_are_refused(void **state)
     }
 }
 
+static const char *
+who(void)
+{
+    request(hub, "c1", NULL, "gateway.who", 1, WIRE_FLAG_JSON, 1000);
+    assert_int_equal(sent_last(1)->wire.status, 200);
+    sent_last(1)->body[sent_last(1)->body_size] = '\0';
+    return sent_last(1)->body;
+}
+
+#define NONE_OF(service)                                                                                               \
+    "{\"service\":\"" service "\",\"workers\":0,\"idle\":0,\"queued\":0,\"foreign_contract\":0,\"processes\":[]},"
+
+static void
+test_who_tells_of_processes(void **state)
+{
+    struct ask ask;
+
+    (void)state;
+    ready_of(hub, "s1", "store-data", 0, "one:7/0");
+    ready_of(hub, "s2", "store-data", 0, "two:7/0");
+    ready_of(hub, "s3", "store-data", 0, "one:7/1");
+    submit(&ask, ORDERS_LIST, true);
+    assert_string_equal(
+        who(),
+        "[" NONE_OF("auth") NONE_OF(
+            "auth-aside") "{\"service\":\"store-data\",\"workers\":3,\"idle\":2,\"queued\":0,\"foreign_contract\":0,"
+                          "\"processes\":[{\"instance\":\"two:7\",\"workers\":1,\"idle\":1,\"requests\":0},"
+                          "{\"instance\":\"one:7\",\"workers\":2,\"idle\":1,\"requests\":1}]}]");
+    put_in(router.gone, "s1");
+    put_in(router.gone, "s2");
+    hub_disconnected(hub);
+    hub_tick(hub);
+    assert_string_equal(
+        who(),
+        "[" NONE_OF("auth") NONE_OF(
+            "auth-aside") "{\"service\":\"store-data\",\"workers\":1,\"idle\":0,\"queued\":0,\"foreign_contract\":0,"
+                          "\"processes\":[{\"instance\":\"one:7\",\"workers\":1,\"idle\":0,\"requests\":1}]}]");
+}
+
 static void
 test_who_and_metrics(void **state)
 {
     (void)state;
     ready(hub, "s1", "store-data", 0);
-    request(hub, "c1", NULL, "gateway.who", 1, WIRE_FLAG_JSON, 1000);
-    assert_int_equal(sent_last(1)->wire.status, 200);
-    sent_last(1)->body[sent_last(1)->body_size] = '\0';
-    assert_string_equal(sent_last(1)->body,
-                        "[{\"service\":\"auth\",\"workers\":0,\"idle\":0,\"queued\":0,\"foreign_contract\":0},"
-                        "{\"service\":\"auth-aside\",\"workers\":0,\"idle\":0,\"queued\":0,\"foreign_contract\":0},"
-                        "{\"service\":\"store-data\",\"workers\":1,\"idle\":1,\"queued\":0,\"foreign_contract\":0}]");
     request(hub, "c1", NULL, "gateway.who", 2, 0, 1000);
     assert_int_equal((uint8_t)sent_last(1)->body[0], 0x93);
     request(hub, "c1", NULL, "store-data.metrics.read", 3, 0, 1000);
@@ -325,6 +357,7 @@ main(void)
         TEST(test_nested_goes_to_the_head_and_never_meets_full),
         TEST(test_undeclared_callers_are_refused),
         TEST(test_unknown_operations_are_refused),
+        TEST(test_who_tells_of_processes),
         TEST(test_who_and_metrics),
         TEST(test_requests_of_a_lost_caller_are_dropped),
         TEST(test_worker_lost_with_its_own_request),
