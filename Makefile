@@ -44,7 +44,7 @@ PROGRAMS := $(SERVICES:%=$(BUILD)/bin/%)
 PKGS_shared  := libzmq msgpack libpq libcrypto yajl libargon2
 PKGS_gateway := $(PKGS_shared) libmicrohttpd
 PKG_CFLAGS   := $(shell pkg-config --cflags $(PKGS_gateway) 2>/dev/null)
-# -iquote, because libshared/limits.h must not stand in for the system's <limits.h>.
+# -iquote, so that a header of ours never stands in for one of the system.
 INCLUDES     := -iquote libshared -iquote $(GEN)
 ALL_CFLAGS    = $(CFLAGS) $(INCLUDES) $(PKG_CFLAGS)
 
@@ -61,12 +61,14 @@ help:
 
 # ---- the contract: routes, validators, operation tables, the served document -------------------------------------------
 
-$(GENERATED): proto/generate.py $(PROTO) $(MIGRATION)
+$(GENERATED): $(wildcard proto/*.py) $(PROTO) $(MIGRATION)
 	mkdir -p $(GEN)
 	$(PYTHON) proto/generate.py $(GEN)
 	touch $@
 
 # The generator leaves files alone that stay the same, so what includes them is compiled again only when they changed.
+# Precious, because make would delete what it thinks it can make again.
+.PRECIOUS: $(GEN)/%.h $(GEN)/%.c
 $(GEN)/%.h $(GEN)/%.c: $(GENERATED) ;
 
 # ---- compiling ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-/* base.c - allocation that never fails, and comparisons of borrowed text.
+/* base.c - allocation that never fails, comparisons of borrowed text, numbers in bytes.
  *
  * Running out of memory ends the process at once: a half-finished request must not limp on, and the supervisor starts
  * a fresh process within a second.
@@ -66,4 +66,23 @@ bool
 str_is(struct str self, const char *text)
 {
     return str_equal(self, str_of(text));
+}
+
+uint64_t
+uint_from_bytes(const uint8_t *source, size_t size)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < size; i++)
+        value = value << 8 | source[i];
+    return value;
+}
+
+void
+uint_to_bytes(uint8_t *target, uint64_t value, size_t size)
+{
+    while (size > 0) {
+        target[--size] = (uint8_t)value;
+        value >>= 8;
+    }
 }

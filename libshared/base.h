@@ -1,7 +1,7 @@
 /* base.h - the few words every file uses.
  *
  * Allocation never fails: memory that is not there ends the process, and a supervisor starts it again.
- * What a client controls is checked against limits.h before anything is allocated for it.
+ * What a client controls is checked against bounds.h before anything is allocated for it.
  */
 #ifndef BASE_H
 #define BASE_H
@@ -20,16 +20,23 @@ struct str {
     size_t len;
 };
 
+/* Times are counted in microseconds. */
+#define US_PER_SECOND INT64_C(1000000)
+
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 
 struct str str_of(const char *text); /* NULL gives the absent str */
 bool str_equal(struct str a, struct str b);
 bool str_is(struct str self, const char *text);
 
-/* Like malloc, calloc and strdup, but abort when there is no memory. Release with free. */
+/* Like malloc, calloc, realloc and strdup, but abort when there is no memory. Release with free. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *memory, size_t size);
 char *xstrdup(const char *text);
+
+/* Unsigned numbers of 0 to 8 bytes, big endian, as all our messages have them. */
+uint64_t uint_from_bytes(const uint8_t *source, size_t size);
+void uint_to_bytes(uint8_t *target, uint64_t value, size_t size);
 
 #endif

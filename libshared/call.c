@@ -1,4 +1,4 @@
-/* A handler's side of a request: its answer, its error, its calls to the services below. */
+/* call.c - a handler's side of a request: its answer, its error, its calls to the services below. */
 #include "call.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 #include "call_private.h"
 #include "client.h"
 #include "clock.h"
-#include "limits.h"
+#include "bounds.h"
 
 #define WHY_SIZE_MAX 512
 
@@ -43,8 +43,7 @@ identity_has_scope(const struct identity *self, const char *scope)
     return false;
 }
 
-/* ---- failing --------------------------------------------------------------------------------------------------------
- */
+/* ---- failing ----------------------------------------------------------------------------------------------------- */
 
 static int
 fail_with(struct call *self, enum fail code, const char *field, const char *why)
@@ -105,8 +104,7 @@ call_fail_detail(struct call *self, const char *name, const char *json)
     pair_add(self, self->private->details, &self->private->detail_count, CALL_DETAILS_MAX, name, json);
 }
 
-/* ---- answering ------------------------------------------------------------------------------------------------------
- */
+/* ---- answering --------------------------------------------------------------------------------------------------- */
 
 void
 call_data(struct call *self)
@@ -170,8 +168,7 @@ call_seal(struct call *self)
     self->private->sealed = true;
 }
 
-/* ---- the reply's frames ---------------------------------------------------------------------------------------------
- */
+/* ---- the reply's frames ------------------------------------------------------------------------------------------ */
 
 void
 call_reset(struct call *self)
@@ -258,8 +255,7 @@ call_write_error(const struct call *self, struct buf *target)
     }
 }
 
-/* ---- calling others -------------------------------------------------------------------------------------------------
- */
+/* ---- calling others ---------------------------------------------------------------------------------------------- */
 
 /* The callee's error becomes this call's, word for word; a code that is not known here still keeps its status. */
 static int
@@ -279,6 +275,15 @@ pass_error(struct call *self, struct client_reply *reply, struct in map)
     return -1;
 }
 
+/* No answer came. Only what was never sent can be said to have done nothing. */
+static int
+fail_unanswered(struct call *self, bool maybe_sent, bool late)
+{
+    if (late)
+        return call_fail(self, FAIL_GATEWAY_TIMEOUT, NULL, NULL);
+    return call_fail(self, maybe_sent ? FAIL_OUTCOME_UNKNOWN : FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
+}
+
 int
 call_service(struct call *self, const char *operation, const struct buf *arguments, struct in *reply)
 {
@@ -287,26 +292,23 @@ call_service(struct call *self, const char *operation, const struct buf *argumen
     struct client_reply answer;
     struct buf request;
     bool maybe_sent;
-    size_t size;
     int rc;
 
     assert(!db_in_transaction(self->db));
+    if (clock_monotonic_ms() >= deadline_ms)
+        return fail_unanswered(self, false, true);
     buf_init(&request, WIRE_MESSAGE_MAX);
     rc = client_arguments(&request, (struct str){arguments->data, arguments->size}, private->service, self->request_id);
-    assert(rc == 0 || buf_failed(&request)); /* arguments is a map */
-    if (rc == 0)
-        rc = client_request(self->peers, private->from, operation, WIRE_FLAG_NESTED, &request, deadline_ms, &answer,
-                            &maybe_sent);
-    else
-        maybe_sent = false;
+    if (rc != 0) {
+        buf_free(&request);
+        return call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
+    }
+    rc = client_request(self->peers, private->from, operation, WIRE_FLAG_NESTED, &request, deadline_ms, &answer,
+                        &maybe_sent);
     buf_free(&request);
-    if (rc != 0 && !maybe_sent)
-        return call_fail(self, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
     if (rc != 0)
-        return call_fail(self, clock_monotonic_ms() >= deadline_ms ? FAIL_GATEWAY_TIMEOUT : FAIL_OUTCOME_UNKNOWN, NULL,
-                         NULL);
-    size = zmq_msg_size(&answer.body);
-    rc = in_decode(reply, self->arena, arena_strndup(self->arena, zmq_msg_data(&answer.body), size), size);
+        return fail_unanswered(self, maybe_sent, maybe_sent && clock_monotonic_ms() >= deadline_ms);
+    rc = client_reply_decode(&answer, self->arena, reply);
     if (answer.error)
         rc = pass_error(self, &answer, *reply);
     else if (rc != 0)

@@ -40,7 +40,7 @@ struct call {
     const char *address;         /* the client's, as text; "" for internal calls */
     const char *idempotency_key; /* NULL when none */
     bool second_attempt;
-    int64_t deadline_ms;          /* clock_monotonic_ms */
+    int64_t deadline_ms;          /* clock_monotonic_ms; never 0 in a worker */
     struct call_private *private; /* the worker's */
 };
 
@@ -51,9 +51,10 @@ bool identity_has_scope(const struct identity *self, const char *scope); /* read
 int call_fail(struct call *self, enum fail code, const char *field, const char *why) must_check;
 int call_failf(struct call *self, enum fail code, const char *field, const char *format, ...)
     printf_like(4, 5) must_check;
-bool call_failed(const struct call *self);
+bool call_failed(const struct call *self); /* an error has been recorded */
 
-/* An extra member of the error body, beside code, message and status: "allowed" of invalid_transition. */
+/* An extra member of the error body, beside code, message and status: "allowed" of invalid_transition. At most
+ * CALL_DETAILS_MAX (call_private.h); both are copied. Counts only if the call fails. */
 void call_fail_detail(struct call *self, const char *name, const char *json);
 
 /* Success. HTTP answers are envelopes; the handler writes only the value of "data" between call_data and call_reply:
@@ -67,7 +68,8 @@ void call_data_with(struct call *self, unsigned further_members);
 int call_reply(struct call *self, int status) must_check; /* always 0 */
 int call_reply_row(struct call *self, int status, const struct rows *rows, unsigned row) must_check;
 
-void call_header(struct call *self, const char *name, const char *value); /* on the answer; both are copied */
+/* On the answer, also when it is an error. At most CALL_HEADERS_MAX (call_private.h); both are copied. */
+void call_header(struct call *self, const char *name, const char *value);
 
 /* The developer family's envelope is {"data", "message", "status"}: the sentence to put there ("OK" otherwise). Copied;
  * may be called any time before call_reply. Without effect on the other families. */
@@ -76,9 +78,15 @@ void call_message(struct call *self, const char *text);
 /* The answer holds a secret: where it is kept for replays under its Idempotency-Key, it is sealed. */
 void call_seal(struct call *self);
 
-/* A synchronous request to a service below this one (protocols 4); asserts that no transaction is open. arguments is
- * a msgpack map {path?, query?, body?}. 0 with the reply's value in the arena, or -1: the error has been recorded (the
- * callee's own error is passed on as it is). */
+/* A synchronous request to a service below this one (protocols 4), within this call's deadline; asserts that no
+ * transaction is open. arguments is a msgpack map {path?, query?, body?}; internal operations answer the bare value. 0
+ * with the reply's value in the arena, or -1 with the error recorded:
+ *   the callee's own error                          passed on word for word
+ *   no gateway took the request                     503 service_unavailable, nothing happened
+ *   no time was left to ask, or none for an answer  504 gateway_timeout
+ *   the gateway was lost while it worked on it      502 outcome_unknown
+ *   no map, or an answer that cannot be read        500 internal_error
+ * A handler may be run again after a failed transaction (db.h), and then asks again. */
 int call_service(struct call *self, const char *operation, const struct buf *arguments, struct in *reply) must_check;
 
 /* The handler of SERVICE.metrics.read, of every service: the metrics of the process that took the call, as text. */

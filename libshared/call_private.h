@@ -1,10 +1,11 @@
-/* call_private.h - what a call remembers between the handler's answer and the reply frames; for call.c, serve.c and
- * idempotency.c only. Everything it points to is in the call's arena, except the body.
+/* call_private.h - what a call remembers between the request and the reply frames; for call.c, call_request.c, serve.c and
+ * idempotency.c only. Everything it points to is in the call's arena or in the request, except the body.
  */
 #ifndef CALL_PRIVATE_H
 #define CALL_PRIVATE_H
 
 #include "call.h"
+#include "peers.h"
 #include "validate.h"
 
 #define CALL_HEADERS_MAX 8 /* extra headers of one answer */
@@ -19,7 +20,7 @@ struct call_private {
     const char *service;     /* whose worker this is */
     struct peer *from;       /* the gateway the request came through; nested calls prefer it */
     struct buf body;         /* call->out writes here */
-    struct str arguments;    /* {path, query, body} as checked, msgpack; or the whole request */
+    struct str arguments;    /* {path, query, body} as checked, msgpack; over HTTP the whole request */
     struct str request_hash; /* of method, path, query and raw body; 32 bytes */
 
     bool replied;
@@ -39,13 +40,17 @@ struct call_private {
     struct str passed; /* the error map of a service below, passed on as it is */
 };
 
+/* Fills the call from a REQUEST, from which it then borrows. -1 when the error has been recorded: no map, an operation
+ * that this service does not have (call->operation is NULL), or what the contract forbids. */
+int call_read_request(struct call *self, struct peer_message *request) must_check;
+
 /* Forgets the answer, so that the handler can run again. */
 void call_reset(struct call *self);
 
 /* validation_error with all that was found; the validation lives in the arena. */
 int call_fail_validation(struct call *self, const struct validation *validation) must_check;
 
-/* The two last frames of the reply. headers stays empty when there are none. */
+/* The two last frames of the reply, appended. headers gets nothing when there are none. */
 void call_write_headers(const struct call *self, struct buf *target);
 void call_write_error(const struct call *self, struct buf *target);
 int call_status(const struct call *self); /* of the answer or of the error */

@@ -1,12 +1,10 @@
-/* Requests to other services. A gateway that is lost while it works on a request never answers it: that is noticed
+/* client.c - requests to other services. A gateway that is lost while it works on a request never answers it: that is noticed
  * within LIVENESS_LOOK_MS and told as such, because a second try is for the caller to decide. */
 #include "client.h"
 
-#include "arena.h"
 #include "clock.h"
 #include "contract.h"
-#include "in.h"
-#include "limits.h"
+#include "bounds.h"
 #include "out.h"
 #include "token.h"
 
@@ -131,6 +129,14 @@ client_arguments(struct buf *target, struct str arguments, const char *service, 
         out_text(&out, service);
     }
     return buf_append(target, at, (size_t)(end - at));
+}
+
+int
+client_reply_decode(struct client_reply *reply, struct arena *arena, struct in *value)
+{
+    size_t size = zmq_msg_size(&reply->body);
+
+    return in_decode(value, arena, arena_strndup(arena, zmq_msg_data(&reply->body), size), size);
 }
 
 void

@@ -6,14 +6,16 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include "arena.h"
 #include "buf.h"
+#include "in.h"
 #include "peers.h"
 
 struct client_reply {
     int status;
     bool error; /* body is the error map */
-    zmq_msg_t headers;
-    zmq_msg_t body;
+    zmq_msg_t headers; /* a msgpack map, or empty */
+    zmq_msg_t body;    /* msgpack */
 };
 
 /* prefer: the gateway to try first, or NULL. flags: 0 or WIRE_FLAG_NESTED; replies are msgpack. While no gateway is
@@ -24,8 +26,12 @@ int client_request(struct peers *peers, struct peer *prefer, const char *operati
                    bool *maybe_sent) must_check;
 void client_reply_close(struct client_reply *reply);
 
+/* The body's value, copied into the arena, so that it outlives the reply. -1 when it cannot be read. */
+int client_reply_decode(struct client_reply *reply, struct arena *arena, struct in *value) must_check;
+
 /* Appends a request map: the members of arguments (a msgpack map, or empty) with request_id and, unless arguments
- * brings one, the caller {audience: internal, service}. -1 when arguments is no map. */
+ * brings one, the caller {audience: internal, service}. -1 when arguments is no map, or
+ * target is full. */
 int client_arguments(struct buf *target, struct str arguments, const char *service, const char *request_id) must_check;
 
 #endif

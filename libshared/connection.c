@@ -36,8 +36,9 @@ connection_schema(char *target, size_t size, const char *service)
     *target = '\0';
 }
 
+/* poll counts in int: a wait is cut into minutes. */
 static bool
-is_readable(PGconn *connection, short events, int64_t until_ms)
+is_ready(PGconn *connection, short events, int64_t until_ms)
 {
     struct pollfd wanted = {.fd = PQsocket(connection), .events = events};
 
@@ -62,7 +63,7 @@ connection_wait(PGconn *connection, int64_t until_ms)
             return -1;
         if (!PQisBusy(connection))
             return 0;
-        if (!is_readable(connection, unsent ? POLLIN | POLLOUT : POLLIN, until_ms) || !PQconsumeInput(connection))
+        if (!is_ready(connection, unsent ? POLLIN | POLLOUT : POLLIN, until_ms) || !PQconsumeInput(connection))
             return -1;
     }
 }
@@ -171,7 +172,7 @@ connection_open(const char *service, const char *application, enum connection_ro
     if (PQstatus(connection) == CONNECTION_BAD)
         status = PGRES_POLLING_FAILED;
     while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
-        if (!is_readable(connection, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_ms)) {
+        if (!is_ready(connection, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_ms)) {
             log_refused("database_connect_timeout", name, "PostgreSQL did not answer in time");
             PQfinish(connection);
             return NULL;
@@ -212,14 +213,14 @@ connection_prepare(PGconn *connection, const struct connection_statement *statem
 {
     PGresult *result;
     bool good;
+    bool sent = PQenterPipelineMode(connection);
 
-    if (!PQenterPipelineMode(connection))
+    for (unsigned i = 0; i < count && sent; i++)
+        sent = PQsendPrepare(connection, statements[i].name, statements[i].sql, 0, NULL);
+    if (!sent || !PQpipelineSync(connection)) {
+        log_event(LOG_WARN, "database_lost_while_preparing", "s:why", PQerrorMessage(connection), NULL);
         return -1;
-    for (unsigned i = 0; i < count; i++)
-        if (!PQsendPrepare(connection, statements[i].name, statements[i].sql, 0, NULL))
-            return -1;
-    if (!PQpipelineSync(connection))
-        return -1;
+    }
     for (unsigned i = 0; i < count; i++)
         if (take_prepared(connection, &statements[i], until_ms))
             return -1;

@@ -26,7 +26,7 @@ struct connection_statement {
 };
 
 /* Enters pipeline mode, which the connection stays in, and prepares all statements in one round trip. -1 after logging
- * which one was refused. */
+ * which one was refused, or that the connection was lost. */
 int connection_prepare(PGconn *connection, const struct connection_statement *statements, unsigned count,
                        int64_t until_ms) must_check;
 

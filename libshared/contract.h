@@ -9,7 +9,7 @@
 #include "errors.h"                     /* generated: enum fail, FAIL_... from proto/common.json */
 
 enum schema_type {
-    SCHEMA_ANY,                         /* JSON of any shape, bounded by limits.h only */
+    SCHEMA_ANY,                         /* JSON of any shape, bounded by bounds.h only */
     SCHEMA_BOOLEAN,
     SCHEMA_INTEGER,
     SCHEMA_MONEY,                       /* number with multipleOf 1, 0.01 or 0.001; never a double */

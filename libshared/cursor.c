@@ -8,6 +8,7 @@
  */
 #include "cursor.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "secret.h"
@@ -21,29 +22,14 @@
 
 _Static_assert(BASE64_SIZE(PACKED_MAX) <= CURSOR_TEXT_MAX, "a cursor fits into its text");
 
-static uint8_t mac_key[32];
+static uint8_t mac_key[CURSOR_KEY_SIZE];
+static bool mac_key_set;
 
 void
-cursor_set_key(const uint8_t key[32])
+cursor_set_key(const uint8_t key[CURSOR_KEY_SIZE])
 {
     memcpy(mac_key, key, sizeof(mac_key));
-}
-
-static void
-write_u64(uint8_t *target, uint64_t value)
-{
-    for (int i = 0; i < 8; i++)
-        target[i] = (uint8_t)(value >> (56 - 8 * i));
-}
-
-static uint64_t
-read_u64(const uint8_t *data)
-{
-    uint64_t value = 0;
-
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | data[i];
-    return value;
+    mac_key_set = true;
 }
 
 /* Everything but the key's text. */
@@ -52,8 +38,8 @@ pack_header(uint8_t target[HEADER_SIZE], const struct cursor *self)
 {
     target[0] = VERSION;
     target[1] = (uint8_t)(self->sort << 2 | (self->key.base != NULL) << 1 | self->descending);
-    write_u64(target + 2, self->filters);
-    write_u64(target + 10, (uint64_t)self->id);
+    uint_to_bytes(target + 2, self->filters, 8);
+    uint_to_bytes(target + 10, (uint64_t)self->id, 8);
 }
 
 char *
@@ -63,6 +49,7 @@ cursor_encode(const struct cursor *self, struct arena *arena)
     size_t size = HEADER_SIZE + self->key.len;
     char *text;
 
+    assert(mac_key_set);
     if (self->key.len > CURSOR_KEY_MAX || self->sort > SORT_MAX)
         return NULL;
     pack_header(packed, self);
@@ -82,6 +69,7 @@ cursor_decode(struct cursor *self, struct arena *arena, const char *text, size_t
     struct cursor expected = *self;
     size_t size;
 
+    assert(mac_key_set);
     if (len >= CURSOR_TEXT_MAX || text_from_base64url(packed, &size, text, len) != 0 || size < HEADER_SIZE + MAC_SIZE ||
         size > PACKED_MAX)
         return -1;
@@ -90,7 +78,7 @@ cursor_decode(struct cursor *self, struct arena *arena, const char *text, size_t
     if (!secret_equal(mac, packed + size, MAC_SIZE))
         return -1;
     size -= HEADER_SIZE;
-    expected.id = (int64_t)read_u64(packed + 10);
+    expected.id = (int64_t)uint_from_bytes(packed + 10, 8);
     expected.key = (struct str){NULL, 0};
     if ((packed[1] & 2) != 0)
         expected.key = (struct str){arena_strndup(arena, (const char *)packed + HEADER_SIZE, size), size};

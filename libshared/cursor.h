@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "base.h"
 
+#define CURSOR_KEY_SIZE 32 /* of the MAC */
 #define CURSOR_TEXT_MAX 512
 #define CURSOR_KEY_MAX  256
 
@@ -21,8 +22,9 @@ struct cursor {
     struct str key; /* text of the sort column's value, as PostgreSQL prints it */
 };
 
-/* The MAC key is derived once from the platform's master key; the same for all processes of a service. */
-void cursor_set_key(const uint8_t key[32]);
+/* Once, before the first cursor: service_main gives a key derived from the platform's master key, the same in all
+ * processes. Asserted. */
+void cursor_set_key(const uint8_t key[CURSOR_KEY_SIZE]);
 
 /* NULL when the key is longer than CURSOR_KEY_MAX. */
 char *cursor_encode(const struct cursor *self, struct arena *arena);

@@ -1,4 +1,4 @@
-/* CURVE keys and the handler of RFC 27 (ZAP) that admits them. libzmq asks the handler once per connection, in-process,
+/* curve.c - CURVE keys and the handler of RFC 27 (ZAP) that admits them. libzmq asks the handler once per connection, in-process,
  * and attaches the name it answers to every message of the connection. */
 #include "curve.h"
 
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "secret.h"
 
@@ -144,8 +144,7 @@ curve_peer(zmq_msg_t *message)
     return name && *name ? name : NULL;
 }
 
-/* ---- the guard ------------------------------------------------------------------------------------------------------
- */
+/* ---- the guard --------------------------------------------------------------------------------------------------- */
 
 static int
 load_known(struct curve_guard *self, const char *directory)

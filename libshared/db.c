@@ -28,7 +28,7 @@ static const char *const shared_sql[SHARED_STATEMENT_COUNT] = {
 
 static struct metric connects_made = METRIC_COUNTER("sx_database_connects_total", "Connections made to PostgreSQL.");
 
-/* ---- connecting ----------------------------------------------------------------------------------------------- */
+/* ---- connecting -------------------------------------------------------------------------------------------------- */
 
 /* Whether the statement may change something; then a loss outside a transaction has an unknown outcome. Words that only
  * look like it ("for update") are on the safe side. */
@@ -155,7 +155,7 @@ db_ensure(struct db *self)
     return db_connect_prepared(self);
 }
 
-/* The same for a statement of a handler: the result becomes rows. A statement outside a transaction is committed by the
+/* The next result that a handler wants becomes rows. A statement outside a transaction is committed by the
  * Sync behind it, so its answer counts only when that has been answered too. */
 static int
 collect_rows(struct call *call, bool tolerate, struct rows *rows)
@@ -188,7 +188,7 @@ collect_rows(struct call *call, bool tolerate, struct rows *rows)
     return 0;
 }
 
-/* ---- what handlers call --------------------------------------------------------------------------------------- */
+/* ---- what handlers call ------------------------------------------------------------------------------------------ */
 
 int
 db_run(struct call *call, unsigned statement, struct rows *rows, const char *types, ...)
@@ -303,6 +303,7 @@ db_commit(struct call *call)
     self->unsafe = false;
     self->depth = 0;
     self->began = false;
+    self->committed |= committed;
     db_drain(self, clock_monotonic_ms() + STATEMENT_WAIT_MS);
     if (committed)
         return 0;
@@ -335,7 +336,7 @@ db_in_transaction(const struct db *self)
 bool
 db_wants_retry(const struct db *self)
 {
-    return self->wants_retry;
+    return self->wants_retry && !self->committed;
 }
 
 void
@@ -344,6 +345,7 @@ db_release(struct db *self)
     assert(self->depth == 0);
     db_drain(self, clock_monotonic_ms() + ROLLBACK_WAIT_MS);
     self->unsafe = false;
+    self->committed = false;
     for (unsigned i = 0; i < self->result_count; i++)
         PQclear(self->results[i]);
     self->result_count = 0;

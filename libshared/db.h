@@ -11,7 +11,8 @@
  *   connection lost while committing     502 outcome_unknown; a statement that writes outside a transaction is its own
  *                                        commit
  *   57014, 55P03 and other want of time  503 service_unavailable
- *   40001, 40P01                         503, once the worker has run the handler TRANSACTION_TRIES_MAX times
+ *   40001, 40P01                         503, once the worker has run the handler TRANSACTION_TRIES_MAX times; it is
+ *                                        not run again when something that it did is committed
  *   23505 and other constraint errors    500, unless db_try was used (then the handler answers itself)
  *
  * The connection is always in libpq's pipeline mode: statements are queued and travel together, with BEGIN in front, as
@@ -40,8 +41,8 @@ struct rows {
 struct db *db_new(const char *service, unsigned index, const char *const *statements, unsigned count);
 void db_destroy(struct db **self);
 
-/* Worker, before a handler runs: makes sure of a connection, trying again RECONNECT_WAIT_MS after a failure and for at
- * most CONNECT_WAIT_MS; -1 when there is none. */
+/* Worker, before a handler runs: makes sure of a connection, for at most CONNECT_WAIT_MS; -1 when there is none. After a
+ * failure it does not try for RECONNECT_WAIT_MS. */
 int db_ensure(struct db *self) must_check;
 bool db_is_connected(const struct db *self);
 
@@ -71,7 +72,7 @@ int db_begin(struct call *call) must_check;
 int db_commit(struct call *call) must_check;
 void db_rollback(struct db *self); /* worker only */
 bool db_in_transaction(const struct db *self);
-bool db_wants_retry(const struct db *self); /* the last failure was 40001 or 40P01 */
+bool db_wants_retry(const struct db *self); /* the last failure was 40001 or 40P01, and nothing was committed yet */
 
 /* Several statements in one round trip: send them all, then collect the results in the same order. Inside a transaction
  * each sees what was committed before it began, not before the first one. */
@@ -79,7 +80,7 @@ int db_send(struct call *call, unsigned statement, const char *types, ...) must_
 int db_collect(struct call *call, struct rows *rows) must_check;
 
 /* A statement whose result nobody wants, inside a transaction: travels with the next one or with the commit, which
- * fails if it failed. */
+ * fails if it failed. What it is given is copied before it returns. */
 int db_post(struct call *call, unsigned statement, const char *types, ...) must_check;
 
 /* Columns by name; a column that is not there is a programming error (assert). */

@@ -10,7 +10,7 @@
 
 #include "connection.h"
 #include "db.h"
-#include "limits.h"
+#include "bounds.h"
 
 /* Statements on their way at once; more is a handler that loops where it should send one array. */
 #define QUEUE_MAX 1024
@@ -48,7 +48,8 @@ struct db {
     bool unsafe;         /* a loss now leaves open whether something was committed */
     unsigned depth;      /* nested begins */
     bool began;          /* BEGIN has been sent */
-    bool wants_retry;
+    bool wants_retry;    /* the last statement failed with 40001 or 40P01 */
+    bool committed;      /* something of this call is committed for good */
     PGresult **results; /* of the current call */
     unsigned result_count, result_capacity;
 };

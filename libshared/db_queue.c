@@ -32,7 +32,7 @@ db_drop(struct db *self)
     metric_add(&losses, 1);
 }
 
-/* ---- failing -------------------------------------------------------------------------------------------------- */
+/* ---- failing ----------------------------------------------------------------------------------------------------- */
 
 bool
 db_is_late(const struct call *call)
@@ -92,7 +92,7 @@ fail_statement(struct call *call, const char *sql, const PGresult *result)
     return call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL);
 }
 
-/* ---- the queue ------------------------------------------------------------------------------------------------ */
+/* ---- the queue --------------------------------------------------------------------------------------------------- */
 
 /* SX_FAULT=db:N: true for the Nth statement of this process. */
 bool
@@ -188,9 +188,10 @@ queue_pop(struct db *self, int64_t until_ms, struct entry *entry)
         PQclear(result);
         return NULL;
     }
-    if (entry->fate == FATE_SYNC)
+    if (entry->fate == FATE_SYNC) {
+        self->committed |= self->unsafe; /* a statement outside a transaction; had it failed, it would be safe */
         self->unsafe = false;
-    else
+    } else
         PQclear(PQgetResult(self->connection)); /* the NULL that ends each statement's results */
     self->kept -= entry->fate == FATE_KEEP;
     if (++self->head == self->tail)

@@ -1,4 +1,4 @@
-/* Gateways are found in the run directory or by name. What is found is only where they may be: whether one is there,
+/* gateways.c - gateways are found in the run directory or by name. What is found is only where they may be: whether one is there,
  * its socket says (peers.c). */
 #include "gateways.h"
 

@@ -7,7 +7,7 @@
 #define GATEWAYS_H
 
 #include "base.h"
-#include "limits.h"
+#include "bounds.h"
 
 #define PEER_ENDPOINT_MAX 256
 

@@ -1,5 +1,9 @@
-/* The advisory lock is asked for in a statement of its own, before the look-up: a look-up in the same statement would
- * read a snapshot from before the lock and miss what the holder has just committed (protocols 6). */
+/* idempotency.c - lock, look up, keep.
+ *
+ * The advisory lock is asked for in a statement of its own, before the look-up: a look-up in the same statement would
+ * read a snapshot from before the lock and miss what the holder has just committed (protocols 6). Both travel in one
+ * round trip: PostgreSQL takes the second one's snapshot when the first one has ended.
+ */
 #include "idempotency.h"
 
 #include <inttypes.h>
@@ -7,14 +11,13 @@
 
 #include "call_private.h"
 #include "clock.h"
-#include "limits.h"
+#include "bounds.h"
 #include "secret.h"
 #include "shared_statements.h"
 
-#define KEPT_FOR_US       (INT64_C(24) * 3600 * 1000000) /* contract K.1 */
-#define KEPT_HEADERS_MAX  4096
-#define LOCK_TIMEOUT_SIZE 24
-#define SEAL_LABEL        "idempotency"
+#define KEPT_FOR_US      (24 * 3600 * US_PER_SECOND) /* contract K.1 */
+#define KEPT_HEADERS_MAX 4096
+#define SEAL_LABEL       "idempotency"
 
 /* Who asks and with which key: what is locked, and what a sealed answer is bound to. */
 static const char *
@@ -43,20 +46,25 @@ request_hash(const struct call *call, uint8_t target[SHA256_SIZE])
 }
 
 static int
-lock_key(struct call *call)
+send_lock(struct call *call)
 {
+    int64_t left_ms = call->deadline_ms - clock_monotonic_ms();
     const char *text = key_text(call);
+
+    if (!call->second_attempt)
+        return db_send(call, IDEMPOTENCY_TRY_LOCK, "s", text);
+    return db_send(call, IDEMPOTENCY_WAIT_LOCK, "ss", text,
+                   arena_printf(call->arena, "%" PRId64 "ms", left_ms > 1 ? left_ms : 1));
+}
+
+static int
+collect_lock(struct call *call)
+{
     struct rows rows;
 
-    if (call->second_attempt) {
-        int64_t left_ms = call->deadline_ms - clock_monotonic_ms();
-
-        return db_run(call, IDEMPOTENCY_WAIT_LOCK, &rows, "ss", text,
-                      arena_printf(call->arena, "%" PRId64 "ms", left_ms > 1 ? left_ms : 1));
-    }
-    if (db_run(call, IDEMPOTENCY_TRY_LOCK, &rows, "s", text) != 0)
+    if (db_collect(call, &rows) != 0)
         return -1;
-    if (strcmp(rows_text(&rows, 0, "locked"), "t") == 0)
+    if (call->second_attempt || rows_int(&rows, 0, "locked")) /* who waits gets it, or an error */
         return 0;
     call_header(call, "Retry-After", "1");
     return call_fail(call, FAIL_CONFLICT, NULL,
@@ -105,57 +113,63 @@ replay(struct call *call, const struct rows *rows)
     return 0;
 }
 
-static enum idempotency_state
-failed(int error)
+/* Whether the kept answer is this request's. */
+static int
+check_hash(struct call *call, const struct rows *rows)
 {
-    (void)error;
-    return IDEMPOTENCY_FAILED;
+    uint8_t hash[SHA256_SIZE], kept[SHA256_SIZE];
+
+    request_hash(call, hash);
+    if (rows_bytes(rows, 0, "request_hash", kept, sizeof kept) == sizeof hash && memcmp(kept, hash, sizeof hash) == 0)
+        return 0;
+    return call_fail(call, FAIL_IDEMPOTENCY_CONFLICT, NULL, NULL);
+}
+
+static int
+begin(struct call *call, enum idempotency_state *state)
+{
+    int64_t store_id = call->caller.store_id, app_id = call->caller.app_id;
+    const char *key = call->idempotency_key;
+    struct rows rows;
+
+    if (strlen(key) > IDEMPOTENCY_KEY_MAX)
+        return call_failf(call, FAIL_VALIDATION_ERROR, "Idempotency-Key", "must be at most %d characters",
+                          IDEMPOTENCY_KEY_MAX);
+    if (db_begin(call) != 0 || send_lock(call) != 0 ||
+        db_send(call, IDEMPOTENCY_FIND, "llst", store_id, app_id, key, clock_now_us() - KEPT_FOR_US) != 0 ||
+        collect_lock(call) != 0 || db_collect(call, &rows) != 0)
+        return -1;
+    *state = IDEMPOTENCY_NEW;
+    if (rows.count == 0)
+        return 0;
+    if (rows_int(&rows, 0, "expired"))
+        return db_post(call, IDEMPOTENCY_FORGET, "lls", store_id, app_id, key);
+    *state = IDEMPOTENCY_REPLAYED;
+    if (check_hash(call, &rows) != 0 || replay(call, &rows) != 0)
+        return -1;
+    db_rollback(call->db); /* nothing was changed */
+    return 0;
 }
 
 enum idempotency_state
 idempotency_begin(struct call *call)
 {
-    uint8_t hash[SHA256_SIZE];
-    const uint8_t *kept;
-    struct rows rows;
-    size_t size;
+    enum idempotency_state state;
 
-    if (strlen(call->idempotency_key) > IDEMPOTENCY_KEY_MAX)
-        return failed(call_failf(call, FAIL_VALIDATION_ERROR, "Idempotency-Key", "must be at most %d characters",
-                                 IDEMPOTENCY_KEY_MAX));
-    if (db_begin(call) != 0 || lock_key(call) != 0 ||
-        db_run(call, IDEMPOTENCY_FIND, &rows, "llst", call->caller.store_id, call->caller.app_id, call->idempotency_key,
-               clock_now_us() - KEPT_FOR_US) != 0)
-        return IDEMPOTENCY_FAILED;
-    if (rows.count == 0)
-        return IDEMPOTENCY_NEW;
-    if (rows_int(&rows, 0, "expired"))
-        return db_run(call, IDEMPOTENCY_FORGET, &rows, "lls", call->caller.store_id, call->caller.app_id,
-                      call->idempotency_key) == 0
-                   ? IDEMPOTENCY_NEW
-                   : IDEMPOTENCY_FAILED;
-    request_hash(call, hash);
-    kept = column_bytes(call, &rows, "request_hash", &size);
-    if (size != sizeof(hash) || memcmp(kept, hash, sizeof(hash)) != 0)
-        return failed(call_fail(call, FAIL_IDEMPOTENCY_CONFLICT, NULL, NULL));
-    if (replay(call, &rows) != 0)
-        return IDEMPOTENCY_FAILED;
-    db_rollback(call->db); /* nothing was changed */
-    return IDEMPOTENCY_REPLAYED;
+    return begin(call, &state) == 0 ? state : IDEMPOTENCY_FAILED;
 }
 
 int
-idempotency_keep(struct call *call, int status)
+idempotency_keep(struct call *call)
 {
     const struct call_private *private = call->private;
     const void *body = private->body.data;
     size_t size = private->body.size;
     uint8_t hash[SHA256_SIZE];
     struct buf headers;
-    struct rows rows;
     int rc;
 
-    if (status < 200 || status > 299)
+    if (private->status < 200 || private->status > 299)
         return db_commit(call);
     request_hash(call, hash);
     if (private->sealed) {
@@ -167,9 +181,13 @@ idempotency_keep(struct call *call, int status)
     }
     buf_init(&headers, KEPT_HEADERS_MAX);
     call_write_headers(call, &headers);
-    rc = db_run(call, IDEMPOTENCY_KEEP, &rows, "llssxlxxbt", call->caller.store_id, call->caller.app_id,
-                call->idempotency_key, call->operation->name, (const void *)hash, sizeof(hash), (int64_t)status,
-                (const void *)headers.data, headers.size, body ? body : "", size, (int)private->sealed, clock_now_us());
+    if (buf_failed(&headers))
+        rc = call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL); /* half of them would be replayed as none */
+    else
+        rc = db_post(call, IDEMPOTENCY_KEEP, "llssxlxxbt", call->caller.store_id, call->caller.app_id,
+                     call->idempotency_key, call->operation->name, (const void *)hash, sizeof(hash),
+                     (int64_t)private->status, (const void *)headers.data, headers.size, body ? body : "", size,
+                     (int)private->sealed, clock_now_us());
     buf_free(&headers);
     return rc == 0 ? db_commit(call) : -1;
 }

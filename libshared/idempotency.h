@@ -15,10 +15,14 @@ enum idempotency_state {
     IDEMPOTENCY_FAILED,   /* the error is recorded: conflict, other request, database */
 };
 
+/* Begins the transaction, takes the key's lock and looks for its answer. After IDEMPOTENCY_NEW the transaction is open;
+ * after IDEMPOTENCY_FAILED it may be, and the worker rolls it back. */
 enum idempotency_state idempotency_begin(struct call *call);
-int idempotency_keep(struct call *call, int status) must_check; /* and commits */
 
-/* Deletes a batch of answers older than 24 h; true when there may be more. */
+/* Keeps the answer that stands in the call, if it is a 2xx, and commits. -1 with the error recorded. */
+int idempotency_keep(struct call *call) must_check;
+
+/* Deletes a batch of answers older than 24 h, as a call of its own; true when there may be more. */
 bool idempotency_expire(struct call *call);
 
 #endif

@@ -5,7 +5,7 @@
  * value that is absent, null or of another type gives `otherwise`. Callers need no checks, because the contract's
  * validator has run before them.
  *
- * Paths are dotted names: "body.customer.name". Lists are walked with in_item.
+ * Paths are dotted names: "body.customer.name"; "" is the value itself. Lists are walked with in_item.
  */
 #ifndef IN_H
 #define IN_H
@@ -38,5 +38,4 @@ struct in in_item(struct in self, unsigned index);   /* of a list */
 struct str in_key(struct in self, unsigned index);   /* of a map */
 struct in in_value(struct in self, unsigned index);  /* of a map */
 
-/* "" is the value itself. */
 #endif

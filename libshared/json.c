@@ -13,7 +13,7 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "text.h"
 #include "token.h"
 
@@ -230,10 +230,9 @@ hex4(const char *text)
     int value = 0;
 
     for (int i = 0; i < 4; i++) {
-        char c = text[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c - 'A' + 10;
+        int digit = text_hex_digit(text[i]);
 
-        if (digit < 0 || digit > 15 || (digit > 9 && c < 'A'))
+        if (digit < 0)
             return -1;
         value = value << 4 | digit;
     }

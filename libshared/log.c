@@ -17,7 +17,7 @@
 #include "text.h"
 
 #define LINE_MAX_SIZE 4096
-#define LINE_TAIL     16 /* room for `","cut":1}` and the newline */
+#define LINE_TAIL     16 /* room for a closing quote, `,"cut":true}` and the newline */
 
 struct line {
     char data[LINE_MAX_SIZE];

@@ -1,7 +1,8 @@
 /* migrate.c - applies what is new, refuses what was changed after it ran.
  *
  * Several processes may migrate at once (a compose project scaled up): the advisory lock lets one work and the others
- * find nothing left to do. A file and its record are one transaction, so a crash leaves a file either applied or not.
+ * find nothing left to do. A file and its record are one transaction, so a crash leaves a file either applied or not; a
+ * file without a transaction may be applied and not recorded, and is then run again.
  */
 #include "migrate.h"
 

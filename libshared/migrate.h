@@ -2,7 +2,8 @@
  *
  * Files are services/SERVICE/schema/NNN_what.sql, built into the binary. Under pg_advisory_lock each new file runs in
  * one transaction and is recorded with its sha256 in SCHEMA.migration; a file that changed after it ran is an error. A
- * file whose first line is "-- no transaction" runs by itself (create index concurrently).
+ * file whose first line is "-- no transaction" holds one statement that runs by itself and may run twice (create index
+ * concurrently if not exists).
  */
 #ifndef MIGRATE_H
 #define MIGRATE_H

@@ -1,4 +1,5 @@
-/* One insert. The rest of protocols 7 (publishing, deleting) is the outbox actor's. */
+/* outbox.c - one insert, which travels with the next statement or the commit. Who publishes the rows is another matter
+ * (protocols 7). */
 #include "outbox.h"
 
 #include <assert.h>
@@ -10,8 +11,6 @@ int
 outbox_put(struct call *call, const char *topic, int64_t store_id, const char *resource_type, int64_t resource_id,
            struct str data)
 {
-    struct rows rows;
-
     assert(db_in_transaction(call->db)); /* an event without its change, or a change without its event, is a lie */
-    return db_run(call, OUTBOX_PUT, &rows, "slsljt", topic, store_id, resource_type, resource_id, data, clock_now_us());
+    return db_post(call, OUTBOX_PUT, "slsljt", topic, store_id, resource_type, resource_id, data, clock_now_us());
 }

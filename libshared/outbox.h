@@ -8,7 +8,8 @@
 
 #include "call.h"
 
-/* data: the event's `data` object as JSON text (built by PostgreSQL or out.h). topic as in contract D.1. */
+/* Inside a transaction. -1 with the error recorded; a row that PostgreSQL refuses makes the commit fail.
+ * data: the event's `data` object as JSON text (built by PostgreSQL or out.h). topic as in contract D.1. */
 int outbox_put(struct call *call, const char *topic, int64_t store_id, const char *resource_type, int64_t resource_id,
                struct str data) must_check;
 

@@ -1,4 +1,4 @@
-/* The gateways and the sockets to them. Whether a gateway is live is asked of the socket itself (it takes a message or
+/* peers.c - the gateways and the sockets to them. Whether a gateway is live is asked of the socket itself (it takes a message or
  * it does not), so a killed gateway is noticed at once and a stopped one when its heartbeats have run out. */
 #include "peers.h"
 
@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "config.h"
 #include "curve.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "text.h"
@@ -37,16 +37,14 @@ static struct metric malformed =
 static struct metric overrun = METRIC_COUNTER(
     "sx_rpc_overrun_total", "Messages from gateways that came outside the credit rule and were dropped.");
 
-/* ---- one thread's sockets -------------------------------------------------------------------------------------------
- */
+/* ---- one thread's sockets ---------------------------------------------------------------------------------------- */
 
+/* libzmq refuses only what it does not know. */
 static void
 set_option(void *socket, int option, int value)
 {
-    int rc = zmq_setsockopt(socket, option, &value, sizeof(value));
-
-    assert(rc == 0);
-    (void)rc;
+    if (zmq_setsockopt(socket, option, &value, sizeof(value)) != 0)
+        log_fatal("socket_option_refused", "l:option", (int64_t)option, "s:why", zmq_strerror(errno), NULL);
 }
 
 static int
@@ -80,8 +78,9 @@ peer_open(const struct peers *peers, struct peer *self)
     set_option(self->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_LAST_MS);
     set_option(self->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_WAIT_MS);
     set_option(self->socket, ZMQ_IPV6, 1);
-    zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max));
-    zmq_getsockopt(self->socket, ZMQ_FD, &self->fd, &fd_size);
+    if (zmq_setsockopt(self->socket, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max)) != 0 ||
+        zmq_getsockopt(self->socket, ZMQ_FD, &self->fd, &fd_size) != 0)
+        log_fatal("socket_failed", "s:why", zmq_strerror(errno), NULL);
     if (config.gateway && config.keys &&
         curve_client(self->socket, config.keys, gateways_service(peers->gateways)) != 0)
         log_fatal("keys_missing", "s:SX_KEYS", config.keys, "s:why", "make them with: sxctl keys DIRECTORY", NULL);
@@ -208,12 +207,6 @@ peers_at(const struct peers *self, unsigned index)
     return self->list[index];
 }
 
-const char *
-peers_service(const struct peers *self)
-{
-    return gateways_service(self->gateways);
-}
-
 struct peer *
 peers_home(const struct peers *self, unsigned thread)
 {
@@ -232,8 +225,7 @@ peer_is_live(const struct peer *self)
     return peer_events(self) & ZMQ_POLLOUT;
 }
 
-/* ---- messages -------------------------------------------------------------------------------------------------------
- */
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 static int
 frame_send(void *socket, const void *data, size_t size, int flags)
@@ -375,8 +367,7 @@ peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms)
         poll(items, count, (int)wait_ms);
 }
 
-/* ---- invalidation ---------------------------------------------------------------------------------------------------
- */
+/* ---- invalidation ------------------------------------------------------------------------------------------------ */
 
 static void
 collect_acks(struct peer *self, uint64_t version, void (*acked)(void *context, int64_t gateway_id), void *context)

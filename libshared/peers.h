@@ -41,19 +41,19 @@ struct peer {
     unsigned kept_count;
 };
 
-struct peers *peers_new(struct gateways *gateways);
+struct peers *peers_new(struct gateways *gateways); /* borrows it; log_fatal when a socket cannot be made */
 void peers_destroy(struct peers **self);
 bool peers_sync(struct peers *self); /* between requests only; true when the set changed */
 unsigned peers_count(const struct peers *self);
 struct peer *peers_at(const struct peers *self, unsigned index); /* in the stable order of the endpoints */
-const char *peers_service(const struct peers *self);
 
 /* The home of worker thread `thread`: thread modulo the live gateways, in a stable order. NULL when none is live. */
 struct peer *peers_home(const struct peers *self, unsigned thread);
 
 bool peer_is_live(const struct peer *self); /* connected now, with the handshake done */
-void peer_reset(struct peers *peers,
-                struct peer *self); /* a new connection: whatever credit the old one held is gone */
+
+/* A new connection: what was kept and whatever credit the old one held are gone. */
+void peer_reset(struct peers *peers, struct peer *self);
 
 /* Sends three frames without waiting; -1 when the gateway is gone or takes no more. Empty strs make empty frames. */
 int peer_send(struct peer *self, const struct wire *wire, struct str name, struct str body) must_check;

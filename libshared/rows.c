@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "money.h"
 #include "secret.h"
 #include "text.h"
@@ -35,7 +35,7 @@ enum kind { KIND_HIDDEN, KIND_TEXT, KIND_BOOLEAN, KIND_INTEGER, KIND_FLOAT, KIND
 #define COLUMNS_MAX 128
 #define TIME_SIZE   22 /* "2026-01-15 08:30:00+00": what is shorter is infinity or a year before 1 */
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* PQfnumber copies and folds its argument at each call. Handlers read columns mostly in their order, so the search goes
  * on where the last one ended: one comparison nearly always. */
@@ -148,7 +148,7 @@ rows_bytes(const struct rows *self, unsigned row, const char *column, uint8_t *t
     return bytes;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 struct column {
     struct str name;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "text.h"
 
 #define NONCE_SIZE         12
 #define TAG_SIZE           16
@@ -80,18 +81,6 @@ secret_hex(char *target, const void *data, size_t size)
     target[2 * size] = '\0';
 }
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 int
 secret_unhex(void *target, size_t size, const char *hex, size_t len)
 {
@@ -100,8 +89,8 @@ secret_unhex(void *target, size_t size, const char *hex, size_t len)
     if (len != 2 * size)
         return -1;
     for (size_t i = 0; i < size; i++) {
-        int high = hex_digit(hex[2 * i]);
-        int low = hex_digit(hex[2 * i + 1]);
+        int high = text_hex_digit(hex[2 * i]);
+        int low = text_hex_digit(hex[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return -1;

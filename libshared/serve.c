@@ -1,22 +1,16 @@
-/* The way of a request through a worker thread. Whatever goes wrong ends as an error in the call, and there is one
+/* serve.c - the way of a request through a worker thread. Whatever goes wrong ends as an error in the call, and there is one
  * place that writes the reply. */
 #include "serve.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "idempotency.h"
-#include "json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "metric.h"
-#include "secret.h"
-#include "text.h"
 
 #define ARENA_FIRST_BLOCK 32768
 #define SLOW_MS           1000  /* calls that take longer are logged */
@@ -37,15 +31,6 @@ static struct metric errors = METRIC_COUNTER("sx_call_errors_total", "Requests t
 static struct metric reruns =
     METRIC_COUNTER("sx_call_reruns_total", "Handlers run again after a serialization failure.");
 static struct metric handler_us = METRIC_HISTOGRAM("sx_handler_seconds", "Time from taking a request to its reply.");
-
-static int64_t
-monotonic_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 struct server *
 server_new(const struct service *service, struct db *db, struct peers *peers)
@@ -71,8 +56,7 @@ server_destroy(struct server **self)
     *self = NULL;
 }
 
-/* ---- the request ----------------------------------------------------------------------------------------------------
- */
+/* ---- finding the handler -------------------------------------------------------------------------------------------- */
 
 /* Every service answers NAME.metrics.read, also where its contract does not list it (NAME-aside). One process answers
  * for itself. */
@@ -91,224 +75,39 @@ metrics_read(struct call *call)
 static const struct operation metrics_operation = {.name = METRICS_READ, .audience = AUDIENCE_INTERNAL};
 static const struct handler metrics_handler = {&metrics_operation, metrics_read};
 
+/* The order in which the table stands. */
+static int
+compare_name(struct str name, const char *candidate)
+{
+    size_t len = strlen(candidate);
+    int order = memcmp(name.base, candidate, name.len < len ? name.len : len);
+
+    return order ? order : (name.len > len) - (name.len < len);
+}
+
 static const struct handler *
 find_handler(const struct service *service, struct str name)
 {
+    const size_t suffix = strlen(METRICS_READ);
     unsigned low = 0, high = service->handler_count;
 
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        const char *candidate = service->handlers[middle].operation->name;
-        int order = strncmp(name.base, candidate, name.len);
+        int order = compare_name(name, service->handlers[middle].operation->name);
 
-        if (order == 0 && candidate[name.len] == '\0')
+        if (order == 0)
             return &service->handlers[middle];
         if (order > 0)
             low = middle + 1;
         else
-            high = middle; /* a name that is the beginning of the candidate stands before it */
+            high = middle;
     }
-    if (name.len > strlen(METRICS_READ) &&
-        memcmp(name.base + name.len - strlen(METRICS_READ), METRICS_READ, strlen(METRICS_READ)) == 0)
+    if (name.len > suffix && memcmp(name.base + name.len - suffix, METRICS_READ, suffix) == 0)
         return &metrics_handler;
     return NULL;
 }
 
-static const char *
-text_or_empty(struct in map, const char *path)
-{
-    const char *text = in_text(map, path);
-
-    return text ? text : "";
-}
-
-static void
-read_caller(struct call *call, struct in request)
-{
-    struct in caller = in_at(request, "caller");
-    int64_t audience = in_int(caller, "audience", AUDIENCE_INTERNAL);
-
-    call->caller = (struct identity){
-        .audience =
-            audience >= AUDIENCE_NONE && audience <= AUDIENCE_INTERNAL ? (enum audience)audience : AUDIENCE_NONE,
-        .app_id = in_int(caller, "app_id", 0),
-        .store_id = in_int(caller, "store_id", 0),
-        .installation_id = in_int(caller, "installation_id", 0),
-        .account_id = in_int(caller, "account_id", 0),
-        .scopes = text_or_empty(caller, "scopes"),
-        .service = text_or_empty(caller, "service"),
-    };
-}
-
-static int
-append_packed(void *target, const char *data, size_t size)
-{
-    return buf_append(target, data, size);
-}
-
-/* A parameter as the text it would be in a URL, because that is what its rules (defaults, clamping) are written for. */
-static const char *
-parameter_text(struct arena *arena, struct in value, size_t *len)
-{
-    const msgpack_object *object = value.object;
-    char text[TIME_TEXT_SIZE];
-    const char *result = NULL;
-
-    if (!object)
-        return NULL;
-    switch (object->type) {
-    case MSGPACK_OBJECT_POSITIVE_INTEGER: result = arena_printf(arena, "%" PRIu64, object->via.u64); break;
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER: result = arena_printf(arena, "%" PRId64, object->via.i64); break;
-    case MSGPACK_OBJECT_BOOLEAN: result = object->via.boolean ? "true" : "false"; break;
-    case MSGPACK_OBJECT_STR: result = in_text(value, ""); break;
-    case MSGPACK_OBJECT_EXT:
-        if (object->via.ext.type == EXT_NUMBER)
-            result = arena_strndup(arena, object->via.ext.ptr, object->via.ext.size);
-        else if (object->via.ext.type == -1) {
-            text_from_time(text, in_time(value, "", 0));
-            result = arena_strdup(arena, text);
-        } else
-            result = "?";
-        break;
-    case MSGPACK_OBJECT_NIL: break;
-    default: result = "?"; break; /* of no type that a parameter can have: refused by its schema */
-    }
-    *len = result ? strlen(result) : 0;
-    return result;
-}
-
-/* {"path": ...} or {"query": ...}. A parameter that is absent becomes null, which reads like absent. */
-static void
-check_parameters(struct validation *validation, const struct operation *operation, enum parameter_place place,
-                 struct in values, struct buf *target)
-{
-    msgpack_packer packer = {target, append_packed};
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < operation->parameter_count; i++)
-        count += operation->parameters[i].place == place;
-    msgpack_pack_map(&packer, count);
-    for (unsigned i = 0; i < operation->parameter_count; i++) {
-        const struct parameter *parameter = &operation->parameters[i];
-        const char *text;
-        size_t len = 0;
-
-        if (parameter->place != place)
-            continue;
-        msgpack_pack_str(&packer, strlen(parameter->name));
-        msgpack_pack_str_body(&packer, parameter->name, strlen(parameter->name));
-        text = parameter_text(validation->arena, in_at(values, parameter->name), &len);
-        if (!validate_parameter(validation, parameter, text, len, target))
-            msgpack_pack_nil(&packer);
-    }
-}
-
-static void
-pack_name(msgpack_packer *packer, const char *name)
-{
-    msgpack_pack_str(packer, strlen(name));
-    msgpack_pack_str_body(packer, name, strlen(name));
-}
-
-/* The body as it came, from either member; -1 when the error has been recorded. Absent is left absent. */
-static int
-read_body(struct call *call, struct in request, struct in *body)
-{
-    struct str raw = in_str(request, "raw");
-    char why[JSON_WHY_SIZE];
-    struct buf packed;
-    size_t size;
-    char *data;
-    int rc;
-
-    *body = in_at(request, "body");
-    if (!raw.base)
-        return 0;
-    buf_init(&packed, WIRE_MESSAGE_MAX);
-    if (json_to_msgpack(raw.base, raw.len, &packed, why) != 0) {
-        buf_free(&packed);
-        return call_fail(call, FAIL_INVALID_JSON, NULL, why);
-    }
-    data = buf_detach(&packed, &size);
-    rc = in_decode(body, call->arena, arena_strndup(call->arena, data, size), size);
-    free(data);
-    return rc == 0 ? 0 : call_fail(call, FAIL_INVALID_JSON, NULL, NULL);
-}
-
-/* Makes call->in out of a request that the gateway has not, or not wholly, checked. */
-static int
-check_arguments(struct call *call, struct in request, bool parameters_checked)
-{
-    const struct operation *operation = call->operation;
-    struct validation *validation = arena_alloc(call->arena, sizeof(*validation));
-    struct buf typed;
-    msgpack_packer packer = {&typed, append_packed};
-    struct in body;
-    size_t size;
-    char *data;
-    int rc;
-
-    if (read_body(call, request, &body) != 0)
-        return -1;
-    validation_init(validation, call->arena);
-    buf_init(&typed, WIRE_MESSAGE_MAX);
-    msgpack_pack_map(&packer, 3);
-    for (unsigned i = 0; i < 2; i++) {
-        struct in values = in_at(request, i ? "query" : "path");
-
-        pack_name(&packer, i ? "query" : "path");
-        if (!parameters_checked)
-            check_parameters(validation, operation, i ? PLACE_QUERY : PLACE_PATH, values, &typed);
-        else if (values.object)
-            msgpack_pack_object(&packer, *values.object);
-        else
-            msgpack_pack_nil(&packer);
-    }
-    pack_name(&packer, "body");
-    if (operation->body && body.object && body.object->type != MSGPACK_OBJECT_NIL)
-        validate_value(validation, operation->body, body, "", &typed);
-    else {
-        if (operation->body && operation->body_required)
-            validation_add(validation, "body", "is required");
-        msgpack_pack_nil(&packer);
-    }
-    if (validation->count) {
-        buf_free(&typed);
-        return call_fail_validation(call, validation);
-    }
-    data = buf_detach(&typed, &size);
-    call->private->arguments = (struct str){arena_strndup(call->arena, data, size), size};
-    free(data);
-    rc = in_decode(&call->in, call->arena, call->private->arguments.base, size);
-    return rc == 0 ? 0 : call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL);
-}
-
-/* Fills the call from the message. -1 when the error has been recorded. */
-static int
-read_request(struct call *call, struct peer_message *message, struct call_private *private)
-{
-    bool from_http = message->wire.flags & WIRE_FLAG_JSON;
-    struct in request;
-
-    private->arguments = (struct str){zmq_msg_data(&message->body), zmq_msg_size(&message->body)};
-    if (in_decode(&request, call->arena, private->arguments.base, private->arguments.len) != 0 ||
-        request.object->type != MSGPACK_OBJECT_MAP)
-        return call_fail(call, FAIL_BAD_REQUEST, NULL, "Send the request's map as proto/README.md describes it");
-    read_caller(call, request);
-    call->request_id = text_or_empty(request, "request_id");
-    call->address = text_or_empty(request, "address");
-    call->idempotency_key = in_text(request, "key");
-    call->in = request;
-    private->request_hash = in_str(request, "hash");
-    if (!call->operation)
-        return call_fail(call, FAIL_NOT_FOUND, NULL, "This service has no such operation");
-    if (from_http && call->operation->path && !in_has(request, "raw"))
-        return 0;
-    return check_arguments(call, request, from_http && call->operation->path);
-}
-
-/* ---- the handler ----------------------------------------------------------------------------------------------------
- */
+/* ---- the handler ------------------------------------------------------------------------------------------------- */
 
 static int
 fail_internally(struct call *call, const char *why)
@@ -350,13 +149,14 @@ run_once(struct call *call, const struct handler *handler)
     if (rc == 0)
         rc = check_answer(call);
     if (rc == 0 && keyed)
-        rc = idempotency_keep(call, call->private->status);
+        rc = idempotency_keep(call);
     if (rc == 0 && db_in_transaction(call->db))
         rc = fail_internally(call, "it left a transaction open");
     return rc;
 }
 
-/* A serialization failure is recorded as unavailable; a later error of the handler's own stands. */
+/* A serialization failure is recorded as unavailable; a later error of the handler's own stands. What was committed
+ * must not happen twice. */
 static bool
 wants_rerun(const struct call *call)
 {
@@ -388,8 +188,7 @@ run_handler(struct call *call, const struct handler *handler)
     return rc;
 }
 
-/* ---- the reply ------------------------------------------------------------------------------------------------------
- */
+/* ---- the reply --------------------------------------------------------------------------------------------------- */
 
 static void
 free_body(void *data, void *hint)
@@ -426,7 +225,7 @@ write_reply(struct call *call, const struct peer_message *request, struct served
 static void
 account(const struct call *call, struct str name, int64_t started_us)
 {
-    int64_t took_us = monotonic_us() - started_us;
+    int64_t took_us = clock_monotonic_us() - started_us;
     int status = call_status(call);
 
     metric_add(&calls, 1);
@@ -470,7 +269,7 @@ serve_request(struct server *self, struct peer *from, struct peer_message *reque
 {
     struct str name = {zmq_msg_data(&request->name), zmq_msg_size(&request->name)};
     const struct handler *handler = find_handler(self->service, name);
-    int64_t started_us = monotonic_us();
+    int64_t started_us = clock_monotonic_us();
     struct call_private private;
     struct call call;
 
@@ -481,7 +280,7 @@ serve_request(struct server *self, struct peer *from, struct peer_message *reque
     call.deadline_ms = received_ms + request->wire.budget_ms;
     call.out.encoding = request->wire.flags & WIRE_FLAG_JSON ? OUT_JSON : OUT_MSGPACK;
     call_reset(&call);
-    if (read_request(&call, request, &private) == 0 && run_handler(&call, handler) != 0)
+    if (call_read_request(&call, request) == 0 && run_handler(&call, handler) != 0)
         assert(call_failed(&call));
     write_reply(&call, request, reply);
     account(&call, name, started_us);

@@ -1,5 +1,5 @@
-/* From main to the end of a service process. The main thread only looks for gateways and waits for signals; everything
- * else happens in workers and actors. */
+/* service.c - from main to the end of a service process. The main thread only looks for gateways and waits for signals; everything
+ * else happens in workers. */
 #include "service.h"
 
 #include <errno.h>
@@ -13,7 +13,9 @@
 
 #include "clock.h"
 #include "config.h"
-#include "limits.h"
+#include "connection.h"
+#include "cursor.h"
+#include "bounds.h"
 #include "log.h"
 #include "peers.h"
 #include "secret.h"
@@ -21,7 +23,6 @@
 
 #define GATEWAYS_LOOK_MS  250
 #define ASIDE_WORKERS_MIN 2 /* and at least one for each gateway */
-#define ACTORS_MAX        8
 #define MIGRATE_WAIT_MS   30000 /* for PostgreSQL to come up */
 #define MALLOC_ARENAS_MAX 2     /* threads share them: ten of their own would cost megabytes each */
 #define SOCKETS_MAX       ((WORKER_THREADS_MAX + 32) * GATEWAYS_MAX)
@@ -32,17 +33,7 @@ struct running {
     struct gateways *gateways;
     struct worker *workers[WORKER_THREADS_MAX + GATEWAYS_MAX];
     unsigned worker_count;
-    void *actors[ACTORS_MAX];
 };
-
-static void
-schema_name(char target[SERVICE_NAME_MAX + 1], const char *service)
-{
-    snprintf(target, SERVICE_NAME_MAX + 1, "%s", service);
-    for (char *at = target; *at; at++)
-        if (*at == '-')
-            *at = '_';
-}
 
 static void
 wait_ms(int64_t ms)
@@ -65,7 +56,7 @@ migrate(const struct service *self)
             return EXIT_FAILURE;
         wait_ms(RECONNECT_WAIT_MS);
     }
-    schema_name(schema, self->name);
+    connection_schema(schema, sizeof schema, self->name);
     rc = migrate_run(connection, schema, self->migrations, self->migration_count);
     PQfinish(connection);
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -80,23 +71,32 @@ check_schema(const struct service *self)
 
     if (!connection)
         exit(EXIT_FAILURE); /* said why; the supervisor starts us again */
-    schema_name(schema, self->name);
+    connection_schema(schema, sizeof schema, self->name);
     rc = migrate_check(connection, schema, self->migrations, self->migration_count);
     PQfinish(connection);
     if (rc != 0)
         exit(EXIT_FAILURE);
 }
 
-/* Each gateway needs a worker of each pool whose home it is (protocols 3). */
-static void
-check_workers(const struct running *self)
+/* Each gateway needs a worker of each pool whose home it is (protocols 3): those that are there, or are still to come. */
+static unsigned
+workers_needed(const struct running *self)
 {
     unsigned gateways = gateways_count(self->gateways);
 
-    if (config.workers < config.gateways || config.workers < gateways)
-        log_event(LOG_ERROR, "too_few_workers", "l:SX_WORKERS", config.workers, "l:gateways",
-                  (int64_t)(gateways > config.gateways ? gateways : config.gateways), "s:why",
-                  "every gateway needs a worker of its own: raise SX_WORKERS", NULL);
+    return gateways > config.gateways ? gateways : (unsigned)config.gateways;
+}
+
+static int
+check_workers(const struct running *self)
+{
+    unsigned needed = workers_needed(self);
+
+    if (config.workers >= needed)
+        return 0;
+    log_event(LOG_ERROR, "too_few_workers", "l:SX_WORKERS", config.workers, "l:gateways", (int64_t)needed, "s:why",
+              "every gateway needs a worker of its own: raise SX_WORKERS", NULL);
+    return -1;
 }
 
 static void
@@ -113,33 +113,22 @@ static void
 start_all(struct running *self)
 {
     const struct service *service = self->service;
-    unsigned gateways;
 
     self->context = zmq_ctx_new();
     zmq_ctx_set(self->context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
     self->gateways = gateways_new(self->context, service->name);
-    gateways = gateways_count(self->gateways);
-    if (gateways < config.gateways)
-        gateways = (unsigned)config.gateways;
-    check_workers(self);
-    if (config.workers < gateways)
+    if (check_workers(self) != 0)
         exit(EXIT_FAILURE);
     for (unsigned i = 0; i < config.workers; i++)
         start_worker(self, service->name);
     if (service->aside)
-        for (unsigned i = 0; i < gateways || i < ASIDE_WORKERS_MIN; i++)
+        for (unsigned i = 0; i < workers_needed(self) || i < ASIDE_WORKERS_MIN; i++)
             start_worker(self, service->aside);
-    for (unsigned i = 0; i < service->actor_count && i < ACTORS_MAX; i++)
-        self->actors[i] = service->actors[i].start(self->gateways);
 }
 
 static void
 stop_all(struct running *self)
 {
-    const struct service *service = self->service;
-
-    for (unsigned i = 0; i < service->actor_count && i < ACTORS_MAX; i++)
-        service->actors[i].stop(&self->actors[i]);
     for (unsigned i = 0; i < self->worker_count; i++)
         worker_stop(self->workers[i]); /* all drain at once */
     for (unsigned i = 0; i < self->worker_count; i++)
@@ -160,7 +149,7 @@ serve(const struct service *service, const sigset_t *signals)
     log_event(LOG_INFO, "started", "l:workers", (int64_t)self->worker_count, NULL);
     while ((number = sigtimedwait(signals, NULL, &look)) < 0)
         if (gateways_refresh(self->gateways))
-            check_workers(self);
+            (void)check_workers(self); /* the workers there are go on serving */
     log_event(LOG_INFO, "stopping", "s:signal", strsignal(number), NULL);
     stop_all(self);
     log_event(LOG_INFO, "stopped", NULL);
@@ -175,11 +164,23 @@ configured_log_level(void)
     return log_level_of(config.log_level, &level) == 0 ? level : LOG_INFO;
 }
 
+static void
+load_keys(void)
+{
+    char *path = config.master_key_file ? xstrdup(config.master_key_file) : config_path("secrets/master.key");
+    uint8_t key[CURSOR_KEY_SIZE];
+
+    secret_load_master(path);
+    free(path);
+    secret_derive(key, "cursor");
+    cursor_set_key(key);
+    secret_wipe(key, sizeof key);
+}
+
 int
 service_main(int argc, char **argv, const struct service *self)
 {
     sigset_t signals;
-    char *key;
 
     if (argc > 1 && strcmp(argv[1], "--help") == 0) {
         printf("%s             serves until SIGTERM\n%s migrate     brings its schema to the newest version\n\n",
@@ -205,9 +206,7 @@ service_main(int argc, char **argv, const struct service *self)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    key = config.master_key_file ? xstrdup(config.master_key_file) : config_path("secrets/master.key");
-    secret_load_master(key);
-    free(key);
+    load_keys();
     check_schema(self);
     serve(self, &signals);
     return EXIT_SUCCESS;

@@ -16,16 +16,6 @@ struct handler {
     int (*run)(struct call *call);
 };
 
-struct actor;
-
-/* A thread of a service that is no worker: the outbox, a saga, a scheduler, a second pool under another service name.
- */
-struct actor_class {
-    const char *name;
-    void *(*start)(struct gateways *gateways); /* running when it returns */
-    void (*stop)(void **self);                 /* gone when it returns */
-};
-
 struct service {
     const char *name;               /* "store-data"; its schema and role are "store_data" */
     const struct handler *handlers; /* sorted by name; generated */
@@ -34,12 +24,11 @@ struct service {
     unsigned statement_count;
     const struct migration *migrations; /* generated from schema/ */
     unsigned migration_count;
-    const struct actor_class *actors;
-    unsigned actor_count;
-    const char *aside; /* name of a second pool of two workers (x-pool), or NULL: lease renewals
-                          never wait behind other work (protocols 5) */
+    const char *aside; /* name of a second, small pool of workers (x-pool), or NULL: lease renewals never wait behind
+                          other work (protocols 5) */
 };
 
+/* What main returns. self and all that it points to live as long as the process. */
 int service_main(int argc, char **argv, const struct service *self);
 
 #endif

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY    (INT64_C(86400) * US_PER_SECOND)
+#define US_PER_DAY (INT64_C(86400) * US_PER_SECOND)
 
 /* The length of the well-formed UTF-8 sequence at text, which does not begin with ASCII; 0 when there is none. */
 static size_t
@@ -160,8 +159,8 @@ text_is_number(const char *text, size_t len)
     return at == len;
 }
 
-static int
-hex_value(char c)
+int
+text_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -181,8 +180,8 @@ text_percent_decode(char *text, size_t *len, bool plus)
         char c = text[from];
 
         if (c == '%') {
-            int high = *len - from > 2 ? hex_value(text[from + 1]) : -1;
-            int low = *len - from > 2 ? hex_value(text[from + 2]) : -1;
+            int high = *len - from > 2 ? text_hex_digit(text[from + 1]) : -1;
+            int low = *len - from > 2 ? text_hex_digit(text[from + 2]) : -1;
 
             if (high < 0 || low < 0)
                 return -1;

@@ -21,6 +21,9 @@ bool text_is_number(const char *text, size_t len);
 size_t text_from_int(char *target, int64_t value);
 size_t text_from_uint(char *target, uint64_t value);
 
+/* What a hex digit of either case stands for; -1 when it is none. */
+int text_hex_digit(char c);
+
 /* %XX and, when plus is set, + as a space (application/x-www-form-urlencoded). Decodes in place; -1 on a bad escape or
  * NUL. */
 int text_percent_decode(char *text, size_t *len, bool plus) must_check;

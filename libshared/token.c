@@ -11,17 +11,6 @@
 #include "json.h"
 #include "money.h"
 
-/* size bytes, big endian; the caller knows that they are there. */
-static uint64_t
-read_uint(const uint8_t *at, size_t size)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < size; i++)
-        value = value << 8 | at[i];
-    return value;
-}
-
 static void
 set_int(msgpack_object *token, int64_t value)
 {
@@ -73,7 +62,7 @@ take_float(const uint8_t *at, size_t size, msgpack_object *token)
         union {
             uint32_t bits;
             float value;
-        } number = {.bits = (uint32_t)read_uint(at, 4)};
+        } number = {.bits = (uint32_t)uint_from_bytes(at, 4)};
 
         token->type = MSGPACK_OBJECT_FLOAT32;
         token->via.f64 = (double)number.value;
@@ -81,7 +70,7 @@ take_float(const uint8_t *at, size_t size, msgpack_object *token)
         union {
             uint64_t bits;
             double value;
-        } number = {.bits = read_uint(at, 8)};
+        } number = {.bits = uint_from_bytes(at, 8)};
 
         token->type = MSGPACK_OBJECT_FLOAT64;
         token->via.f64 = number.value;
@@ -92,7 +81,7 @@ take_float(const uint8_t *at, size_t size, msgpack_object *token)
 static int
 take_int(uint8_t head, const uint8_t *at, size_t size, msgpack_object *token)
 {
-    uint64_t bits = read_uint(at, size);
+    uint64_t bits = uint_from_bytes(at, size);
 
     if (head <= 0xcf) {
         token->type = MSGPACK_OBJECT_POSITIVE_INTEGER;
@@ -122,7 +111,7 @@ read_sized(uint8_t head, const uint8_t **at, const uint8_t *end, msgpack_object 
     if ((size_t)(end - number) < size)
         return -1;
     *at += size;
-    count = (uint32_t)read_uint(number, size < 8 ? size : 0);
+    count = (uint32_t)uint_from_bytes(number, size < 8 ? size : 0);
     if (head <= 0xc6)
         return take_payload(at, end, count, MSGPACK_OBJECT_BIN, token);
     if (head <= 0xc9)
@@ -189,14 +178,14 @@ token_time(const msgpack_object *token, int64_t *time_us)
         return -1;
     data = (const uint8_t *)token->via.ext.ptr;
     switch (token->via.ext.size) {
-    case 4: seconds = (int64_t)read_uint(data, 4); break;
+    case 4: seconds = (int64_t)uint_from_bytes(data, 4); break;
     case 8:
-        nanoseconds = read_uint(data, 8) >> 34;
-        seconds = (int64_t)(read_uint(data, 8) & UINT64_C(0x3ffffffff));
+        nanoseconds = uint_from_bytes(data, 8) >> 34;
+        seconds = (int64_t)(uint_from_bytes(data, 8) & UINT64_C(0x3ffffffff));
         break;
     case 12:
-        nanoseconds = read_uint(data, 4);
-        seconds = (int64_t)read_uint(data + 4, 8);
+        nanoseconds = uint_from_bytes(data, 4);
+        seconds = (int64_t)uint_from_bytes(data + 4, 8);
         break;
     default: return -1;
     }
@@ -219,15 +208,6 @@ token_packer(struct buf *target)
     return (msgpack_packer){target, append_packed};
 }
 
-static void
-write_uint(uint8_t *target, uint64_t value, size_t size)
-{
-    for (size_t i = size; i > 0; i--) {
-        target[i - 1] = (uint8_t)value;
-        value >>= 8;
-    }
-}
-
 void
 token_append_time(struct buf *target, int64_t time_us)
 {
@@ -239,14 +219,14 @@ token_append_time(struct buf *target, int64_t time_us)
     if (seconds >= 0 && seconds < INT64_C(1) << 34) { /* until the year 2514 */
         bytes[0] = 0xd7;
         bytes[1] = 0xff;
-        write_uint(bytes + 2, nanoseconds << 34 | (uint64_t)seconds, 8);
+        uint_to_bytes(bytes + 2, nanoseconds << 34 | (uint64_t)seconds, 8);
         buf_append(target, bytes, 10);
     } else {
         bytes[0] = 0xc7;
         bytes[1] = 12;
         bytes[2] = 0xff;
-        write_uint(bytes + 3, nanoseconds, 4);
-        write_uint(bytes + 7, (uint64_t)seconds, 8);
+        uint_to_bytes(bytes + 3, nanoseconds, 4);
+        uint_to_bytes(bytes + 7, (uint64_t)seconds, 8);
         buf_append(target, bytes, 15);
     }
 }
@@ -257,7 +237,7 @@ token_append_money(struct buf *target, int64_t amount, unsigned decimals)
     uint8_t bytes[12] = {0xc7, 9, EXT_MONEY, (uint8_t)decimals};
 
     assert(decimals <= MONEY_DECIMALS_MAX);
-    write_uint(bytes + 4, (uint64_t)amount, 8);
+    uint_to_bytes(bytes + 4, (uint64_t)amount, 8);
     buf_append(target, bytes, sizeof(bytes));
 }
 
@@ -270,7 +250,7 @@ token_money(const msgpack_object *token, int64_t *amount, unsigned *decimals)
     if (token->type != MSGPACK_OBJECT_EXT || token->via.ext.type != EXT_MONEY || token->via.ext.size != 9)
         return -1;
     data = (const uint8_t *)token->via.ext.ptr;
-    value = (int64_t)read_uint(data + 1, 8);
+    value = (int64_t)uint_from_bytes(data + 1, 8);
     if (data[0] > MONEY_DECIMALS_MAX || value > MONEY_MAX || value < -MONEY_MAX)
         return -1;
     *amount = value;

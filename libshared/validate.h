@@ -11,7 +11,7 @@
 #include "buf.h"
 #include "contract.h"
 #include "in.h"
-#include "limits.h"
+#include "bounds.h"
 
 struct validation_error {
     const char *field; /* in the arena */
@@ -26,16 +26,17 @@ struct validation {
 
 void validation_init(struct validation *self, struct arena *arena);
 
-/* Appends the typed value to target. Call it with path "" for a whole body. */
+/* Appends the typed value to target. Call it with path "" for a whole body. When it notes an error, what stands in
+ * target is no value: throw it away. */
 void validate_value(struct validation *self, const struct schema *schema, struct in value, const char *path,
                     struct buf *target);
 
-/* A parameter that arrived as text (URL decoded), NULL when it was not sent. Appends one msgpack value; answers false
- * when the parameter is absent and has no default: then nothing is appended. */
+/* A parameter that arrived as text (URL decoded), NULL when it was not sent. Appends one msgpack value, the default when
+ * it is absent; false when there is none or an error was noted. */
 bool validate_parameter(struct validation *self, const struct parameter *parameter, const char *text, size_t len,
                         struct buf *target);
 
-/* Adds an error by hand; for rules no schema can say. */
+/* Adds an error by hand, for rules no schema can say; beyond VALIDATION_ERRORS_MAX it is dropped. */
 void validation_add(struct validation *self, const char *field, const char *format, ...) printf_like(3, 4);
 
 #endif

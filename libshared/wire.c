@@ -7,31 +7,12 @@
 
 #include <string.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "secret.h"
 
 #define WIRE_FLAGS (WIRE_FLAG_JSON | WIRE_FLAG_AGAIN | WIRE_FLAG_ERROR | WIRE_FLAG_NESTED)
 
 static const uint8_t magic[4] = {'S', 'X', 'R', '1'};
-
-static void
-put_number(uint8_t *target, uint64_t value, unsigned bytes)
-{
-    while (bytes-- > 0) {
-        target[bytes] = (uint8_t)value;
-        value >>= 8;
-    }
-}
-
-static uint64_t
-get_number(const uint8_t *source, unsigned bytes)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < bytes; i++)
-        value = value << 8 | source[i];
-    return value;
-}
 
 void
 wire_encode(const struct wire *self, uint8_t target[WIRE_SIZE])
@@ -39,10 +20,10 @@ wire_encode(const struct wire *self, uint8_t target[WIRE_SIZE])
     memcpy(target, magic, sizeof magic);
     target[4] = (uint8_t)self->type;
     target[5] = self->flags;
-    put_number(target + 6, self->status, 2);
-    put_number(target + 8, self->id, 8);
-    put_number(target + 16, self->budget_ms, 4);
-    put_number(target + 20, 0, 4);
+    uint_to_bytes(target + 6, self->status, 2);
+    uint_to_bytes(target + 8, self->id, 8);
+    uint_to_bytes(target + 16, self->budget_ms, 4);
+    uint_to_bytes(target + 20, 0, 4);
 }
 
 int
@@ -52,13 +33,13 @@ wire_decode(struct wire *self, const void *data, size_t size)
 
     if (size != WIRE_SIZE || memcmp(bytes, magic, sizeof magic) != 0)
         return -1;
-    if (bytes[4] < WIRE_READY || bytes[4] > WIRE_ACK || (bytes[5] & ~WIRE_FLAGS) != 0 || get_number(bytes + 20, 4) != 0)
+    if (bytes[4] < WIRE_READY || bytes[4] > WIRE_ACK || (bytes[5] & ~WIRE_FLAGS) != 0 || uint_from_bytes(bytes + 20, 4) != 0)
         return -1;
     self->type = (enum wire_type)bytes[4];
     self->flags = bytes[5];
-    self->status = (uint16_t)get_number(bytes + 6, 2);
-    self->id = get_number(bytes + 8, 8);
-    self->budget_ms = (uint32_t)get_number(bytes + 16, 4);
+    self->status = (uint16_t)uint_from_bytes(bytes + 6, 2);
+    self->id = uint_from_bytes(bytes + 8, 8);
+    self->budget_ms = (uint32_t)uint_from_bytes(bytes + 16, 4);
     if (self->type == WIRE_REPLY ? self->status < 200 || self->status > 599 : self->status != 0)
         return -1;
     return 0;

@@ -1,4 +1,4 @@
-/* The worker thread: credit, homes, draining. What it does with a request is serve.c's.
+/* worker.c - the worker thread: credit, homes, draining. What it does with a request is serve.c's.
  *
  * Credit (protocols 2, 3). One gateway at a time, the home, may send this thread one REQUEST. READY gives that credit
  * and the REPLY renews it. When the home changes while the old one is alive, the credit is taken back before it is
@@ -8,6 +8,7 @@
  * sockets close.
  *
  *     home live, same as computed ......... READY each second while idle
+ *     database lost ....................... as if no home were computed
  *     another home computed, old live ..... BYE; leaving = old; no home
  *     echo | old gone | too late: reset ... leaving = none; home = computed; READY at once
  */
@@ -23,7 +24,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "serve.h"
@@ -59,6 +60,7 @@ struct worker {
     struct peer *home;    /* holds our credit, or is about to get it with the next READY */
     struct peer *leaving; /* was told BYE, has not echoed it */
     bool stopping;
+    bool has_database;
     int64_t leave_until_ms, look_ms, ready_ms, tidy_ms;
     int64_t received_ms; /* the earliest time at which a message found now may have come */
     struct buf ready;    /* frame 3 of READY */
@@ -85,8 +87,7 @@ write_ready(struct worker *self)
     out_text(&out, contract_digest);
 }
 
-/* ---- homes ----------------------------------------------------------------------------------------------------------
- */
+/* ---- homes ------------------------------------------------------------------------------------------------------- */
 
 static void
 move_in(struct worker *self, struct peer *home)
@@ -132,6 +133,20 @@ finish_leaving(struct worker *self, int64_t now_ms)
     }
 }
 
+/* A worker without its database is ready for nobody: requests wait in the gateway, which is right for the second that
+ * PostgreSQL takes to restart, and /readyz tells the truth. */
+static void
+look_at_database(struct worker *self)
+{
+    bool had = self->has_database;
+
+    self->has_database = db_ensure(self->db) == 0;
+    if (self->has_database && !had)
+        log_event(LOG_INFO, "database_back", "l:worker", (int64_t)self->index, NULL);
+    if (!self->has_database)
+        self->look_ms = clock_monotonic_ms() + RECONNECT_WAIT_MS;
+}
+
 /* Everything that is looked after between requests. */
 static void
 look(struct worker *self, int64_t now_ms)
@@ -146,10 +161,8 @@ look(struct worker *self, int64_t now_ms)
             self->leaving = NULL;
     }
     finish_leaving(self, now_ms);
-    /* Now, so that the next request need not wait for it. */
-    if (!db_is_connected(self->db) && db_ensure(self->db) == 0)
-        log_event(LOG_INFO, "database_back", "l:worker", (int64_t)self->index, NULL);
-    home = self->stopping ? NULL : peers_home(self->peers, self->index);
+    look_at_database(self);
+    home = self->stopping || !self->has_database ? NULL : peers_home(self->peers, self->index);
     if (home != self->home && self->home) {
         leave(self, self->home);
         self->home = NULL;
@@ -171,8 +184,7 @@ send_ready(struct worker *self, int64_t now_ms)
         self->look_ms = self->ready_ms = now_ms + FIRST_READY_MS; /* it is gone, or stopped reading: look soon */
 }
 
-/* ---- messages -------------------------------------------------------------------------------------------------------
- */
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 static void
 handle_request(struct worker *self, struct peer *from, struct peer_message *request)
@@ -184,6 +196,8 @@ handle_request(struct worker *self, struct peer *from, struct peer_message *requ
         metric_add(&replies_lost, 1);
     self->received_ms = clock_monotonic_ms();
     self->ready_ms = self->received_ms + FIRST_READY_MS;
+    if (!db_is_connected(self->db))
+        self->look_ms = 0;
     /* A gateway that is no home and sends has a credit we know nothing of: its REPLY would renew that. */
     if (from != self->home && !self->leaving)
         leave(self, from);
@@ -214,7 +228,7 @@ static void
 wait_for_messages(struct worker *self)
 {
     int64_t now_ms = clock_monotonic_ms(), until_ms = self->look_ms;
-    bool homeless = !self->home && !self->leaving;
+    bool homeless = !self->home && !self->leaving && self->has_database;
     int64_t woke_ms;
 
     if (self->home && self->ready_ms < until_ms)
@@ -255,8 +269,7 @@ worker_run(void *argument)
     return NULL;
 }
 
-/* ---- life -----------------------------------------------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 struct worker *
 worker_new(const struct service *service, const char *name, struct gateways *gateways, unsigned index)
@@ -274,6 +287,7 @@ worker_new(const struct service *service, const char *name, struct gateways *gat
         free(self);
         return NULL;
     }
+    self->has_database = true;
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     self->peers = peers_new(gateways);
     self->server = server_new(service, self->db, self->peers);

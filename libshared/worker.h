@@ -11,7 +11,8 @@
 
 struct worker;
 
-/* name is the service name it is ready for: the service's, or NAME-aside. */
+/* name is the pool it is ready for: the service's name, or service->aside. index numbers the workers of a process: it
+ * picks the home. service and gateways are borrowed. NULL after logging why when there is no database. */
 struct worker *worker_new(const struct service *service, const char *name, struct gateways *gateways, unsigned index);
 void worker_stop(struct worker *self); /* asks it to drain and go; worker_destroy waits for that */
 void worker_destroy(struct worker **self);

@@ -4,10 +4,17 @@
 makes one for a single test, which may then kill, stop and restart what it likes.
 """
 
+import signal
+
 import pytest
 
 from api.platform import Platform
 from api.shop import Owner
+
+
+def pytest_configure():
+    """A run that is told to end takes its platforms down first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@
 #include "auth_operations.h"
 #include "clock.h"
 #include "jwt.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "sessions.h"
 #include "statements.h"
@@ -312,8 +312,7 @@ identity_introspect(struct call *call)
     return call_reply(call, 200);
 }
 
-/* ---- leases ---------------------------------------------------------------------------------------------------------
- */
+/* ---- leases ------------------------------------------------------------------------------------------------------ */
 
 int
 identity_join(struct call *call)

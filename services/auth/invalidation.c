@@ -9,7 +9,7 @@
 #include <assert.h>
 
 #include "clock.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "peers.h"

@@ -3,7 +3,7 @@
  * Flags are selected as ::int, so that a handler reads 0 or 1.
  */
 
-/* ---- accounts ---- */
+/* ---- accounts ---------------------------------------------------------------------------------------------------- */
 
 QUERY(ACCOUNT_INSERT,
       "insert into account (name, email, phone, username, password, is_admin, is_developer, created_at, updated_at) "
@@ -24,7 +24,7 @@ QUERY(ACCOUNT_FOR_LOGIN,
 QUERY(ACCOUNT_SET_STATUS,
       "update account set status = $2, updated_at = $3 where account_id = $1 returning account_id, status")
 
-/* ---- sessions ---- */
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
 QUERY(LOGIN_FAILURE_COUNT,
       "insert into login_failure (who, failures, until) values ($1, 1, $3) on conflict (who) do update set "
@@ -48,7 +48,7 @@ QUERY(SESSION_FIND_BY_ACCESS, "select session_id from session where access_hash 
 
 QUERY(ACCOUNT_SESSIONS_SET_REVOKED, "update session set revoked_at = $2 where account_id = $1 and revoked_at is null")
 
-/* ---- stores ---- */
+/* ---- stores ------------------------------------------------------------------------------------------------------ */
 
 QUERY(STORE_INSERT, "insert into store (owner_account_id, name, created_at, updated_at) "
                     "select account_id, $2, $3, $3 from account where account_id = $1 "
@@ -59,7 +59,7 @@ QUERY(STORE_SET_STATUS, "update store set status = $2, updated_at = $3 where sto
 QUERY(STORES_OF_ACCOUNT,
       "select store_id, name, status, created_at from store where owner_account_id = $1 order by store_id limit 250")
 
-/* ---- apps ---- */
+/* ---- apps -------------------------------------------------------------------------------------------------------- */
 
 QUERY(APP_INSERT,
       "insert into app (owner_account_id, type, name, slug, icon, app_url, setup_url, webhook_url, developer_name, "
@@ -86,7 +86,7 @@ QUERY(APP_SET_SIGNING_KEY,
 QUERY(APP_SET_ACTIVE, "update app set is_active = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
                       "returning app_id, is_active")
 
-/* ---- installations and tokens ---- */
+/* ---- installations and tokens ------------------------------------------------------------------------------------ */
 
 /* The app's row is locked, so that an app cannot be deleted while it is being installed. */
 QUERY(APP_FOR_INSTALL,
@@ -120,7 +120,7 @@ QUERY(TOKEN_INSERT, "insert into token (installation_id, generation, kind, token
 QUERY(TOKEN_SET_REVOKED, "update token set revoked_at = coalesce(revoked_at, $2) where token_hash = $1 "
                          "returning token_id, installation_id")
 
-/* ---- who is behind a credential: each reads the version in the same snapshot (protocols 5) ---- */
+/* ---- who is behind a credential: each reads the version in the same snapshot (protocols 5) ----------------------- */
 
 QUERY(IDENTIFY_TOKEN,
       "select v, token_id, token.expires_at, "
@@ -156,7 +156,7 @@ QUERY(IDENTIFY_DEVELOPER,
       "from identity_version left join (session join account using (account_id)) "
       "on session_id = $1 and account_id = $2 and audience = 'developer'")
 
-/* ---- coherence of the gateways' caches (protocols 5) ---- */
+/* ---- coherence of the gateways' caches (protocols 5) ------------------------------------------------------------- */
 
 /* The last statement of a revoking transaction: the lock on the one row puts versions in commit order. */
 QUERY(VERSION_BUMP, "with bumped as (update identity_version set v = v + 1 returning v) "
@@ -181,7 +181,7 @@ QUERY(GATEWAY_RENEW,
 
 QUERY(INVALIDATIONS_TRIM, "delete from invalidation where v <= $1")
 
-/* ---- audit ---- */
+/* ---- audit ------------------------------------------------------------------------------------------------------- */
 
 QUERY(AUDIT_INSERT,
       "insert into audit (at, actor, actor_account_id, action, target, target_id, store_id, app_id, request_id, "

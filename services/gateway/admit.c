@@ -15,6 +15,7 @@
 #include "cors.h"
 #include "docs.h"
 #include "http.h"
+#include "proxies.h"
 #include "reply.h"
 #include "secret.h"
 #include "text.h"
@@ -58,23 +59,6 @@ admit_request_id(struct request *self)
     snprintf(self->request_id, sizeof self->request_id, "%s-%llx", prefix, (unsigned long long)++counter);
 }
 
-bool
-admit_is_proxy(const char *address)
-{
-    const char *place = config.trusted_proxies;
-    size_t size = strlen(address);
-
-    while (place && *place) {
-        size_t len = strcspn(place, ", ");
-
-        if (len == size && memcmp(place, address, len) == 0)
-            return true;
-        place += len;
-        place += strspn(place, ", ");
-    }
-    return false;
-}
-
 /* The last address of an X-Forwarded-For that is no proxy of ours: what stands before it was written by the client. */
 static const char *
 forwarded_address(struct request *self)
@@ -99,7 +83,7 @@ forwarded_address(struct request *self)
         if (strspn(address, "0123456789abcdefABCDEF.:") != end - start)
             return found;
         found = address;
-        if (!admit_is_proxy(address))
+        if (!proxies_have(self->gateway->proxies, address))
             return found;
     }
     return found;

@@ -22,7 +22,6 @@ void admit_show_window(struct request *self);
 
 /* The client's address, by SX_TRUSTED_PROXIES; fills address and address_key. */
 void admit_address(struct request *self);
-bool admit_is_proxy(const char *address);
 
 /* A fresh id, or the one the client sent when it is well-formed. */
 void admit_request_id(struct request *self);

@@ -14,6 +14,7 @@ struct http;
 struct hub;
 struct identities;
 struct limiter;
+struct proxies;
 struct router;
 struct rpc;
 
@@ -25,6 +26,7 @@ struct gateway {
     struct limiter *limiter;
     struct router *router;
     struct cors *cors;
+    struct proxies *proxies;
     struct access *access; /* the log of requests and their counters */
     struct http *http;
     bool draining; /* SIGTERM came: what is in flight is answered, nothing new is taken */

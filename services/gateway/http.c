@@ -43,6 +43,7 @@ static const struct {
     [HEADER_REQUEST_ID] = NAME("X-Request-Id"),
     [HEADER_IDEMPOTENCY_KEY] = NAME("Idempotency-Key"),
     [HEADER_CONTENT_TYPE] = NAME("Content-Type"),
+    [HEADER_HOST] = NAME("Host"),
     [HEADER_CONTENT_LENGTH] = NAME("Content-Length"),
     [HEADER_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
     [HEADER_EXPECT] = NAME("Expect"),
@@ -236,10 +237,24 @@ http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
     struct request *self = request_new(http, connection);
     size_t len = strlen(uri);
 
+    http->called = true;
     self->uri = (struct str){arena_strndup(self->arena, uri, len), len};
     self->uri_end = uri + len;
     hide_query((char *)(uintptr_t)uri);
     return self;
+}
+
+/* A token, a colon, blanks, the value, on one line. libmicrohttpd takes blanks before the colon for part of the name,
+ * and glues a folded line to the name of the one before it: the header would be lost, and with it what it says. */
+static bool
+is_plain_header(const char *name, size_t name_len, const char *value)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const char *place = name + name_len + 1; /* behind the colon, in the connection's memory */
+
+    if (name_len == 0 || strspn(name, token) != name_len)
+        return false;
+    return !value || place + strspn(place, " \t") == value;
 }
 
 static enum MHD_Result
@@ -249,12 +264,14 @@ on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_
     struct request *self = context;
 
     (void)kind;
+    if (!is_plain_header(name, name_len, value))
+        self->broken = true;
     for (unsigned i = 0; i < HEADERS; i++) {
         struct str *header = &self->headers[i];
 
         if (header_names[i].len != name_len || strncasecmp(header_names[i].name, name, name_len) != 0)
             continue;
-        if (header->base && (i == HEADER_CONTENT_LENGTH || i == HEADER_TRANSFER_ENCODING))
+        if (header->base && (i == HEADER_CONTENT_LENGTH || i == HEADER_TRANSFER_ENCODING || i == HEADER_HOST))
             self->broken = true;
         if (!header->base || i == HEADER_FORWARDED_FOR) /* proxies append: the last one is theirs */
             *header = (struct str){value ? value : "", value_len};
@@ -287,8 +304,8 @@ is_cut_short(const struct request *self, const char *version)
     return version > self->uri_end && version < self->uri_end + HEADER_MEMORY_MAX && version != self->uri_end + 1;
 }
 
-/* Two lengths, or a coding we do not read: whoever stands before us may see other borders between requests than we do.
- */
+/* Two lengths, a coding we do not read, a header that could be read in two ways: whoever stands before us may see other
+ * borders between requests than we do. */
 static bool
 is_ambiguous(const struct request *self)
 {
@@ -321,7 +338,9 @@ begin(struct request *self, const char *method, const char *version)
         self->close = true;
         admit_uri(self);
         admit_show_window(self);
-        reply_fail(self, FAIL_BAD_REQUEST, "The length of the body is not clear: send one Content-Length, or chunked");
+        reply_fail(self, FAIL_BAD_REQUEST,
+                   "The headers can be read in more than one way: send one Host, one Content-Length or chunked, and "
+                   "each header on a line of its own without a blank before its colon");
         return;
     }
     admit_begin(self);
@@ -417,6 +436,7 @@ http_on_request(void *context, struct MHD_Connection *connection, const char *ur
 
     (void)connection;
     (void)url;
+    self->gateway->http->called = true;
     if (self->state == REQUEST_HEAD) {
         http_peer_heard(context, self->peer);
         begin(self, method, version);
@@ -438,6 +458,7 @@ http_on_completed(void *context, struct MHD_Connection *connection, void **cooki
 
     (void)connection;
     (void)code;
+    http->called = true;
     if (!self)
         return;
     if (self->state == REQUEST_CALLING)

@@ -22,6 +22,11 @@
 #define SPARE_FILES      256 /* descriptors that are no connections: ZeroMQ's, logs, files */
 #define FINISH_TURNS_MAX 64
 
+/* A connection whose buffer is full and holds nothing that could be used makes libmicrohttpd ask for turn after turn
+ * until it times out. What really happens on a socket ends the pause. */
+#define IDLE_TURNS_MAX 16
+#define IDLE_PAUSE_MS  5
+
 /* libmicrohttpd's own remarks: clients that went away and the like. */
 static void
 on_log(void *context, const char *format, va_list arguments)
@@ -155,8 +160,10 @@ http_fd(const struct http *self)
 void
 http_run(struct http *self)
 {
-    self->must_run = false;
+    self->must_run = self->called = false;
     MHD_run(self->daemon);
+    self->idle_turns = self->called ? 0 : self->idle_turns + 1;
+    self->pause_till_ms = self->idle_turns < IDLE_TURNS_MAX ? 0 : clock_monotonic_ms() + IDLE_PAUSE_MS;
 }
 
 bool
@@ -174,7 +181,7 @@ http_next_ms(const struct http *self)
     if (self->must_run)
         return 0;
     if (MHD_get_timeout(self->daemon, &wait_ms) == MHD_YES) {
-        int64_t then_ms = wait_ms == 0 ? 0 : clock_monotonic_ms() + (int64_t)wait_ms;
+        int64_t then_ms = wait_ms == 0 ? self->pause_till_ms : clock_monotonic_ms() + (int64_t)wait_ms;
 
         next_ms = then_ms < next_ms ? then_ms : next_ms;
     }

@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 
 #include "access.h"
-#include "admit.h"
 #include "clock.h"
 #include "http_private.h"
+#include "proxies.h"
 
 #define TICK_INTERVAL_MS 1000
 #define HEAD_WAIT_MS     (2000 * CONNECTION_IDLE_S)
@@ -73,11 +73,12 @@ http_on_connection(void *context, struct MHD_Connection *connection, void **sock
     struct http *http = context;
     struct peer *peer = *socket_context;
 
+    http->called = true;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         peer = xcalloc(1, sizeof *peer);
         address_text(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                      peer->address);
-        peer->trusted = admit_is_proxy(peer->address);
+        peer->trusted = proxies_have(http->gateway->proxies, peer->address);
         peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         *socket_context = peer;
         http_peer_waits(http, peer);

@@ -14,6 +14,9 @@ struct http {
     int epoll_fd;
     int quiesced_fd; /* the listening socket that drain gave back, or -1 */
     bool must_run;
+    bool called;           /* by libmicrohttpd, since http_run began */
+    unsigned idle_turns;   /* in a row, in which it called nothing */
+    int64_t pause_till_ms; /* it asks for the next turn, but would do nothing in it */
     int64_t tick_ms;
     struct request *live, *spare;
     unsigned spare_count;

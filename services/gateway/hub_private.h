@@ -10,7 +10,7 @@
 
 #include "arena.h"
 #include "hub.h"
-#include "limits.h"
+#include "bounds.h"
 
 #define WORKER_BUCKETS   1024 /* power of two; routing ids come in sequence and spread well */
 #define HUB_PING_ROUNDS  3    /* quick ones after a disconnect, after the one at once */

@@ -156,9 +156,25 @@ bury(struct hub *self, struct hub_worker *worker)
     }
 }
 
+/* The threads of one process die together, but their connections are seen to end one after the other. Its idle workers
+ * get nothing more until their next READY, or a retry would go to a sibling that is just as dead. */
+static void
+doubt_siblings(struct hub *self, const struct hub_worker *lost)
+{
+    struct hub_worker *next;
+
+    for (struct hub_worker *worker = lost->pool->idle; worker != NULL; worker = next) {
+        next = worker->idle_next;
+        if (worker->process == lost->process)
+            hub_worker_set_idle(self, worker, false);
+    }
+}
+
 void
 hub_worker_lose(struct hub *self, struct hub_worker *worker)
 {
+    if (worker->pool != NULL)
+        doubt_siblings(self, worker);
     unlink_worker(self, worker);
     bury(self, worker);
 }

@@ -9,7 +9,7 @@
 
 #include "clock.h"
 #include "identity_cache.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "secret.h"
@@ -163,8 +163,8 @@ take_renewal(struct identities *self, struct in in)
     self->lease_until_ms = self->lease_sent_ms + self->lease_ms;
 }
 
-/* auth has taken this gateway for gone and waits for it no longer, or its database is another one (versions never go
- * back within one): what was cached is worth nothing. */
+/* auth has taken this gateway for gone and waits for it no longer, or its database is another one than the one of which
+ * a version was seen (versions never go back within one): what was cached is worth nothing. */
 static void
 lose_lease(struct identities *self)
 {
@@ -186,7 +186,7 @@ lease_answered(struct hub_call *call, struct hub_reply *reply)
         bool renewed = call->operation == self->renew && !reply->error;
 
         if ((reply->error && str_is(in_str(in, "code"), fail_texts[FAIL_NOT_FOUND].code)) ||
-            (renewed && (uint64_t)in_int(in, "version", 0) < self->renewed))
+            (renewed && (uint64_t)in_int(in, "version", 0) < self->lease_sent_version))
             lose_lease(self);
         else if (reply->error)
             log_event(LOG_WARN, "lease_refused", "s:code", in_text(in, "code"), NULL);

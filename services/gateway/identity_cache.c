@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "limits.h"
+#include "bounds.h"
 #include "metric.h"
 
 #define WAYS     8 /* entries that a key may be in; the one used longest ago makes room */

@@ -18,7 +18,7 @@
 #include "http.h"
 #include "hub.h"
 #include "identities.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "rpc.h"

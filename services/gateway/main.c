@@ -26,6 +26,7 @@
 #include "limiter.h"
 #include "log.h"
 #include "loop.h"
+#include "proxies.h"
 #include "router.h"
 #include "rpc.h"
 #include "secret.h"
@@ -108,6 +109,9 @@ start(struct gateway *self, void *zmq_context)
     self->access = access_new(process, config.access_log != 0);
     self->router = router_new(operations, operation_count);
     self->cors = cors_new(config.cors_origins);
+    self->proxies = proxies_new(config.trusted_proxies);
+    if (!self->proxies)
+        return -1;
     docs_start();
     make_run_directory();
     self->rpc = rpc_new(zmq_context);
@@ -131,6 +135,7 @@ stop(struct gateway *self)
     limiter_destroy(&self->limiter);
     rpc_destroy(&self->rpc);
     cors_destroy(&self->cors);
+    proxies_destroy(&self->proxies);
     router_destroy(&self->router);
     access_destroy(&self->access);
 }

@@ -15,7 +15,7 @@
 #include "hub.h"
 #include "identities.h"
 #include "limiter.h"
-#include "limits.h"
+#include "bounds.h"
 #include "router.h"
 
 enum request_state {
@@ -38,6 +38,7 @@ enum request_header {
     HEADER_REQUEST_ID,
     HEADER_IDEMPOTENCY_KEY,
     HEADER_CONTENT_TYPE,
+    HEADER_HOST,
     HEADER_CONTENT_LENGTH,
     HEADER_TRANSFER_ENCODING,
     HEADER_EXPECT,

@@ -7,7 +7,7 @@
 #define ROUTER_H
 
 #include "contract.h"
-#include "limits.h"
+#include "bounds.h"
 
 struct router;
 

@@ -12,7 +12,7 @@
 #include "config.h"
 #include "curve.h"
 #include "hub.h"
-#include "limits.h"
+#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "limits.h"
+#include "bounds.h"
 
 void
 json_text_begin(struct json_text *self)

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "limits.h"
+#include "bounds.h"
 
 static void
 read_sort(struct list *self, const char *sort)

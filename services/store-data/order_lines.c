@@ -112,9 +112,10 @@ fail_insufficient(const struct order_lines *self, struct call *call, const struc
         out_int(&text.out, available);
     }
     call_fail_detail(call, "items", json_text_end(&text, call->arena).base);
-    return call_failf(
-        call, FAIL_INSUFFICIENT_STOCK, line_field(call, index, "quantity"), "Only %" PRId64 " of \"%.200s\" left",
-        rows_int(rows, first, "quantity") + rows_int(rows, first, "held"), rows_text(rows, first, "name"));
+    return call_fail(call, FAIL_INSUFFICIENT_STOCK, line_field(call, index, "quantity"),
+                     arena_printf(call->arena, "Only %" PRId64 " of \"%s\" left",
+                                  rows_int(rows, first, "quantity") + rows_int(rows, first, "held"),
+                                  rows_text(rows, first, "name")));
 }
 
 static int

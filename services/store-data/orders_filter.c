@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "json_text.h"
-#include "limits.h"
+#include "bounds.h"
 #include "orders.h"
 #include "statements.h"
 #include "store_data_operations.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "orders.h"
 #include "statements.h"
 #include "store_data_operations.h"

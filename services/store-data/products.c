@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "list.h"
 #include "statements.h"
 #include "store_data_operations.h"

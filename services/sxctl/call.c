@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "contract.h"
 #include "json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "out.h"
 #include "rpc.h"
 #include "secret.h"

@@ -5,7 +5,7 @@
 
 #include "contract.h"
 #include "curve.h"
-#include "limits.h"
+#include "bounds.h"
 #include "sxctl.h"
 #include "wire.h"
 

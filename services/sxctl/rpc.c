@@ -9,7 +9,7 @@
 #include "client.h"
 #include "clock.h"
 #include "json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "out.h"
 
 #define GATEWAY_WAIT_MS 5000

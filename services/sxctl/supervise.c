@@ -75,7 +75,7 @@ process_add(enum layer layer, const char *name, const char *program, const char 
     return process;
 }
 
-/* ---- pid files: "PID STARTTIME", so that a pid used again by a stranger is not taken for ours ----------------- */
+/* ---- pid files: "PID STARTTIME", so that a pid used again by a stranger is not taken for ours -------------------- */
 
 static bool
 process_look(pid_t pid, char *state, unsigned long long *start_time)
@@ -163,7 +163,7 @@ process_adopt(struct process *self)
     return true;
 }
 
-/* ---- starting ------------------------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------------------------------------- */
 
 static void
 child_output(const char *name)
@@ -240,7 +240,7 @@ process_ended(struct process *self)
     self->start_at_ms = now_ms + self->wait_ms;
 }
 
-/* ---- one-shot steps ------------------------------------------------------------------------------------------- */
+/* ---- one-shot steps ---------------------------------------------------------------------------------------------- */
 
 static void
 postgres_wait(void)
@@ -278,7 +278,7 @@ migrate_all(void)
     return 0;
 }
 
-/* ---- watching ------------------------------------------------------------------------------------------------- */
+/* ---- watching ---------------------------------------------------------------------------------------------------- */
 
 /* Continues what has been stopped for STOPPED_TOLERATED looks in a row. A debugger's tracing stop is state 't' and is
  * left alone. */
@@ -339,7 +339,7 @@ look_for_stopped(void)
     }
 }
 
-/* ---- stopping ------------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------------------- */
 
 static void
 layer_stop(enum layer layer, int first_signal, int64_t wait_ms)
@@ -384,7 +384,7 @@ restart_outdated(void)
     }
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static void
 start_what_is_due(void)

@@ -117,7 +117,7 @@ class Process:
     def resume(self):
         self.handle.send_signal(signal.SIGCONT)
 
-    def terminate(self, timeout=15, sig=signal.SIGTERM):
+    def terminate(self, timeout=25, sig=signal.SIGTERM):
         """Asks it to end in order; answers its exit status. One that does not is killed, and that is an error."""
         if not self.is_running():
             return self.handle.returncode if self.handle else None

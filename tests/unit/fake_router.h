@@ -17,7 +17,7 @@
 
 #include "hub.h"
 #include "in.h"
-#include "limits.h"
+#include "bounds.h"
 #include "out.h"
 
 #define SENT_MAX   65536

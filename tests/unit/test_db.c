@@ -8,7 +8,7 @@
 
 #include "call_private.h"
 #include "clock.h"
-#include "limits.h"
+#include "bounds.h"
 #include "parameters.h"
 #include "shared_statements.h"
 

@@ -90,14 +90,32 @@ test_send_to_a_gone_worker_just_tries_the_next(void **state)
     struct ask ask;
 
     (void)state;
-    ready(hub, "w2", "store-data", 0);
-    ready(hub, "w1", "store-data", 0);
+    ready_of(hub, "w2", "store-data", 0, "host:2/0");
+    ready_of(hub, "w1", "store-data", 0, "host:1/0");
     put_in(router.gone, "w1");
     submit(&ask, ORDERS_CREATE, false); /* nothing was sent, so even an unsafe one may go on */
     assert_string_equal(sent_last(1)->to, "w2");
     assert_int_equal(sent_last(1)->wire.flags, WIRE_FLAG_JSON);
     assert_int_equal(ask.call.attempts, 1);
     assert_int_equal(state_of("store-data").workers, 1);
+}
+
+/* A process was killed: its other thread looks idle until its own connection is seen to end. */
+static void
+test_sibling_of_a_gone_worker_gets_nothing(void **state)
+{
+    struct ask ask;
+
+    (void)state;
+    ready_of(hub, "w3", "store-data", 0, "host:2/0");
+    ready_of(hub, "w2", "store-data", 0, "host:1/1");
+    ready_of(hub, "w1", "store-data", 0, "host:1/0");
+    put_in(router.gone, "w1");
+    submit(&ask, ORDERS_CREATE, false);
+    assert_string_equal(sent_last(1)->to, "w3");
+    assert_int_equal(state_of("store-data").idle, 0);
+    ready_of(hub, "w2", "store-data", 0, "host:1/1"); /* it lives after all */
+    assert_int_equal(state_of("store-data").idle, 1);
 }
 
 static void
@@ -229,6 +247,7 @@ main(void)
         TEST(test_second_loss_ends_the_call),
         TEST(test_lost_worker_without_another_waits_for_one),
         TEST(test_send_to_a_gone_worker_just_tries_the_next),
+        TEST(test_sibling_of_a_gone_worker_gets_nothing),
         TEST(test_full_pipe_is_not_death),
         TEST(test_pings_after_a_disconnect),
         TEST(test_idle_platform_is_left_alone),

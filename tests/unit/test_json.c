@@ -11,7 +11,7 @@
 
 #include "in.h"
 #include "json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "out.h"
 
 /* What comes out as JSON again; why in `why` and -1 when it was refused. */

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "wire.h"
 
 static void

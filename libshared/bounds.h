@@ -1,15 +1,11 @@
-/* limits.h - every limit and every wait of the platform that is not a setting, with its reason.
+/* bounds.h - every limit and every wait of the platform that is not a setting, with its reason. Not limits.h: gcc would
+ * find it in place of the system's.
  *
  * Settings that an operator may change are in settings.h. A new buffer, queue, list, message or wait gets its
  * bound here.
  */
-/* gcc's own <limits.h> goes on to the system's with this set, and finds this file first. */
-#ifdef _GCC_NEXT_LIMITS_H
-#include_next <limits.h>
-#endif
-
-#ifndef LIMITS_H
-#define LIMITS_H
+#ifndef BOUNDS_H
+#define BOUNDS_H
 
 /* HTTP, as the gateway takes it from the network. */
 #define URL_SIZE_MAX              8192        /* path and query; longer is 414 */
@@ -67,7 +63,6 @@
 #define TRANSACTION_TRIES_MAX     3           /* runs of a handler on 40001 and 40P01 */
 #define CONNECT_WAIT_MS           1500        /* handshake and preparing, while a request waits for it */
 #define RECONNECT_WAIT_MS         100
-#define ROWS_MAX                  10001       /* rows of one result that a handler may ask for */
 
 /* Lists (contract 0.3 and K.1). */
 #define PAGE_LIMIT_DEFAULT        50

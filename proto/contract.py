@@ -1,0 +1,276 @@
+"""The contract, read from proto/*.json and checked: what is not understood is refused with its place in the file.
+
+A Contract is a list of Operations with everything decided; schemas are looked into by tables.py, which enforces them.
+"""
+
+import json
+import os
+import re
+from decimal import Decimal
+
+METHODS = ["get", "post", "put", "patch", "delete"]
+RATES = ["global", "token", "verify", "credentials", "metafields", "exempt"]
+TIMEOUTS = {"normal": 5000, "slow": 15000}
+OPERATION_WORDS = {"operationId", "summary", "description", "tags", "security", "parameters", "requestBody",
+                   "responses", "deprecated", "x-rate", "x-timeout", "x-retry", "x-idempotent", "x-body-limit",
+                   "x-stream", "x-upload", "x-pool", "x-errors"}
+INTERNAL_WORDS = {"summary", "description", "request", "reply", "x-callers", "x-pool", "x-timeout", "x-retry",
+                  "x-idempotent", "x-body-limit", "x-errors"}
+FRAGMENT_WORDS = {"x-service", "tags", "paths", "components"}
+COMPONENT_KINDS = {"schemas", "parameters", "responses"}
+NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$")
+
+
+class Refused(Exception):
+    """The contract cannot be enforced as it is written."""
+
+
+def refuse(where, why):
+    raise Refused(f"{where}: {why}")
+
+
+def only(node, words, where):
+    if not isinstance(node, dict):
+        refuse(where, "must be an object")
+    for word in node:
+        if word not in words:
+            refuse(where, f'unknown word "{word}"')
+
+
+def load(path):
+    def members(pairs):
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            names = [name for name, _ in pairs]
+            refuse(path, f'"{next(n for n in names if names.count(n) > 1)}" stands twice in one object')
+        return result
+
+    with open(path, encoding="utf-8") as file:
+        try:
+            return json.load(file, parse_float=Decimal, object_pairs_hook=members)
+        except json.JSONDecodeError as error:
+            refuse(path, str(error))
+
+
+def c_name(name):
+    return re.sub(r"[.-]", "_", name)
+
+
+# ---- the contract, read and checked ----------------------------------------------------------------------------------
+
+
+class Operation:
+    """One operation, of HTTP or internal, with everything decided."""
+
+    def __init__(self, contract, service, name, where, node, components):
+        self.service, self.id, self.where, self.node, self.components = service, name, where, node, components
+        self.name = f"{service}.{name}"
+        self.handler = c_name(name)
+        self.path = self.body = None
+        self.method, self.audience, self.rate = "post", "internal", "exempt"
+        self.scopes, self.callers, self.parameters = [], [], []
+        self.stream = self.upload = self.body_required = False
+        self.pool = node.get("x-pool", service)
+        self.idempotent = node.get("x-idempotent", False)
+        self.body_limit = node.get("x-body-limit", 1048576)
+        self.errors = node.get("x-errors", [])
+        if not NAME.match(name):
+            refuse(where, f'"{name}" must be words of a-z 0-9 _ with dots between them, as orders.list')
+        if len(self.name) > 96:
+            refuse(where, "the name is longer than OPERATION_NAME_MAX")
+        if not isinstance(node.get("summary"), str):
+            refuse(where, "needs a summary")
+        timeout = node.get("x-timeout", "normal")
+        if timeout not in TIMEOUTS:
+            refuse(where, f"x-timeout must be one of {', '.join(TIMEOUTS)}")
+        self.timeout_ms = TIMEOUTS[timeout]
+        for word in ("x-retry", "x-idempotent", "x-stream", "x-upload"):
+            if not isinstance(node.get(word, False), bool):
+                refuse(where, f"{word} must be true or false")
+        if not isinstance(self.body_limit, int) or not 0 < self.body_limit <= 16 * 1024 * 1024:
+            refuse(where, "x-body-limit must be bytes, at most 16777216")
+        for code in self.errors:
+            if code not in contract.common["x-errors"]:
+                refuse(where, f'x-errors: "{code}" is not in common.json')
+
+    def resolve(self, node, kind, where):
+        """Follows $ref through this operation's components, in order; answers the node and its name or None."""
+        name = None
+        while isinstance(node, dict) and "$ref" in node:
+            prefix = f"#/components/{kind}/"
+            if not node["$ref"].startswith(prefix):
+                refuse(where, f'$ref must begin with {prefix}')
+            name = node["$ref"][len(prefix):]
+            for components in self.components:
+                if name in components.get(kind, {}):
+                    node = components[kind][name]
+                    break
+            else:
+                refuse(where, f'"{name}" is in no {kind} of this file or of common.json')
+        return node, name
+
+
+class Contract:
+    def __init__(self, root):
+        self.root, self.proto = root, os.path.join(root, "proto")
+        self.common = load(os.path.join(self.proto, "common.json"))
+        self.common_components = self.common["components"]
+        self.fragments, self.operations = {}, []
+        self.layers = {name: level for level, names in enumerate(self.common["x-layers"]) for name in names}
+        for file in sorted(os.listdir(self.proto)):
+            if file.endswith(".json") and file not in ("common.json", "internal.json"):
+                self.add_fragment(file, load(os.path.join(self.proto, file)))
+        self.add_internal("internal.json", load(os.path.join(self.proto, "internal.json")))
+        self.operations.sort(key=lambda operation: operation.name)
+        self.services = sorted({o.service for o in self.operations} | set(self.fragments) - {"gateway"})
+        self.check_names()
+
+    def add_fragment(self, file, fragment):
+        where = f"proto/{file}"
+        only(fragment, FRAGMENT_WORDS, where)
+        service = fragment.get("x-service")
+        if service not in self.layers or service == "operator":
+            refuse(where, f'x-service "{service}" is in no layer of common.json')
+        if service in self.fragments:
+            refuse(where, f'"{service}" has two fragments')
+        only(fragment.get("components", {}), COMPONENT_KINDS, f"{where}: components")
+        self.fragments[service] = fragment
+        for path, item in fragment.get("paths", {}).items():
+            only(item, METHODS, f"{where}: {path}")
+            for method, node in item.items():
+                self.operations.append(self.http(service, fragment, path, method, node, f"{where}: {method} {path}"))
+
+    def http(self, service, fragment, path, method, node, where):
+        only(node, OPERATION_WORDS, where)
+        if "operationId" not in node:
+            refuse(where, "needs an operationId")
+        components = [fragment.get("components", {}), self.common_components]
+        self_ = Operation(self, service, node["operationId"], where, node, components)
+        self_.path, self_.method = path, method
+        self_.stream, self_.upload = node.get("x-stream", False), node.get("x-upload", False)
+        self_.retry = node.get("x-retry", method == "get")
+        self_.rate = node.get("x-rate", "global" if path.startswith("/api/") else "exempt")
+        if self_.rate not in RATES:
+            refuse(where, f"x-rate must be one of {', '.join(RATES)}")
+        if method == "post" and path.startswith("/api/apps/v1/") and "x-idempotent" not in node:
+            refuse(where, "say x-idempotent true, or false when it changes nothing")
+        self.read_security(self_)
+        self.read_parameters(self_)
+        self.read_body(self_)
+        self.check_responses(self_)
+        return self_
+
+    def read_security(self, operation):
+        security = operation.node.get("security")
+        if not isinstance(security, list) or len(security) > 1:
+            refuse(operation.where, 'security must be [] or one audience, as [{"app": ["read:orders"]}]')
+        operation.audience = "none"
+        for requirement in security:
+            [(operation.audience, operation.scopes)] = requirement.items()
+            if operation.audience not in self.common["x-audiences"]:
+                refuse(operation.where, f'unknown audience "{operation.audience}"')
+            for scope in operation.scopes:
+                if scope not in self.common["x-scopes"].get(operation.audience, {}):
+                    refuse(operation.where, f'scope "{scope}" is not in common.json')
+
+    def read_parameters(self, operation):
+        in_path = re.findall(r"\{([a-z_][a-z0-9_]*)\}", operation.path)
+        if not re.fullmatch(r"(/([A-Za-z0-9_.-]+|\{[a-z_][a-z0-9_]*\}))+", operation.path):
+            refuse(operation.where, "segments are plain text or {name}")
+        for index, node in enumerate(operation.node.get("parameters", [])):
+            where = f"{operation.where}: parameters[{index}]"
+            node, _ = operation.resolve(node, "parameters", where)
+            only(node, {"name", "in", "description", "required", "schema", "x-clamp", "example", "deprecated"}, where)
+            schema, _ = operation.resolve(node.get("schema"), "schemas", where)
+            if node.get("in") not in ("path", "query"):
+                refuse(where, "in must be path or query; headers are the gateway's")
+            if not isinstance(schema, dict) or schema.get("type") not in ("string", "integer", "number", "boolean"):
+                refuse(where, "needs a schema of type string, integer, number or boolean")
+            if node["in"] == "path" and (node["name"] not in in_path or not node.get("required")):
+                refuse(where, f'"{node["name"]}" must stand in the path and be required')
+            if any(node["name"] == other["name"] and node["in"] == other["in"] for other, _ in operation.parameters):
+                refuse(where, f'"{node["name"]}" is declared twice')
+            operation.parameters.append((node, where))
+        for name in in_path:
+            if not any(node["name"] == name and node["in"] == "path" for node, _ in operation.parameters):
+                refuse(operation.where, f'path parameter "{name}" is not declared')
+
+    @staticmethod
+    def read_body(operation):
+        body = operation.node.get("requestBody")
+        if body is None:
+            return
+        where = f"{operation.where}: requestBody"
+        only(body, {"description", "required", "content"}, where)
+        operation.body_required = body.get("required", False)
+        if operation.upload:                # taken as it is, in pieces; what is in it is the service's to check
+            return
+        try:
+            operation.body = body["content"]["application/json"]["schema"]
+        except KeyError:
+            refuse(where, "needs content application/json with a schema")
+        schema, _ = operation.resolve(operation.body, "schemas", where)
+        if operation.path.startswith("/api/v1/") and not schema.get("x-strict"):
+            refuse(where, "bodies of the developer family say x-strict (unknown fields are named as errors)")
+
+    @staticmethod
+    def check_responses(operation):
+        responses = operation.node.get("responses", {})
+        if not any(status.startswith("2") or status == "302" for status in responses):
+            refuse(operation.where, "needs a success response")
+        for status, response in responses.items():
+            where = f"{operation.where}: responses: {status}"
+            if not re.fullmatch(r"[1-5][0-9][0-9]", status):
+                refuse(where, "must be a status")
+            response, _ = operation.resolve(response, "responses", where)
+            only(response, {"description", "content", "headers", "x-data", "x-list", "x-members"}, where)
+            if status.startswith("2") and not ("x-data" in response or response.get("content")):
+                refuse(where, "needs x-data or content: no answer is empty")
+
+    def add_internal(self, file, internal):
+        where = f"proto/{file}"
+        only(internal, {"operations", "components"}, where)
+        only(internal.get("components", {}), {"schemas"}, f"{where}: components")
+        self.internal_schemas = internal.get("components", {}).get("schemas", {})
+        for name, node in internal.get("operations", {}).items():
+            here = f"{where}: {name}"
+            only(node, INTERNAL_WORDS, here)
+            service, _, rest = name.partition(".")
+            if service not in self.layers or service in ("gateway", "operator"):
+                refuse(here, f'"{service}" is no service of common.json\'s layers')
+            components = [internal.get("components", {}), self.fragments.get(service, {}).get("components", {}),
+                          self.common_components]
+            operation = Operation(self, service, rest, here, node, components)
+            operation.retry = node.get("x-retry", False)
+            operation.body = node.get("request")
+            operation.body_required = operation.body is not None
+            if "reply" not in node:
+                refuse(here, "needs a reply schema")
+            operation.callers = node.get("x-callers", [])
+            if not operation.callers:
+                refuse(here, "needs x-callers: who may call it?")
+            for caller in operation.callers:
+                if caller not in self.layers:
+                    refuse(here, f'x-callers: "{caller}" is in no layer of common.json')
+                if self.layers[caller] <= self.layers[service]:
+                    refuse(here, f'x-callers: "{caller}" does not stand above "{service}": calls go downwards only')
+            self.operations.append(operation)
+
+    def check_names(self):
+        seen = {}
+        for operation in self.operations:
+            for key in (("name", operation.name), ("handler", operation.service, operation.handler),
+                        ("id", operation.path and operation.id),
+                        ("route", operation.method, operation.path and re.sub(r"\{.*?\}", "{}", operation.path))):
+                if key[-1] is None:
+                    continue
+                if key in seen:
+                    refuse(operation.where, f"{key[0]} {key[-1]} is already that of {seen[key]}")
+                seen[key] = operation.where
+        for kind in sorted(COMPONENT_KINDS):
+            owners = {name: "common.json" for name in self.common_components.get(kind, {})}
+            for service, fragment in self.fragments.items():
+                for name in fragment.get("components", {}).get(kind, {}):
+                    if name in owners:
+                        refuse(f"proto/{service}.json", f"{kind}: {name} is already in {owners[name]}")
+                    owners[name] = f"{service}.json"

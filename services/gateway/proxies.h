@@ -1,0 +1,20 @@
+/* proxies.h - whose X-Forwarded-For is believed (SX_TRUSTED_PROXIES): addresses, networks and host names.
+ *
+ * Names are for proxies whose address changes, as a container's does. A thread looks them up each second, so that the
+ * loop never waits for DNS; a name that is not found trusts nobody.
+ */
+#ifndef PROXIES_H
+#define PROXIES_H
+
+#include "base.h"
+
+struct proxies;
+
+/* The list has commas or blanks between its members: 10.0.0.7, 10.1.0.0/16, fd00::/8, edge. NULL: nobody. Answers NULL
+ * after logging what is wrong with it. */
+struct proxies *proxies_new(const char *list);
+void proxies_destroy(struct proxies **self);
+
+bool proxies_have(struct proxies *self, const char *address); /* an address as text; false for any other text */
+
+#endif
