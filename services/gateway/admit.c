@@ -6,6 +6,7 @@
  */
 #include "admit.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -59,6 +60,14 @@ admit_request_id(struct request *self)
     snprintf(self->request_id, sizeof self->request_id, "%s-%llx", prefix, (unsigned long long)++counter);
 }
 
+static bool
+is_address(const char *text)
+{
+    uint8_t bytes[16];
+
+    return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
 /* The last address of an X-Forwarded-For that is no proxy of ours: what stands before it was written by the client. */
 static const char *
 forwarded_address(struct request *self)
@@ -80,7 +89,9 @@ forwarded_address(struct request *self)
         if (end - start == 0 || end - start > 45)
             return found;
         address = arena_strndup(self->arena, list.base + start, end - start);
-        if (strspn(address, "0123456789abcdefABCDEF.:") != end - start)
+        if (strchr(address, '.') && strrchr(address, ':') == strchr(address, ':'))
+            address[strcspn(address, ":")] = '\0'; /* some proxies add the port */
+        if (!is_address(address))
             return found;
         found = address;
         if (!proxies_have(self->gateway->proxies, address))
@@ -270,6 +281,17 @@ bearer_of(struct str header, struct str *token)
     return token->len > 0 && token->len <= TOKEN_SIZE_MAX ? 1 : -1;
 }
 
+/* Something, and nothing that no credential of ours holds: auth takes text only, and would call it a bad request. */
+static bool
+is_visible(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.base[i] <= 0x20 || (unsigned char)text.base[i] >= 0x7f)
+            return false;
+    }
+    return text.len > 0;
+}
+
 static struct str
 query_store_id(struct request *self)
 {
@@ -296,7 +318,10 @@ find_credential(struct request *self, struct credential *credential)
 
     if (bearer > 0) {
         credential->kind = CREDENTIAL_BEARER;
-        return true;
+        if (is_visible(credential->token))
+            return true;
+        refuse_caller(self, FAIL_INVALID_TOKEN, NULL);
+        return false;
     }
     if (self->operation->audience == AUDIENCE_APP &&
         (headers[HEADER_CLIENT_ID].base || headers[HEADER_CLIENT_SECRET].base)) {
@@ -304,12 +329,15 @@ find_credential(struct request *self, struct credential *credential)
         credential->client_id = headers[HEADER_CLIENT_ID];
         credential->client_secret = headers[HEADER_CLIENT_SECRET];
         credential->store_id = headers[HEADER_STORE_ID].base ? headers[HEADER_STORE_ID] : query_store_id(self);
-        if (credential->client_id.len > 0 && credential->client_secret.len > 0)
+        if (is_visible(credential->client_id) && is_visible(credential->client_secret))
             return true;
-        refuse_caller(self, FAIL_INVALID_CLIENT, "Send both X-Client-Id and X-Client-Secret");
+        refuse_caller(self, FAIL_INVALID_CLIENT,
+                      credential->client_id.len > 0 && credential->client_secret.len > 0
+                          ? NULL
+                          : "Send both X-Client-Id and X-Client-Secret");
         return false;
     }
-    if (headers[HEADER_AUTH_TOKEN].len > 0 && headers[HEADER_AUTH_TOKEN].len <= TOKEN_SIZE_MAX) {
+    if (is_visible(headers[HEADER_AUTH_TOKEN]) && headers[HEADER_AUTH_TOKEN].len <= TOKEN_SIZE_MAX) {
         credential->kind = CREDENTIAL_SESSION;
         credential->token = headers[HEADER_AUTH_TOKEN];
         return true;

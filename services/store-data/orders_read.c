@@ -84,6 +84,13 @@ inclusive(int64_t until_us)
     return until_us % 1000 == 0 && until_us < LATEST_US ? until_us + 999 : until_us;
 }
 
+/* The first midnight after it must have a date. */
+static int64_t
+before_the_end(int64_t since_us)
+{
+    return since_us < LATEST_US ? since_us : LATEST_US;
+}
+
 static int
 read_query(struct order_query *self, struct call *call)
 {
@@ -92,7 +99,7 @@ read_query(struct order_query *self, struct call *call)
     *self = (struct order_query){
         .store_id = call->caller.store_id,
         .status = status ? status : "",
-        .since_us = in_time(call->in, "query.since", EARLIEST_US),
+        .since_us = before_the_end(in_time(call->in, "query.since", EARLIEST_US)),
         .until_us = inclusive(in_time(call->in, "query.until", LATEST_US)),
         .ranged = in_has(call->in, "query.since") || in_has(call->in, "query.until"),
         .customer_id = in_int(call->in, "query.customer_id", 0),

@@ -1,30 +1,33 @@
 #!/bin/sh
-# compose-secrets.sh - run once by compose.yaml: makes the keys and passwords of a new installation and gives each service
-# only its own. Each folder under /all is one service's /secrets volume. Does nothing when they are there.
+# compose-secrets.sh - run by compose.yaml before everything else: makes the keys and passwords that are missing, and gives
+# each service its own and no others. /all/vault has all of them; each other folder in /all is one service's /secrets.
 set -eu
 umask 077
 services="auth store-data"
-[ ! -e /all/gateway/gateway.secret ] || exit 0
+vault=/all/vault
 
-keys=$(mktemp -d)
-sxctl keys "$keys"
-od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$keys/master.key"
+random() {                              # random FILE BYTES
+    [ ! -s "$vault/$1" ] || return 0
+    od -An -v -tx1 -N"$2" /dev/urandom | tr -d ' \n' >"$vault/.new"
+    mv "$vault/.new" "$vault/$1"
+}
+give() {                                # give FOLDER MODE FILE [NAME]
+    install -o 10001 -g 10001 -m "$2" "$vault/$3" "/all/$1/.new"
+    mv "/all/$1/.new" "/all/$1/${4:-$3}"
+}
 
-mkdir -p /all/postgres
-for service in gateway operator $services; do
-    mkdir -p "/all/$service"
-    cp "$keys"/*.public "$keys/$service.secret" "/all/$service/"
+sxctl keys "$vault" >/dev/null
+random master.key 32
+for name in gateway operator $services; do
+    give "$name" 0400 "$name.secret"
+    for key in "$vault"/*.public; do give "$name" 0444 "$(basename "$key")"; done
+    chown 10001:10001 "/all/$name"
 done
-for service in $services; do
-    role=$(printf %s "$service" | tr - _)
-    cp "$keys/master.key" "/all/$service/"
-    od -An -tx1 -N24 /dev/urandom | tr -d ' \n' >"/all/$service/database.password"
-    od -An -tx1 -N24 /dev/urandom | tr -d ' \n' >"/all/$service/database_owner.password"
-    cp "/all/$service/database.password" "/all/postgres/$role.password"
-    cp "/all/$service/database_owner.password" "/all/postgres/${role}_owner.password"
+for name in $services; do
+    role=$(printf %s "$name" | tr - _)
+    random "$role.password" 24
+    random "${role}_owner.password" 24
+    give "$name" 0400 master.key
+    give "$name" 0400 "$role.password" database.password
+    give "$name" 0400 "${role}_owner.password" database_owner.password
 done
-chown -R 10001:10001 /all/gateway /all/operator
-for service in $services; do chown -R 10001:10001 "/all/$service"; done
-# Read by whatever user PostgreSQL runs as, in a volume nobody else mounts.
-chmod -R a+rX /all/postgres
-rm -r "$keys"

@@ -5,9 +5,11 @@ again after each of these tests.
 """
 
 import json
+import os
 import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -210,6 +212,81 @@ def test_malformed_http(platform, name):
         assert error["status"] == status and error["code"] and error["message"]
     else:
         assert name in TOLERATED
+
+
+LIVEZ = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
+TWO_WAYS = {
+    "blank before the colon of a length": f"Content-Length : {len(LIVEZ)}\r\n\r\n{LIVEZ}",
+    "blank before the colon of a coding": "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "tab before the colon": "Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n",
+    "coding on the next line": "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    "key on two lines": "Idempotency-Key: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
+    "two hosts": "Host: b\r\n\r\n",
+    "same length twice": "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+    "two codings": "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "no name": ": x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", TWO_WAYS)
+def test_headers_that_can_be_read_in_two_ways(platform, shop, name):
+    """Whoever stands before the platform may read them the other way: nothing behind them is taken for a request."""
+    with Raw(platform) as raw:
+        raw.send(f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\n"
+                 f"Content-Type: application/json\r\n{TWO_WAYS[name]}{LIVEZ}")
+        data = b"".join(iter(lambda: raw.socket.recv(65536), b""))
+    assert data.startswith(b"HTTP/1.1 400") and data.count(b"HTTP/1.1 ") == 1
+    assert json.loads(data.partition(b"\r\n\r\n")[2])["code"] == "bad_request"
+
+
+def test_good_headers_that_come_byte_by_byte(platform):
+    """However the memory they are read into grows, they are understood."""
+    head = "GET /livez HTTP/1.1\r\nHost:a\r\nEmpty:\r\nBlank: \t \r\n" + "".join(f"X-{i}: \t {'v' * 900}\r\n" for i in range(12))
+    with Raw(platform) as raw:
+        for byte in head[:300]:
+            raw.send(byte)
+        for at in range(300, len(head), 700):
+            raw.send(head[at:at + 700])
+            time.sleep(0.002)
+        assert raw.send("\r\n").answer()[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/%61pi/apps/v1/store", "/api/%61pps/v1/store", "http://a/api/apps/v1/store",
+                                  "https://a/%61%70%69/apps/v1/store"])
+def test_no_way_of_writing_a_path_leads_around_the_limits(platform, shop, path):
+    before = int(shop.get("/api/apps/v1/store").headers["RateLimit-Remaining"])
+    with Raw(platform) as raw:
+        raw.send(f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\n\r\n")
+        status, headers, _ = raw.answer()
+    assert status == 200
+    assert int(headers["ratelimit-remaining"]) in (before - 1, 999999)
+
+
+def test_an_escaped_path_has_the_errors_of_its_family(platform):
+    is_error(platform.get("/%61pi/v1/nothing"), 404, "NOT_FOUND")
+
+
+def test_the_query_of_an_absolute_url_is_no_path(platform, shop):
+    with Raw(platform) as raw:
+        raw.send(f"GET http://a?b=/api/apps/v1/store HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\n\r\n")
+        assert raw.answer()[0] == 404
+
+
+def test_a_buffer_full_of_nothing_costs_no_time(platform):
+    """A chunk's extension that does not end fills the connection's memory: the gateway waits for its end, it does not spin."""
+    def cpu_s():
+        fields = Path(f"/proc/{platform['gateway-1'].pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    with Raw(platform) as raw:
+        raw.send(f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;{'a' * 30000}")
+        time.sleep(0.2)
+        before = cpu_s()
+        time.sleep(2)
+        assert cpu_s() - before < 0.5
+        started = time.monotonic()
+        assert platform.get("/livez").status_code == 200
+        assert time.monotonic() - started < 0.5
 
 
 def test_pipelined_requests_are_answered_in_order(platform):
