@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "call_private.h"
 #include "client.h"
 #include "clock.h"
-#include "bounds.h"
 
 #define WHY_SIZE_MAX 512
 

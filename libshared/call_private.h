@@ -1,5 +1,5 @@
-/* call_private.h - what a call remembers between the request and the reply frames; for call.c, call_request.c, serve.c and
- * idempotency.c only. Everything it points to is in the call's arena or in the request, except the body.
+/* call_private.h - what a call remembers between the request and the reply frames; for call.c, call_request.c, serve.c
+ * and idempotency.c only. Everything it points to is in the call's arena or in the request, except the body.
  */
 #ifndef CALL_PRIVATE_H
 #define CALL_PRIVATE_H

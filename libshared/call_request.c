@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "call_private.h"
 #include "json.h"
-#include "bounds.h"
 #include "text.h"
 #include "token.h"
 
@@ -127,11 +127,39 @@ read_body(struct call *call, struct in request, struct in *body)
     return rc == 0 ? 0 : call_fail(call, FAIL_INVALID_JSON, NULL, NULL);
 }
 
+/* What stands in place of the body of an operation with x-upload. */
+static const struct schema *
+piece_schema(void)
+{
+    static const struct schema flag = {.type = SCHEMA_BOOLEAN};
+    static const struct schema number = {.type = SCHEMA_INTEGER, .max = INT64_MAX};
+    static const struct schema name = {.type = SCHEMA_STRING, .min = 1, .max = UPLOAD_ID_MAX};
+    static const struct schema bytes = {.type = SCHEMA_STRING, .format = FORMAT_BINARY, .max = STREAM_CHUNK_MAX};
+    static const struct field fields[] = {
+        {"upload", &name, false}, {"seq", &number, true}, {"bytes", &bytes, true}, {"last", &flag, true}};
+    static const struct schema piece = {
+        .type = SCHEMA_OBJECT, .max = INT64_MAX, .fields = fields, .field_count = ARRAY_COUNT(fields)};
+
+    return &piece;
+}
+
+struct piece
+call_piece(const struct call *self)
+{
+    return (struct piece){
+        .upload = in_text(self->in, "body.upload"),
+        .seq = in_int(self->in, "body.seq", 0),
+        .bytes = in_str(self->in, "body.bytes"),
+        .last = in_bool(self->in, "body.last", false),
+    };
+}
+
 /* Makes call->in out of a request that the gateway has not, or not wholly, checked. */
 static int
 check_arguments(struct call *call, struct in request, bool parameters_checked)
 {
     const struct operation *operation = call->operation;
+    const struct schema *schema = operation->upload ? piece_schema() : operation->body;
     struct validation *validation = arena_alloc(call->arena, sizeof(*validation));
     struct buf typed;
     msgpack_packer packer = token_packer(&typed);
@@ -157,10 +185,10 @@ check_arguments(struct call *call, struct in request, bool parameters_checked)
             msgpack_pack_nil(&packer);
     }
     pack_name(&packer, "body");
-    if (operation->body && body.object && body.object->type != MSGPACK_OBJECT_NIL)
-        validate_value(validation, operation->body, body, "", &typed);
+    if (schema && body.object && body.object->type != MSGPACK_OBJECT_NIL)
+        validate_value(validation, schema, body, "", &typed);
     else {
-        if (operation->body && operation->body_required)
+        if (operation->upload || (schema && operation->body_required))
             validation_add(validation, "body", "is required");
         msgpack_pack_nil(&packer);
     }

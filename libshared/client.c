@@ -1,10 +1,10 @@
-/* client.c - requests to other services. A gateway that is lost while it works on a request never answers it: that is noticed
- * within LIVENESS_LOOK_MS and told as such, because a second try is for the caller to decide. */
+/* client.c - requests to other services. A gateway that is lost while it works on a request never answers it: that is
+ * noticed within LIVENESS_LOOK_MS and told as such, because a second try is for the caller to decide. */
 #include "client.h"
 
+#include "bounds.h"
 #include "clock.h"
 #include "contract.h"
-#include "bounds.h"
 #include "out.h"
 #include "token.h"
 

@@ -13,7 +13,7 @@
 
 struct client_reply {
     int status;
-    bool error; /* body is the error map */
+    bool error;        /* body is the error map */
     zmq_msg_t headers; /* a msgpack map, or empty */
     zmq_msg_t body;    /* msgpack */
 };

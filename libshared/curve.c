@@ -1,5 +1,5 @@
-/* curve.c - CURVE keys and the handler of RFC 27 (ZAP) that admits them. libzmq asks the handler once per connection, in-process,
- * and attaches the name it answers to every message of the connection. */
+/* curve.c - CURVE keys and the handler of RFC 27 (ZAP) that admits them. libzmq asks the handler once per connection,
+ * in-process, and attaches the name it answers to every message of the connection. */
 #include "curve.h"
 
 #include <assert.h>

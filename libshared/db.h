@@ -41,8 +41,8 @@ struct rows {
 struct db *db_new(const char *service, unsigned index, const char *const *statements, unsigned count);
 void db_destroy(struct db **self);
 
-/* Worker, before a handler runs: makes sure of a connection, for at most CONNECT_WAIT_MS; -1 when there is none. After a
- * failure it does not try for RECONNECT_WAIT_MS. */
+/* Worker, before a handler runs: makes sure of a connection, for at most CONNECT_WAIT_MS; -1 when there is none. After
+ * a failure it does not try for RECONNECT_WAIT_MS. */
 int db_ensure(struct db *self) must_check;
 bool db_is_connected(const struct db *self);
 

@@ -8,9 +8,9 @@
 
 #include <stdarg.h>
 
+#include "bounds.h"
 #include "connection.h"
 #include "db.h"
-#include "bounds.h"
 
 /* Statements on their way at once; more is a handler that loops where it should send one array. */
 #define QUEUE_MAX 1024
@@ -50,7 +50,7 @@ struct db {
     bool began;          /* BEGIN has been sent */
     bool wants_retry;    /* the last statement failed with 40001 or 40P01 */
     bool committed;      /* something of this call is committed for good */
-    PGresult **results; /* of the current call */
+    PGresult **results;  /* of the current call */
     unsigned result_count, result_capacity;
 };
 

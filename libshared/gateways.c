@@ -1,5 +1,5 @@
-/* gateways.c - gateways are found in the run directory or by name. What is found is only where they may be: whether one is there,
- * its socket says (peers.c). */
+/* gateways.c - gateways are found in the run directory or by name. What is found is only where they may be: whether one
+ * is there, its socket says (peers.c). */
 #include "gateways.h"
 
 #include <dirent.h>

@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "call_private.h"
 #include "clock.h"
-#include "bounds.h"
 #include "secret.h"
 #include "shared_statements.h"
 
@@ -186,7 +186,7 @@ idempotency_keep(struct call *call)
     else
         rc = db_post(call, IDEMPOTENCY_KEEP, "llssxlxxbt", call->caller.store_id, call->caller.app_id,
                      call->idempotency_key, call->operation->name, (const void *)hash, sizeof(hash),
-                     (int64_t)private->status, (const void *)headers.data, headers.size, body ? body : "", size,
+                     (int64_t) private->status, (const void *)headers.data, headers.size, body ? body : "", size,
                      (int)private->sealed, clock_now_us());
     buf_free(&headers);
     return rc == 0 ? db_commit(call) : -1;

@@ -432,6 +432,14 @@ out_msgpack(struct out *self, struct str value)
         self->buf->failed = true;
 }
 
+void
+out_line_end(struct out *self)
+{
+    assert(self->depth == 0);
+    if (self->encoding == OUT_JSON)
+        buf_append_byte(self->buf, '\n');
+}
+
 bool
 out_complete(const struct out *self)
 {

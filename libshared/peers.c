@@ -1,5 +1,6 @@
-/* peers.c - the gateways and the sockets to them. Whether a gateway is live is asked of the socket itself (it takes a message or
- * it does not), so a killed gateway is noticed at once and a stopped one when its heartbeats have run out. */
+/* peers.c - the gateways and the sockets to them. Whether a gateway is live is asked of the socket itself (it takes a
+ * message or it does not), so a killed gateway is noticed at once and a stopped one when its heartbeats have run out.
+ */
 #include "peers.h"
 
 #include <assert.h>
@@ -9,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "config.h"
 #include "curve.h"
-#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "text.h"

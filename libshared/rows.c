@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
 #include "bounds.h"
+#include "json.h"
 #include "money.h"
 #include "secret.h"
 #include "text.h"

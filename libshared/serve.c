@@ -1,14 +1,14 @@
-/* serve.c - the way of a request through a worker thread. Whatever goes wrong ends as an error in the call, and there is one
- * place that writes the reply. */
+/* serve.c - the way of a request through a worker thread. Whatever goes wrong ends as an error in the call, and there
+ * is one place that writes the reply. */
 #include "serve.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "idempotency.h"
-#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 
@@ -56,7 +56,8 @@ server_destroy(struct server **self)
     *self = NULL;
 }
 
-/* ---- finding the handler -------------------------------------------------------------------------------------------- */
+/* ---- finding the handler --------------------------------------------------------------------------------------------
+ */
 
 /* Every service answers NAME.metrics.read, also where its contract does not list it (NAME-aside). One process answers
  * for itself. */
@@ -129,6 +130,8 @@ check_answer(struct call *call)
         return fail_internally(call, "the answer is larger than REPLY_SIZE_MAX");
     if (!out_complete(&call->out))
         return fail_internally(call, "the answer lacks members that were announced");
+    if (call->operation->stream && private->body.size > STREAM_CHUNK_MAX)
+        return fail_internally(call, "the chunk is larger than STREAM_CHUNK_MAX");
     return 0;
 }
 

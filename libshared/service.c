@@ -1,5 +1,5 @@
-/* service.c - from main to the end of a service process. The main thread only looks for gateways and waits for signals; everything
- * else happens in workers. */
+/* service.c - from main to the end of a service process. The main thread only looks for gateways and waits for signals;
+ * everything else happens in workers. */
 #include "service.h"
 
 #include <errno.h>
@@ -11,18 +11,18 @@
 #include <time.h>
 #include <zmq.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "config.h"
 #include "connection.h"
 #include "cursor.h"
-#include "bounds.h"
 #include "log.h"
 #include "peers.h"
 #include "secret.h"
 #include "worker.h"
 
 #define GATEWAYS_LOOK_MS  250
-#define ASIDE_WORKERS_MIN 2 /* and at least one for each gateway */
+#define ASIDE_WORKERS_MIN 2     /* and at least one for each gateway */
 #define MIGRATE_WAIT_MS   30000 /* for PostgreSQL to come up */
 #define MALLOC_ARENAS_MAX 2     /* threads share them: ten of their own would cost megabytes each */
 #define SOCKETS_MAX       ((WORKER_THREADS_MAX + 32) * GATEWAYS_MAX)
@@ -78,7 +78,8 @@ check_schema(const struct service *self)
         exit(EXIT_FAILURE);
 }
 
-/* Each gateway needs a worker of each pool whose home it is (protocols 3): those that are there, or are still to come. */
+/* Each gateway needs a worker of each pool whose home it is (protocols 3): those that are there, or are still to come.
+ */
 static unsigned
 workers_needed(const struct running *self)
 {

@@ -1,12 +1,12 @@
 /* settings.h - every setting of the platform: an environment variable with the prefix SX_ (decision 16).
  *
- * This is the one list: config.c reads it, --help prints it, the README's table is made from it (`sxctl settings`; tests/docs).
- * An SX_ variable that is not here is refused at start, so that a misspelt setting is noticed.
+ * This is the one list: config.c reads it, --help prints it, the README's table is made from it (`sxctl settings`;
+ * tests/docs). An SX_ variable that is not here is refused at start, so that a misspelt setting is noticed.
  *
  * TEXT(field, name, default, help), NUMBER(field, name, default, min, max, help),
  * RATE(field, name, count, seconds, help): COUNT/SECONDS. A default of NULL means unset.
  */
-// clang-format off: one line a setting
+// clang-format off
 #define SETTINGS(TEXT, NUMBER, RATE) \
     TEXT(home, "SX_HOME", "./var", "where all state of a local run lives") \
     NUMBER(port, "SX_PORT", 8080, 1, 65535, "the HTTP port of the gateway") \
@@ -35,4 +35,3 @@
     TEXT(cors_origins, "SX_CORS_ORIGINS", "*", "origins that browsers may call from, commas between them") \
     NUMBER(identity_lease_ms, "SX_IDENTITY_LEASE_MS", 800, 0, 800, "how long a gateway trusts its identity cache unrenewed; 0 turns the cache off") \
     NUMBER(postgres_port, "SX_POSTGRES_PORT", 5432, 1, 65535, "port number in the private cluster's unix socket name")
-// clang-format on

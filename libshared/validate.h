@@ -8,10 +8,10 @@
 #define VALIDATE_H
 
 #include "arena.h"
+#include "bounds.h"
 #include "buf.h"
 #include "contract.h"
 #include "in.h"
-#include "bounds.h"
 
 struct validation_error {
     const char *field; /* in the arena */
@@ -31,8 +31,8 @@ void validation_init(struct validation *self, struct arena *arena);
 void validate_value(struct validation *self, const struct schema *schema, struct in value, const char *path,
                     struct buf *target);
 
-/* A parameter that arrived as text (URL decoded), NULL when it was not sent. Appends one msgpack value, the default when
- * it is absent; false when there is none or an error was noted. */
+/* A parameter that arrived as text (URL decoded), NULL when it was not sent. Appends one msgpack value, the default
+ * when it is absent; false when there is none or an error was noted. */
 bool validate_parameter(struct validation *self, const struct parameter *parameter, const char *text, size_t len,
                         struct buf *target);
 

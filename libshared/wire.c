@@ -33,7 +33,8 @@ wire_decode(struct wire *self, const void *data, size_t size)
 
     if (size != WIRE_SIZE || memcmp(bytes, magic, sizeof magic) != 0)
         return -1;
-    if (bytes[4] < WIRE_READY || bytes[4] > WIRE_ACK || (bytes[5] & ~WIRE_FLAGS) != 0 || uint_from_bytes(bytes + 20, 4) != 0)
+    if (bytes[4] < WIRE_READY || bytes[4] > WIRE_ACK || (bytes[5] & ~WIRE_FLAGS) != 0 ||
+        uint_from_bytes(bytes + 20, 4) != 0)
         return -1;
     self->type = (enum wire_type)bytes[4];
     self->flags = bytes[5];

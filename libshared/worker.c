@@ -23,8 +23,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "bounds.h"
+#include "clock.h"
 #include "log.h"
 #include "metric.h"
 #include "serve.h"

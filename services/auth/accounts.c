@@ -68,14 +68,13 @@ accounts_set_status(struct call *call)
     int64_t account_id = in_int(call->in, "body.account_id", 0);
     const char *status = in_text(call->in, "body.status");
     int64_t now_us = clock_now_us();
-    struct rows rows, ended;
+    struct rows rows;
 
     if (db_begin(call) || db_run(call, ACCOUNT_SET_STATUS, &rows, "lst", account_id, status, now_us))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "account_id", "No such account");
-    if ((strcmp(status, "disabled") == 0 &&
-         db_run(call, ACCOUNT_SESSIONS_SET_REVOKED, &ended, "lt", account_id, now_us)) ||
+    if ((strcmp(status, "disabled") == 0 && db_post(call, ACCOUNT_SESSIONS_SET_REVOKED, "lt", account_id, now_us)) ||
         audit_put(call, arena_printf(call->arena, "account.set_%s", status), "account", account_id, 0, 0) ||
         invalidation_commit(call, "account", account_id))
         return -1;

@@ -9,9 +9,7 @@ audit_put(struct call *call, const char *action, const char *target, int64_t tar
           int64_t app_id)
 {
     const char *actor = call->caller.audience == AUDIENCE_INTERNAL ? call->caller.service : "account";
-    struct rows rows;
 
-    return db_run(call, AUDIT_INSERT, &rows, "tslsslllss", clock_now_us(), actor, call->caller.account_id, action,
-                  target, target_id, store_id, app_id, call->request_id ? call->request_id : "",
-                  call->address ? call->address : "");
+    return db_post(call, AUDIT_INSERT, "tslsslllss", clock_now_us(), actor, call->caller.account_id, action, target,
+                   target_id, store_id, app_id, call->request_id, call->address);
 }

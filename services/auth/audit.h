@@ -4,8 +4,8 @@
 
 #include "call.h"
 
-/* action as in "app.secret_rotated"; target is the kind of thing target_id is. store_id and app_id are 0 where they do
- * not apply. Never put a secret into any of them. */
+/* Inside a transaction, whose commit fails if this did. action as in "app.secret_rotated"; target is the kind of thing
+ * target_id is. store_id and app_id are 0 where they do not apply. Never put a secret into any of them. */
 int audit_put(struct call *call, const char *action, const char *target, int64_t target_id, int64_t store_id,
               int64_t app_id) must_check;
 

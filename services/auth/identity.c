@@ -8,15 +8,13 @@
 
 #include "apps.h"
 #include "auth_operations.h"
+#include "bounds.h"
 #include "clock.h"
 #include "jwt.h"
-#include "bounds.h"
 #include "log.h"
 #include "sessions.h"
 #include "statements.h"
 #include "text.h"
-
-#define US INT64_C(1000000)
 
 struct finding {
     enum audience family; /* of the credential */
@@ -142,7 +140,7 @@ find_app_session(struct call *call, const struct jwt *jwt, struct finding *found
     secret_wipe(key, sizeof key);
     /* One made before the present install belongs to an earlier one. */
     if (!genuine || !rows_int(&rows, 0, "alive") ||
-        (issued_s && (issued_s + 1) * US <= rows_time(&rows, 0, "installed_at")))
+        (issued_s && issued_s < rows_time(&rows, 0, "installed_at") / US_PER_SECOND))
         return refuse(call, FAIL_INVALID_TOKEN);
     take_installation(found, &rows);
     return 0;
@@ -151,20 +149,20 @@ find_app_session(struct call *call, const struct jwt *jwt, struct finding *found
 static int
 find_jwt(struct call *call, struct str token, struct finding *found)
 {
-    int64_t now_s = clock_now_us() / US, expires_s;
+    int64_t now_s = clock_now_us() / US_PER_SECOND, expires_s;
     struct jwt jwt;
     int rc;
 
     if (jwt_read(&jwt, call->arena, token))
         return refuse(call, FAIL_INVALID_TOKEN);
     expires_s = jwt_number(&jwt, "exp");
-    if (expires_s <= now_s || expires_s > INT64_MAX / US || jwt_number(&jwt, "nbf") > now_s)
+    if (expires_s <= now_s || expires_s > INT64_MAX / US_PER_SECOND || jwt_number(&jwt, "nbf") > now_s)
         return refuse(call, FAIL_INVALID_TOKEN);
     if (str_is(in_str(jwt.payload, "aud"), DEVELOPER_AUDIENCE))
         rc = find_developer(call, &jwt, found);
     else
         rc = find_app_session(call, &jwt, found);
-    found->expires_us = expires_s * US;
+    found->expires_us = expires_s * US_PER_SECOND;
     return rc;
 }
 

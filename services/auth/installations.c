@@ -39,7 +39,7 @@ installations_create(struct call *call)
     int64_t now_us = clock_now_us(), installation_id;
     const char *granted = "";
     struct token_pair pair;
-    struct rows rows, revoked;
+    struct rows rows;
 
     if (db_begin(call) || granted_scopes(call, app_id, &granted) ||
         db_run(call, INSTALLATION_PUT, &rows, "llst", store_id, app_id, granted, now_us))
@@ -47,7 +47,7 @@ installations_create(struct call *call)
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "store_id", "No such store");
     installation_id = rows_int(&rows, 0, "installation_id");
-    if (db_run(call, INSTALLATION_TOKENS_SET_REVOKED, &revoked, "lt", installation_id, now_us) ||
+    if (db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, now_us) ||
         token_pair_insert(call, installation_id, rows_int(&rows, 0, "generation"), &pair) ||
         audit_put(call, "app.installed", "installation", installation_id, store_id, app_id))
         return -1;
@@ -75,13 +75,13 @@ installations_end(struct call *call)
 {
     int64_t installation_id = in_int(call->in, "body.installation_id", 0);
     int64_t now_us = clock_now_us();
-    struct rows rows, revoked;
+    struct rows rows;
 
     if (db_begin(call) || db_run(call, INSTALLATION_END, &rows, "lt", installation_id, now_us))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "installation_id", "No such installation");
-    if (db_run(call, INSTALLATION_TOKENS_SET_REVOKED, &revoked, "lt", installation_id, now_us) ||
+    if (db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, now_us) ||
         audit_put(call, "app.uninstalled", "installation", installation_id, rows_int(&rows, 0, "store_id"),
                   rows_int(&rows, 0, "app_id")) ||
         invalidation_commit(call, "installation", installation_id))

@@ -8,8 +8,8 @@
 
 #include <assert.h>
 
-#include "clock.h"
 #include "bounds.h"
+#include "clock.h"
 #include "log.h"
 #include "metric.h"
 #include "peers.h"
@@ -110,17 +110,6 @@ tell_gateways(struct call *call, uint64_t version, const char *tag)
     return 0;
 }
 
-/* Each version belongs to one revocation, so this runs once per TRIM_EVERY of them. A failure only leaves rows. */
-static int
-trim(struct call *call, int64_t version)
-{
-    struct rows rows;
-
-    if (version % TRIM_EVERY != 0)
-        return 0;
-    return db_run(call, INVALIDATIONS_TRIM, &rows, "l", version - 2 * INVALIDATION_RING);
-}
-
 int
 invalidation_commit(struct call *call, const char *kind, int64_t id)
 {
@@ -132,12 +121,27 @@ invalidation_commit(struct call *call, const char *kind, int64_t id)
     if (db_run(call, VERSION_BUMP, &rows, "s", tag))
         return -1;
     version = rows_int(&rows, 0, "v");
+    /* Each version belongs to one revocation, so this runs once per TRIM_EVERY of them. */
+    if (version % TRIM_EVERY == 0 && db_post(call, INVALIDATIONS_TRIM, "l", version - 2 * INVALIDATION_RING))
+        return -1;
     if (db_commit(call))
         return -1;
-    assert(!db_in_transaction(call->db));
+    assert(!db_in_transaction(call->db)); /* handlers end their own transactions, not one of the worker's */
     log_event(LOG_INFO, "invalidated", "s:request_id", call->request_id, "s:tag", tag, "l:version", version, NULL);
-    if (tell_gateways(call, (uint64_t)version, tag) || trim(call, version))
+    if (tell_gateways(call, (uint64_t)version, tag))
         return call_fail(call, FAIL_OUTCOME_UNKNOWN, NULL,
                          "The revocation is stored, but it is not sure that every gateway knows it; repeat the call");
     return 0;
+}
+
+int
+invalidation_reply(struct call *call, const char *name, int64_t id)
+{
+    call_data(call);
+    out_map(&call->out, 2);
+    out_key(&call->out, name);
+    out_int(&call->out, id);
+    out_key(&call->out, "revoked");
+    out_int(&call->out, 1);
+    return call_reply(call, 200);
 }

@@ -26,7 +26,6 @@
 #define FAILURE_WINDOW_S 900
 #define LOGINS_CHECKED   2 /* Argon2id runs at once in this process */
 #define LOGIN_WAIT_MS    2000
-#define US               INT64_C(1000000)
 
 static struct metric accepted = METRIC_COUNTER("sx_login_accepted_total", "Logins with the right password.");
 static struct metric refused =
@@ -97,13 +96,13 @@ count_attempt(struct call *call, const uint8_t who[SHA256_SIZE])
     struct rows rows;
 
     if (db_run(call, LOGIN_FAILURE_COUNT, &rows, "xtt", who, (size_t)SHA256_SIZE, now_us,
-               now_us + US * FAILURE_WINDOW_S))
+               now_us + US_PER_SECOND * FAILURE_WINDOW_S))
         return -1;
     if (rows_int(&rows, 0, "failures") <= FAILURES_MAX)
         return 0;
     metric_add(&locked, 1);
     left_us = rows_time(&rows, 0, "until") - now_us;
-    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)left_us / US + 1));
+    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)left_us / US_PER_SECOND + 1));
     return call_fail(call, FAIL_RATE_LIMITED, NULL, "Too many failed logins; wait for the seconds in Retry-After");
 }
 

@@ -13,7 +13,6 @@
 #include "statements.h"
 
 #define TOKEN_BYTES 32
-#define US          INT64_C(1000000)
 
 struct session {
     int64_t id;
@@ -38,8 +37,8 @@ session_insert(struct call *call, int64_t account_id, const char *audience, stru
     secret_sha256(refresh_hash, self->refresh_token, strlen(self->refresh_token));
     if (db_run(call, SESSION_INSERT, &rows, "lsxxttt", account_id, audience, merchant ? access_hash : NULL,
                sizeof access_hash, refresh_hash, sizeof refresh_hash,
-               self->now_us + US * (merchant ? MERCHANT_SESSION_S : DEVELOPER_SESSION_S),
-               self->now_us + US * REFRESH_SESSION_S, self->now_us))
+               self->now_us + US_PER_SECOND * (merchant ? MERCHANT_SESSION_S : DEVELOPER_SESSION_S),
+               self->now_us + US_PER_SECOND * REFRESH_SESSION_S, self->now_us))
         return -1;
     self->id = rows_int(&rows, 0, "session_id");
     return 0;
@@ -77,7 +76,7 @@ sessions_login(struct call *call)
 static char *
 developer_access_token(struct call *call, const struct session *session, int64_t account_id)
 {
-    long long now_s = (long long)(session->now_us / US);
+    long long now_s = (long long)(session->now_us / US_PER_SECOND);
     uint8_t key[32];
     char *payload, *token;
 
@@ -156,18 +155,6 @@ sessions_me(struct call *call)
 }
 
 static int
-reply_revoked(struct call *call, int64_t account_id)
-{
-    call_data(call);
-    out_map(&call->out, 2);
-    out_key(&call->out, "account_id");
-    out_int(&call->out, account_id);
-    out_key(&call->out, "revoked");
-    out_int(&call->out, 1);
-    return call_reply(call, 200);
-}
-
-static int
 revoke_all_of(struct call *call, int64_t account_id)
 {
     struct rows rows;
@@ -176,11 +163,11 @@ revoke_all_of(struct call *call, int64_t account_id)
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "account_id", "No such account");
-    if (db_run(call, ACCOUNT_SESSIONS_SET_REVOKED, &rows, "lt", account_id, clock_now_us()) ||
+    if (db_post(call, ACCOUNT_SESSIONS_SET_REVOKED, "lt", account_id, clock_now_us()) ||
         audit_put(call, "sessions.revoked", "account", account_id, 0, 0) ||
         invalidation_commit(call, "account", account_id))
         return -1;
-    return reply_revoked(call, account_id);
+    return invalidation_reply(call, "account_id", account_id);
 }
 
 int
@@ -209,5 +196,5 @@ sessions_revoke(struct call *call)
     if (audit_put(call, "session.revoked", "session", session_id, 0, 0) ||
         invalidation_commit(call, "session", session_id))
         return -1;
-    return reply_revoked(call, rows_int(&rows, 0, "account_id"));
+    return invalidation_reply(call, "account_id", rows_int(&rows, 0, "account_id"));
 }

@@ -17,11 +17,10 @@ token_insert(struct call *call, int64_t installation_id, int64_t generation, con
              int64_t now_us, int64_t expires_us)
 {
     uint8_t hash[SHA256_SIZE];
-    struct rows rows;
 
     secret_sha256(hash, token, strlen(token));
-    return db_run(call, TOKEN_INSERT, &rows, "llsxtt", installation_id, generation, kind, hash, sizeof hash, expires_us,
-                  now_us);
+    return db_post(call, TOKEN_INSERT, "llsxtt", installation_id, generation, kind, hash, sizeof hash, expires_us,
+                   now_us);
 }
 
 int
@@ -31,8 +30,8 @@ token_pair_insert(struct call *call, int64_t installation_id, int64_t generation
 
     pair->access_token = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
     pair->refresh_token = secret_token(call->arena, "sx_rt_", TOKEN_BYTES);
-    pair->expires_us = now_us + INT64_C(1000000) * ACCESS_TOKEN_S;
-    pair->refresh_expires_us = now_us + INT64_C(1000000) * REFRESH_TOKEN_S;
+    pair->expires_us = now_us + US_PER_SECOND * ACCESS_TOKEN_S;
+    pair->refresh_expires_us = now_us + US_PER_SECOND * REFRESH_TOKEN_S;
     if (token_insert(call, installation_id, generation, "access", pair->access_token, now_us, pair->expires_us))
         return -1;
     return token_insert(call, installation_id, generation, "refresh", pair->refresh_token, now_us,
@@ -88,18 +87,6 @@ tokens_issue(struct call *call)
 }
 
 static int
-reply_revoked(struct call *call, int64_t installation_id)
-{
-    call_data(call);
-    out_map(&call->out, 2);
-    out_key(&call->out, "installation_id");
-    out_int(&call->out, installation_id);
-    out_key(&call->out, "revoked");
-    out_int(&call->out, 1);
-    return call_reply(call, 200);
-}
-
-static int
 revoke_one(struct call *call, struct str token)
 {
     uint8_t hash[SHA256_SIZE];
@@ -114,7 +101,7 @@ revoke_one(struct call *call, struct str token)
     token_id = rows_int(&rows, 0, "token_id");
     if (audit_put(call, "token.revoked", "token", token_id, 0, 0) || invalidation_commit(call, "token", token_id))
         return -1;
-    return reply_revoked(call, rows_int(&rows, 0, "installation_id"));
+    return invalidation_reply(call, "installation_id", rows_int(&rows, 0, "installation_id"));
 }
 
 int
@@ -123,7 +110,6 @@ tokens_revoke(struct call *call)
     int64_t installation_id = in_int(call->in, "body.installation_id", 0);
     struct str token = in_str(call->in, "body.token");
     struct rows found;
-    struct rows rows;
 
     if ((token.base != NULL) == (installation_id != 0))
         return call_fail(call, FAIL_VALIDATION_ERROR, "token", "give either token or installation_id");
@@ -133,10 +119,10 @@ tokens_revoke(struct call *call)
         return -1;
     if (found.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "installation_id", "No such installation");
-    if (db_run(call, INSTALLATION_TOKENS_SET_REVOKED, &rows, "lt", installation_id, clock_now_us()) ||
+    if (db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, clock_now_us()) ||
         audit_put(call, "tokens.revoked", "installation", installation_id, rows_int(&found, 0, "store_id"),
                   rows_int(&found, 0, "app_id")) ||
         invalidation_commit(call, "installation", installation_id))
         return -1;
-    return reply_revoked(call, installation_id);
+    return invalidation_reply(call, "installation_id", installation_id);
 }

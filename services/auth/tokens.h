@@ -15,7 +15,7 @@ struct token_pair {
     int64_t refresh_expires_us;
 };
 
-/* Makes a pair and stores its hashes, in the open transaction. */
+/* Makes a pair and stores its hashes, in the open transaction, whose commit fails if they cannot be stored. */
 int token_pair_insert(struct call *call, int64_t installation_id, int64_t generation,
                       struct token_pair *pair) must_check;
 

@@ -285,6 +285,8 @@ bearer_of(struct str header, struct str *token)
 static bool
 is_visible(struct str text)
 {
+    if (text.base == NULL)
+        return false;
     for (size_t i = 0; i < text.len; i++) {
         if ((unsigned char)text.base[i] <= 0x20 || (unsigned char)text.base[i] >= 0x7f)
             return false;

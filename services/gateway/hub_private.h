@@ -9,8 +9,8 @@
 #define HUB_PRIVATE_H
 
 #include "arena.h"
-#include "hub.h"
 #include "bounds.h"
+#include "hub.h"
 
 #define WORKER_BUCKETS   1024 /* power of two; routing ids come in sequence and spread well */
 #define HUB_PING_ROUNDS  3    /* quick ones after a disconnect, after the one at once */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "identity_cache.h"
-#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "secret.h"

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "bounds.h"
+#include "clock.h"
 #include "metric.h"
 
 #define WAYS     8 /* entries that a key may be in; the one used longest ago makes room */

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "access.h"
+#include "bounds.h"
 #include "clock.h"
 #include "http.h"
 #include "hub.h"
 #include "identities.h"
-#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 #include "rpc.h"

@@ -10,12 +10,12 @@
 #include <microhttpd.h>
 
 #include "arena.h"
+#include "bounds.h"
 #include "buf.h"
 #include "gateway.h"
 #include "hub.h"
 #include "identities.h"
 #include "limiter.h"
-#include "bounds.h"
 #include "router.h"
 
 enum request_state {

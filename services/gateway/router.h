@@ -6,8 +6,8 @@
 #ifndef ROUTER_H
 #define ROUTER_H
 
-#include "contract.h"
 #include "bounds.h"
+#include "contract.h"
 
 struct router;
 

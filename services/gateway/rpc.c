@@ -9,10 +9,10 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "bounds.h"
 #include "config.h"
 #include "curve.h"
 #include "hub.h"
-#include "bounds.h"
 #include "log.h"
 #include "metric.h"
 

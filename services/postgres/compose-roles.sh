@@ -1,12 +1,16 @@
 #!/bin/sh
-# compose-init.sh - run once by the PostgreSQL image in a new database: roles and schemas, then each role's password.
+# compose-roles.sh - run by compose.yaml at each up: roles and schemas (roles.sql), and each role's password.
+#
+# It comes in by the server's own socket, as the superuser, who is trusted there and has no password anywhere else.
 set -eu
-psql -v ON_ERROR_STOP=1 -q -U "${POSTGRES_USER:-postgres}" -d "$POSTGRES_DB" -f /roles.sql
-for file in /secrets/*.password; do
-    role=$(basename "$file" .password)
-    psql -v ON_ERROR_STOP=1 -q -U "${POSTGRES_USER:-postgres}" -d "$POSTGRES_DB" -v role="$role" -v password="$(cat "$file")" <<'SQL'
+sql() { psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --host=/var/run/postgresql --username=postgres --dbname=selorax "$@"; }
+
+sql --file=/roles.sql
+for file in /vault/*.password; do
+    sql --set=role="$(basename "$file" .password)" --set=file="$file" <<'SQL'
+set log_min_error_statement = panic;
+\set password `cat :'file'`
 alter role :"role" password :'password';
 SQL
 done
-# The superuser comes in by the local socket only.
-sed -i '1i host all postgres all reject' "$PGDATA/pg_hba.conf"
+sql --command="alter role postgres password null"

@@ -47,7 +47,7 @@ begin
         execute format('alter default privileges for role %I in schema %I '
                        'grant execute on functions to %I', owner, service, service);
 
-        -- A little below STATEMENT_WAIT_MS (libshared/limits.h): a slow statement is cancelled by the server and costs no
+        -- A little below STATEMENT_WAIT_MS (libshared/bounds.h): a slow statement is cancelled by the server and costs no
         -- connection. A transaction that its worker left alone, killed or stopped, soon gives back its locks.
         execute format('alter role %I set statement_timeout = %L', service, '1900ms');
         execute format('alter role %I set lock_timeout = %L', service, '1500ms');

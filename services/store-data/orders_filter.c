@@ -6,8 +6,8 @@
  */
 #include <string.h>
 
-#include "json_text.h"
 #include "bounds.h"
+#include "json_text.h"
 #include "orders.h"
 #include "statements.h"
 #include "store_data_operations.h"

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "client.h"
 #include "clock.h"
 #include "contract.h"
 #include "json.h"
-#include "bounds.h"
 #include "out.h"
 #include "rpc.h"
 #include "secret.h"
@@ -37,6 +37,8 @@ read_arguments(int argc, char **argv, struct arguments *target)
 
         if (option && i + 1 < argc)
             *option = argv[++i];
+        else if (strncmp(argv[i], "--", 2) == 0)
+            return -1;
         else if (!target->operation)
             target->operation = argv[i];
         else if (!target->json)
@@ -76,7 +78,8 @@ append_name(struct buf *target, const char *name)
     out_text(&out, name);
 }
 
-/* The map {caller?, key?, ...}: the body alone, or all members of the JSON when the operation has a route. */
+/* The map {caller?, key?, ...}: the body alone, or all members of the JSON when the operation has a route. members is
+ * how many those are. */
 static int
 write_arguments(struct buf *target, const struct arguments *arguments, struct str json, unsigned members)
 {

@@ -16,6 +16,7 @@ give() {                                # give FOLDER MODE FILE [NAME]
     mv "/all/$1/.new" "/all/$1/${4:-$3}"
 }
 
+chmod 0700 "$vault"
 sxctl keys "$vault" >/dev/null
 random master.key 32
 for name in gateway operator $services; do

@@ -19,14 +19,17 @@
 #include "secret.h"
 #include "sxctl.h"
 
+#define ATTEMPTS_MAX     100  /* at demo accounts that are not there yet */
 #define FILL_CHUNK       1000 /* orders per call of stores.fill */
 #define BENCH_STORES_MAX 1000
 #define BENCH_ORDERS_MAX 1000000
+// clang-format off
 #define EVERY_SCOPE                                                                                                         \
     "[\"read:orders\",\"write:orders\",\"read:products\",\"write:products\",\"read:customers\",\"write:customers\","        \
     "\"read:inventory\",\"write:inventory\",\"read:discounts\",\"write:discounts\",\"read:store\",\"write:store\","         \
     "\"read:analytics\",\"write:analytics\",\"read:metafields\",\"write:metafields\",\"read:shipping\",\"write:shipping\"," \
     "\"billing\"]"
+// clang-format on
 
 struct app {
     int64_t app_id;
@@ -108,8 +111,7 @@ fill(struct rpc *rpc, int64_t store_id, const char *kind, int64_t orders, int64_
         loaded += chunk;
         if (isatty(STDERR_FILENO) || clock_monotonic_ms() - started_ms > 1000 || done + loaded == all) {
             fprintf(stderr, "%s%lld of %lld orders loaded%s", isatty(STDERR_FILENO) ? "\r" : "",
-                    (long long)done + loaded, (long long)all,
-                    isatty(STDERR_FILENO) && done + loaded < all ? "" : "\n");
+                    (long long)done + loaded, (long long)all, isatty(STDERR_FILENO) && done + loaded < all ? "" : "\n");
             started_ms = clock_monotonic_ms();
         }
     }
@@ -160,79 +162,137 @@ number(struct arena *arena, int64_t value)
     return arena_printf(arena, "%lld", (long long)value);
 }
 
-int
-sxctl_demo(int argc, char **argv)
-{
-    struct rpc *rpc = rpc_new();
-    struct arena *arena = rpc->arena;
-    const char *password = secret_token(arena, "", 12), *merchant_email, *developer_email, *admin_email;
-    int64_t merchant = 0, developer, admin, store_id, other_store_id;
+/* The people of the demo. Tokens are of sessions. */
+struct people {
+    const char *password, *merchant_email, *developer_email, *admin_email;
     const char *merchant_token, *developer_token, *admin_token;
-    struct installation installation;
-    struct app app;
+    int64_t merchant, developer, admin;
+    unsigned attempt; /* at e-mail addresses that nobody has */
+};
+
+static int
+people_create(struct people *self, struct rpc *rpc)
+{
+    *self = (struct people){.password = secret_token(rpc->arena, "", 12)};
+    while (self->merchant == 0 && self->attempt < ATTEMPTS_MAX)
+        self->merchant =
+            account_create(rpc, "merchant", "Nasrin Akter", self->attempt++, self->password, "", &self->merchant_email);
+    self->attempt--;
+    self->developer = account_create(rpc, "developer", "Tanvir Hasan", self->attempt, self->password,
+                                     ",\"is_developer\":true", &self->developer_email);
+    self->admin = account_create(rpc, "admin", "Platform Admin", self->attempt, self->password, ",\"is_admin\":true",
+                                 &self->admin_email);
+    if (self->merchant != 0 && self->developer != 0 && self->admin != 0)
+        return 0;
+    fprintf(stderr, "sxctl: the demo accounts could not be made; see the log of auth\n");
+    return -1;
+}
+
+static const char *
+login(struct rpc *rpc, const char *operation, const char *email, const char *password, const char *token)
+{
     struct in reply;
+
+    rpc_call(rpc, &reply, operation, "{\"identifier\":\"%s\",\"password\":\"%s\"}", email, password);
+    return in_text(reply, token);
+}
+
+static void
+people_login(struct people *self, struct rpc *rpc)
+{
+    self->merchant_token = login(rpc, "auth.sessions.login", self->merchant_email, self->password, "data.token");
+    self->developer_token =
+        login(rpc, "auth.sessions.developer_login", self->developer_email, self->password, "data.accessToken");
+    self->admin_token = login(rpc, "auth.sessions.login", self->admin_email, self->password, "data.token");
+}
+
+static void
+write_person(struct buf *target, struct arena *arena, const char *role, const char *email, const char *password,
+             const char *token_name, const char *token, const char *after)
+{
+    pair(target, role,
+         arena_printf(arena, "{\"email\": \"%s\", \"password\": \"%s\", \"%s\": %s}", email, password, token_name,
+                      quoted(arena, token)),
+         after);
+}
+
+/* One member a line, so that a shell can find it. */
+static int
+write_demo(struct arena *arena, const char *base_url, const struct people *people, const struct app *app,
+           const int64_t stores[2], const struct installation *installation)
+{
     struct buf json;
-    unsigned attempt = 0;
     int result;
-
-    (void)argc, (void)argv;
-    while (merchant == 0 && attempt < 100)
-        merchant = account_create(rpc, "merchant", "Nasrin Akter", attempt++, password, "", &merchant_email);
-    attempt--;
-    developer =
-        account_create(rpc, "developer", "Tanvir Hasan", attempt, password, ",\"is_developer\":true", &developer_email);
-    admin = account_create(rpc, "admin", "Platform Admin", attempt, password, ",\"is_admin\":true", &admin_email);
-    if (merchant == 0 || developer == 0 || admin == 0) {
-        fprintf(stderr, "the demo accounts could not be made; see the service's log\n");
-        return 1;
-    }
-    store_id = store_create(rpc, merchant, "Dhaka Threads", "hello@dhakathreads.example", "+8801711000001",
-                            "House 12, Road 5, Dhanmondi, Dhaka 1205", "dhakathreads.example");
-    other_store_id = store_create(rpc, merchant, "Chattogram Home", "hello@ctghome.example", "+8801811000002",
-                                  "24 Agrabad C/A, Chattogram 4100", "ctghome.example");
-    app = app_create(rpc, developer, attempt == 0 ? "Order Desk" : arena_printf(arena, "Order Desk %u", attempt));
-    installation = install(rpc, app.app_id, store_id);
-    install(rpc, app.app_id, other_store_id);
-    fill(rpc, store_id, "demo", 240, 180, 0, 400);
-    fill(rpc, other_store_id, "demo", 160, 180, 240, 400);
-
-    rpc_call(rpc, &reply, "auth.sessions.login", "{\"identifier\":\"%s\",\"password\":\"%s\"}", merchant_email,
-             password);
-    merchant_token = in_text(reply, "data.token");
-    rpc_call(rpc, &reply, "auth.sessions.developer_login", "{\"identifier\":\"%s\",\"password\":\"%s\"}",
-             developer_email, password);
-    developer_token = in_text(reply, "data.accessToken");
-    rpc_call(rpc, &reply, "auth.sessions.login", "{\"identifier\":\"%s\",\"password\":\"%s\"}", admin_email, password);
-    admin_token = in_text(reply, "data.token");
 
     buf_init(&json, 65536);
     (void)!buf_append_text(&json, "{\n");
-    pair(&json, "base_url", arena_printf(arena, "\"http://127.0.0.1:%lld\"", (long long)config.port), ",\n");
-    pair(&json, "store_id", number(arena, store_id), ",\n");
-    pair(&json, "other_store_id", number(arena, other_store_id), ",\n");
-    pair(&json, "app_id", number(arena, app.app_id), ",\n");
-    pair(&json, "installation_id", number(arena, installation.installation_id), ",\n");
-    pair(&json, "client_id", quoted(arena, app.client_id), ",\n");
-    pair(&json, "client_secret", quoted(arena, app.client_secret), ",\n");
-    pair(&json, "session_signing_key", quoted(arena, app.session_signing_key), ",\n");
-    pair(&json, "access_token", quoted(arena, installation.access_token), ",\n");
-    pair(&json, "refresh_token", quoted(arena, installation.refresh_token), ",\n");
-    pair(&json, "merchant",
-         arena_printf(arena, "{\"email\": \"%s\", \"password\": \"%s\", \"token\": %s}", merchant_email, password,
-                      quoted(arena, merchant_token)),
-         ",\n");
-    pair(&json, "developer",
-         arena_printf(arena, "{\"email\": \"%s\", \"password\": \"%s\", \"access_token\": %s}", developer_email,
-                      password, quoted(arena, developer_token)),
-         ",\n");
-    pair(&json, "admin",
-         arena_printf(arena, "{\"email\": \"%s\", \"password\": \"%s\", \"token\": %s}", admin_email, password,
-                      quoted(arena, admin_token)),
-         "\n}\n");
+    pair(&json, "base_url", quoted(arena, base_url), ",\n");
+    pair(&json, "store_id", number(arena, stores[0]), ",\n");
+    pair(&json, "other_store_id", number(arena, stores[1]), ",\n");
+    pair(&json, "app_id", number(arena, app->app_id), ",\n");
+    pair(&json, "installation_id", number(arena, installation->installation_id), ",\n");
+    pair(&json, "client_id", quoted(arena, app->client_id), ",\n");
+    pair(&json, "client_secret", quoted(arena, app->client_secret), ",\n");
+    pair(&json, "session_signing_key", quoted(arena, app->session_signing_key), ",\n");
+    pair(&json, "access_token", quoted(arena, installation->access_token), ",\n");
+    pair(&json, "refresh_token", quoted(arena, installation->refresh_token), ",\n");
+    write_person(&json, arena, "merchant", people->merchant_email, people->password, "token", people->merchant_token,
+                 ",\n");
+    write_person(&json, arena, "developer", people->developer_email, people->password, "access_token",
+                 people->developer_token, ",\n");
+    write_person(&json, arena, "admin", people->admin_email, people->password, "token", people->admin_token, "\n}\n");
     result = write_private("demo.json", &json);
     buf_free(&json);
+    return result;
+}
+
+static int
+load_demo(struct rpc *rpc, const char *base_url)
+{
+    struct installation installation;
+    struct people people;
+    struct app app;
+    int64_t stores[2];
+
+    if (people_create(&people, rpc) != 0)
+        return -1;
+    stores[0] = store_create(rpc, people.merchant, "Dhaka Threads", "hello@dhakathreads.example", "+8801711000001",
+                             "House 12, Road 5, Dhanmondi, Dhaka 1205", "dhakathreads.example");
+    stores[1] = store_create(rpc, people.merchant, "Chattogram Home", "hello@ctghome.example", "+8801811000002",
+                             "24 Agrabad C/A, Chattogram 4100", "ctghome.example");
+    app = app_create(rpc, people.developer,
+                     people.attempt == 0 ? "Order Desk" : arena_printf(rpc->arena, "Order Desk %u", people.attempt));
+    installation = install(rpc, app.app_id, stores[0]);
+    install(rpc, app.app_id, stores[1]);
+    fill(rpc, stores[0], "demo", 240, 180, 0, 400);
+    fill(rpc, stores[1], "demo", 160, 180, 240, 400);
+    people_login(&people, rpc);
+    return write_demo(rpc->arena, base_url, &people, &app, stores, &installation);
+}
+
+/* Loads it once: where demo.json is, the data is there. */
+int
+sxctl_demo(int argc, char **argv)
+{
+    char own_url[64], *path;
+    struct rpc *rpc;
+    bool loaded;
+    int result;
+
+    if (argc > 2) {
+        fprintf(stderr, "usage: sxctl %s [BASE_URL]\n", argv[0]);
+        return EXIT_FAILURE;
+    }
+    path = config_path("demo.json");
+    loaded = access(path, F_OK) == 0;
+    free(path);
+    if (loaded)
+        return EXIT_SUCCESS;
+    snprintf(own_url, sizeof own_url, "http://127.0.0.1:%lld", (long long)config.port);
+    rpc = rpc_new();
+    result = load_demo(rpc, argc > 1 ? argv[1] : own_url);
     rpc_destroy(&rpc);
-    return result == 0 ? 0 : 1;
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int
@@ -248,7 +308,7 @@ sxctl_bench_data(int argc, char **argv)
 
     if (stores < 1 || stores > BENCH_STORES_MAX || orders < 0 || orders > BENCH_ORDERS_MAX) {
         fprintf(stderr, "usage: sxctl bench-data STORES(1-%d) ORDERS(0-%d)\n", BENCH_STORES_MAX, BENCH_ORDERS_MAX);
-        return 2;
+        return EXIT_FAILURE;
     }
     rpc = rpc_new();
     started_ms = clock_monotonic_ms();
@@ -256,8 +316,8 @@ sxctl_bench_data(int argc, char **argv)
     owner = account_create(rpc, secret_token(rpc->arena, "bench-", 6), "Bench Owner", 0, password,
                            ",\"is_developer\":true", &email);
     if (owner == 0) {
-        fprintf(stderr, "the bench account could not be made; see the service's log\n");
-        return 1;
+        fprintf(stderr, "the bench account could not be made; see the log of auth\n");
+        return EXIT_FAILURE;
     }
     app = app_create(rpc, owner, secret_token(rpc->arena, "Bench ", 6));
     buf_init(&json, 4 * 1024 * 1024);
@@ -283,5 +343,5 @@ sxctl_bench_data(int argc, char **argv)
             (double)(clock_monotonic_ms() - started_ms) / 1000);
     buf_free(&json);
     rpc_destroy(&rpc);
-    return result == 0 ? 0 : 1;
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

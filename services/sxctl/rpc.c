@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "client.h"
 #include "clock.h"
 #include "json.h"
-#include "bounds.h"
 #include "out.h"
 
 #define GATEWAY_WAIT_MS 5000
@@ -83,7 +83,6 @@ try_with(struct rpc *self, struct in *reply, const char *operation, const char *
     struct client_reply answer;
     struct buf request;
     bool maybe_sent;
-    size_t size;
     int status;
 
     buf_init(&request, WIRE_MESSAGE_MAX);
@@ -95,8 +94,7 @@ try_with(struct rpc *self, struct in *reply, const char *operation, const char *
     }
     buf_free(&request);
     status = answer.error ? answer.status : 0;
-    size = zmq_msg_size(&answer.body);
-    if (in_decode(reply, self->arena, arena_strndup(self->arena, zmq_msg_data(&answer.body), size), size) != 0)
+    if (client_reply_decode(&answer, self->arena, reply) != 0)
         *reply = (struct in){NULL, self->arena};
     client_reply_close(&answer);
     return status;

@@ -270,3 +270,12 @@ def test_a_secret_hash_that_is_none(platform, owner):
     shop = owner.open_shop()
     platform.postgres.rows("update auth.app set client_secret_hash = '\\x00' where app_id = %s", (shop.app_id,))
     refused(platform.get(STORE, headers=shop.client), 500, "auth_error")
+
+
+@pytest.mark.parametrize("headers, code", [
+    ({"Authorization": b"Bearer \xff\xfe"}, "invalid_token"), ({"Authorization": "Bearer a b"}, "invalid_token"),
+    ({"x-auth-token": b"\xff"}, "invalid_token"), ({"X-Client-Id": b"\xff", "X-Client-Secret": "x", "X-Store-Id": "1"}, "invalid_client"),
+    ({"X-Client-Id": "x", "X-Client-Secret": b"\xe0\xa6", "X-Store-Id": "1"}, "invalid_client"),
+])
+def test_credentials_that_are_no_text(platform, headers, code):
+    refused(platform.get(ORDERS, headers=headers), 401, code)

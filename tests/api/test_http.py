@@ -224,7 +224,6 @@ TWO_WAYS = {
     "two hosts": "Host: b\r\n\r\n",
     "same length twice": "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
     "two codings": "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
-    "no name": ": x\r\n\r\n",
 }
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from decimal import Decimal
+from urllib.parse import quote
 
 import pytest
 
@@ -203,6 +204,23 @@ def test_ids_that_are_none(shop, identifier):
     answer = shop.get(f"{ORDERS}/{identifier}")
     assert answer.status_code in (400, 404), answer.text
     assert answer.json()["code"] in ("validation_error", "not_found", "bad_request")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31", "9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59-12:00", "0001-01-01",
+                                    "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+12:00"])
+@pytest.mark.parametrize("query", ["since", "until", "sort=updated_at&since", "sort=grand_total&until", "status=pending&since"])
+def test_the_ends_of_time(shop, query, moment):
+    answer = shop.get(f"{ORDERS}?{query}={quote(moment)}")
+    assert answer.status_code in (200, 400), answer.text
+    if query == "since":
+        assert shop.get(f"/api/apps/v1/products?since={quote(moment)}").status_code in (200, 400)
+
+
+@pytest.mark.parametrize("body", ["{", '{"note": "a", "note": "b"}', '{"note": "\\u0000"}', '{"tax": 1.}', "[" * 50, "   "])
+def test_large_bodies_are_answered_like_small_ones(shop, body):
+    """They are read in a worker, not in the gateway."""
+    small, large = shop.post(ORDERS, body=body), shop.post(ORDERS, body=body + " " * 70000)
+    assert (large.status_code, large.content) == (small.status_code, small.content) and small.status_code == 400
 
 
 def test_the_highest_id(shop):

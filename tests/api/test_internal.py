@@ -5,11 +5,12 @@ What they do to those who hold credentials is looked at through the front door: 
 
 import os
 import subprocess
+import time
 
 import pytest
 
 from .client import is_error
-from .rpc import RpcError
+from .rpc import HEADER, RpcError
 from .shop import PASSWORD
 
 ORDERS = "/api/apps/v1/orders"
@@ -204,3 +205,19 @@ def test_nothing_secret_is_logged(platform, shop):
     text = "".join(process.log.read_text(errors="replace") for process in platform.processes.values())
     for secret in (shop.access_token, shop.refresh_token, shop.client_secret, shop.session_signing_key, PASSWORD):
         assert secret not in text
+
+
+@pytest.mark.parametrize("name", ["", ".", "orders.get\0", "orders.get\0" + "x" * 50, "auth.accounts.create\0\0", "\0", "x" * 100000])
+def test_names_of_no_operation(platform, name):
+    with pytest.raises(RpcError) as caught:
+        platform.rpc().call(name, {})
+    assert (caught.value.status, caught.value.code) == (404, "not_found")
+
+
+def test_a_version_from_nowhere_is_forgotten(platform, shop):
+    """An invalidation with a version that auth's database does not have: the gateway believes auth again within a second."""
+    platform.rpc().socket.send_multipart([HEADER.pack(b"SXR1", 6, 0, 0, 1 << 62, 0, 0), b"", b"\x90"])
+    deadline = time.monotonic() + 10
+    while platform.get(ORDERS, headers=shop.bearer).status_code != 200:
+        assert time.monotonic() < deadline, "still refused"
+        time.sleep(0.1)

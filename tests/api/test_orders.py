@@ -410,3 +410,11 @@ def test_filtered_pages(mixed):
     assert find(shop, limit=10000)["pagination"]["limit"] == 250
     is_error(shop.post(f"{ORDERS}/filters", {"cursor": "AAAA"}), 400, "validation_error")
     is_error(shop.post(f"{ORDERS}/filters", {"sort": "secret"}), 400, "validation_error")
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_a_long_name_is_not_cut_within_a_character(shop, shift):
+    _, (sku_id,) = goods.add_product(shop, (1, 1), name="x" * shift + "ঢ" * 85)
+    answer = shop.post(ORDERS, {"items": [{"sku_id": sku_id, "quantity": 5}]})
+    is_error(answer, 409, "insufficient_stock")
+    assert "�" not in answer.content.decode("utf-8")

@@ -3,6 +3,8 @@
 Times and totals have many ties, and differ by single microseconds.
 """
 
+import base64
+import hmac
 import itertools
 import random
 
@@ -272,3 +274,14 @@ def test_deep_pages(large, filters, sort):
                                      2) if page < last else ()
         for number, further in enumerate(following, page + 1):
             assert ids_of(further) == wanted[(number - 1) * 50:number * 50]
+
+
+def test_a_cursor_is_signed_with_a_key_of_this_platform(full):
+    shop, _, _ = full
+    cursor = shop.get(f"{ORDERS}?limit=1").json()["pagination"]["next_cursor"]
+    packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    body, mac = packed[:-16], packed[-16:]
+    assert hmac.digest(bytes(32), body, "sha256")[:16] != mac       # nobody ever gave it one
+    master = bytes.fromhex((shop.platform.home / "secrets" / "master.key").read_text().strip())
+    derived = hmac.digest(hmac.digest(bytes(32), master, "sha256"), b"cursor\x01", "sha256")
+    assert hmac.digest(derived, body, "sha256")[:16] == mac

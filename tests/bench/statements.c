@@ -1,4 +1,5 @@
-/* statements.c - prints store-data's statements as NAME, a tab, SQL: so that the ceilings run exactly what the service runs. */
+/* statements.c - prints store-data's statements as NAME, a tab, SQL: so that the ceilings run exactly what the service
+ * runs. */
 #include <stdio.h>
 
 #define QUERY(name, sql) {#name, sql},

@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
+#include "bounds.h"
 #include "hub.h"
 #include "in.h"
-#include "bounds.h"
 #include "out.h"
 
 #define SENT_MAX   65536

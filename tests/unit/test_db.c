@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "call_private.h"
 #include "clock.h"
-#include "bounds.h"
 #include "parameters.h"
 #include "shared_statements.h"
 

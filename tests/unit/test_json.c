@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
+#include "bounds.h"
 #include "in.h"
 #include "json.h"
-#include "bounds.h"
 #include "out.h"
 
 /* What comes out as JSON again; why in `why` and -1 when it was refused. */
