@@ -42,7 +42,7 @@ SERVICES := gateway $(filter-out gateway,$(patsubst services/%/main.c,%,$(wildca
 PROGRAMS := $(SERVICES:%=$(BUILD)/bin/%)
 
 PKGS_shared  := libzmq msgpack libpq libcrypto yajl libargon2
-PKGS_gateway := $(PKGS_shared) libmicrohttpd
+PKGS_gateway := $(PKGS_shared) libmicrohttpd libxxhash
 PKG_CFLAGS   := $(shell pkg-config --cflags $(PKGS_gateway) 2>/dev/null)
 # -iquote, so that a header of ours never stands in for one of the system.
 INCLUDES     := -iquote libshared -iquote $(GEN)
@@ -102,7 +102,7 @@ $(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$(1)/*.c)) $(
 endef
 $(foreach service,$(SERVICES),$(eval $(call PROGRAM,$(service))))
 
--include $(wildcard $(BUILD)/libshared/*.d $(BUILD)/gen/*.d $(BUILD)/services/*/*.d $(BUILD)/tests/*/*.d)
+-include $(wildcard $(BUILD)/libshared/*.d $(BUILD)/gen/*.d $(BUILD)/gen-streams/*.d $(BUILD)/services/*/*.d $(BUILD)/tests/*/*.d)
 
 # ---- the commands (README.md) ------------------------------------------------------------------------------------------
 #
@@ -148,8 +148,36 @@ $(BUILD)/bin/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libgateway.a $(BUILD)/libs
 	mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS_gateway) cmocka) $(LDLIBS)
 
+# The tests of streams and uploads have a service and a gateway of their own, whose tables know one more fragment.
+STREAMS := $(GEN)-streams
+
+$(STREAMS)/stamp: $(GENERATED) $(wildcard tests/streams/contract.py tests/streams/proto/* tests/streams/schema/*)
+	mkdir -p $(STREAMS)
+	$(PYTHON) tests/streams/contract.py $(STREAMS)/root
+	$(PYTHON) proto/generate.py $(STREAMS) $(STREAMS)/root
+	touch $@
+
+.PRECIOUS: $(STREAMS)/%.h $(STREAMS)/%.c
+$(STREAMS)/%.h $(STREAMS)/%.c: $(STREAMS)/stamp ;
+
+$(BUILD)/gen-streams/%.o: $(STREAMS)/%.c
+	mkdir -p $(@D)
+	echo '  CC      $<'
+	$(CC) $(ALL_CFLAGS) -iquote $(STREAMS) -MMD -MP -c $< -o $@
+
+$(BUILD)/tests/streams/service.o: INCLUDES += -iquote $(STREAMS)
+$(BUILD)/tests/streams/service.o: $(STREAMS)/streams_operations.h
+$(BUILD)/bin/test/streams: $(BUILD)/tests/streams/service.o $(BUILD)/gen-streams/streams_operations.o
+$(BUILD)/bin/test/gateway: $(BUILD)/services/gateway/main.o $(BUILD)/gen-streams/operations.o $(BUILD)/libgateway.a
+
+STREAM_TESTS := $(BUILD)/bin/test/streams $(BUILD)/bin/test/gateway
+$(STREAM_TESTS): $(BUILD)/libshared.a
+	mkdir -p $(@D)
+	echo '  LINK    $@'
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS_gateway)) $(LDLIBS)
+
 .PHONY: unit-tests
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) $(STREAM_TESTS)
 
 .PHONY: test test-full test-compose
 test:
@@ -182,7 +210,7 @@ fuzz:
 
 # ---- checks ------------------------------------------------------------------------------------------------------------
 
-SOURCES := $(wildcard libshared/*.[ch] services/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+SOURCES := $(wildcard libshared/*.[ch] services/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/streams/*.[ch])
 BANNED  := sprintf|vsprintf|strcpy|strcat|strtok|atoi|atol|atof|gets|rand|srand|system|alloca|tmpnam|mktemp
 
 .PHONY: check

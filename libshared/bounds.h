@@ -8,19 +8,20 @@
 #define BOUNDS_H
 
 /* HTTP, as the gateway takes it from the network. */
-#define URL_SIZE_MAX          8192    /* path and query; longer is 414 */
-#define HEADER_MEMORY_MAX     16384   /* of a connection, for request line and headers; cleared for each request */
-#define BODY_SIZE_MAX_DEFAULT 1048576 /* contract K.1: 413 above, unless x-body-limit says otherwise */
-#define BODY_IN_LOOP_MAX      65536   /* larger bodies are validated in the worker (protocols 11) */
-#define SWALLOW_MAX           8388608 /* bytes of a refused body read so that its sender hears the answer */
-#define BODY_WAIT_MS          30000   /* a body that takes longer must come at */
-#define BODY_BYTES_PER_MS_MIN 1       /* this pace at least */
-#define DRAIN_WAIT_MS         15000   /* SIGTERM: what is in flight ends within the slowest timeout class */
-#define CONNECTION_IDLE_S     20      /* slow and silent clients are closed after this */
-#define CONNECTIONS_MAX       4096    /* per gateway process */
-#define REQUEST_ID_MAX        64      /* contract K.1 */
-#define IDEMPOTENCY_KEY_MAX   255     /* contract K.1 */
-#define QUERY_PARAMETERS_MAX  64      /* in one URL */
+#define URL_SIZE_MAX          8192     /* path and query; longer is 414 */
+#define HEADER_MEMORY_MAX     16384    /* of a connection, for request line and headers; cleared for each request */
+#define BODY_SIZE_MAX_DEFAULT 1048576  /* contract K.1: 413 above, unless x-body-limit says otherwise */
+#define BODY_IN_LOOP_MAX      65536    /* larger bodies are validated in the worker (protocols 11) */
+#define BODIES_SIZE_MAX       67108864 /* request bodies one gateway holds at once; more get 503 */
+#define SWALLOW_MAX           8388608  /* bytes of a refused body read so that its sender hears the answer */
+#define BODY_WAIT_MS          30000    /* a body that takes longer must come at */
+#define BODY_BYTES_PER_MS_MIN 1        /* this pace at least */
+#define DRAIN_WAIT_MS         15000    /* SIGTERM: what is in flight ends within the slowest timeout class */
+#define CONNECTION_IDLE_S     20       /* slow and silent clients are closed after this */
+#define CONNECTIONS_MAX       4096     /* per gateway process */
+#define REQUEST_ID_MAX        64       /* contract K.1 */
+#define IDEMPOTENCY_KEY_MAX   255      /* contract K.1 */
+#define QUERY_PARAMETERS_MAX  64       /* in one URL */
 #define PATH_SEGMENTS_MAX     12
 
 /* JSON and msgpack from outside. */

@@ -68,8 +68,8 @@ void call_data_with(struct call *self, unsigned further_members);
 int call_reply(struct call *self, int status) must_check; /* always 0 */
 int call_reply_row(struct call *self, int status, const struct rows *rows, unsigned row) must_check;
 
-/* One piece of a body that comes in pieces (x-upload; proto/README.md): checked for shape, whoever asked. The handler of
- * the first answers with the header X-Upload-Id. A piece may come twice: upload and seq make it unique. */
+/* One piece of a body that comes in pieces (x-upload; proto/README.md): checked for shape, whoever asked. The handler
+ * of the first answers with the header X-Upload-Id. A piece may come twice: upload and seq make it unique. */
 struct piece {
     const char *upload; /* in the arena; NULL with the first */
     int64_t seq;        /* 0, 1, 2, ... */

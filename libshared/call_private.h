@@ -8,7 +8,7 @@
 #include "peers.h"
 #include "validate.h"
 
-#define CALL_HEADERS_MAX 8 /* extra headers of one answer */
+#define CALL_HEADERS_MAX 8 /* extra headers of one answer; a replay adds one to those of the handler */
 #define CALL_DETAILS_MAX 4 /* further members of one error body */
 
 struct call_pair {

@@ -154,7 +154,7 @@ begin(struct call *call, enum idempotency_state *state)
 enum idempotency_state
 idempotency_begin(struct call *call)
 {
-    enum idempotency_state state;
+    enum idempotency_state state = IDEMPOTENCY_FAILED;
 
     return begin(call, &state) == 0 ? state : IDEMPOTENCY_FAILED;
 }

@@ -45,7 +45,8 @@ void out_binary(struct out *self, const void *data, size_t size); /* JSON: base6
 void out_json(struct out *self, struct str json);     /* trusted JSON text (from PostgreSQL); absent is null */
 void out_msgpack(struct out *self, struct str value); /* one trusted msgpack value; absent is null */
 
-/* Behind each value of a sequence (x-stream): JSON values stand on a line each, msgpack's follow one another as they are. */
+/* Behind each value of a sequence (x-stream): JSON values stand on a line each, msgpack's follow one another as they
+ * are. */
 void out_line_end(struct out *self);
 
 /* All containers closed, nothing failed. */

@@ -56,8 +56,7 @@ server_destroy(struct server **self)
     *self = NULL;
 }
 
-/* ---- finding the handler --------------------------------------------------------------------------------------------
- */
+/* ---- finding the handler ------------------------------------------------------------------------------------- */
 
 /* Every service answers NAME.metrics.read, also where its contract does not list it (NAME-aside). One process answers
  * for itself. */

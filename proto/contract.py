@@ -158,6 +158,7 @@ class Contract:
         self.read_parameters(self_)
         self.read_body(self_)
         self.check_responses(self_)
+        self.check_pieces(self_)
         return self_
 
     def read_security(self, operation):
@@ -226,6 +227,19 @@ class Contract:
             only(response, {"description", "content", "headers", "x-data", "x-list", "x-members"}, where)
             if status.startswith("2") and not ("x-data" in response or response.get("content")):
                 refuse(where, "needs x-data or content: no answer is empty")
+
+    @staticmethod
+    def check_pieces(operation):
+        """Streams and uploads: the gateway makes many requests of one (proto/README.md)."""
+        after = [node for node, _ in operation.parameters if node["name"] == "after" and node["in"] == "query"]
+        if operation.stream and operation.method != "get":
+            refuse(operation.where, "x-stream is for GET: each chunk is a request of its own")
+        if operation.stream and (not after or after[0].get("required") or after[0]["schema"].get("type") != "string"):
+            refuse(operation.where, 'x-stream needs a query parameter "after", a string and not required')
+        if operation.upload and operation.method != "post":
+            refuse(operation.where, "x-upload is for POST")
+        if operation.upload and operation.idempotent:
+            refuse(operation.where, "x-upload and x-idempotent exclude each other: a piece is told by upload and seq")
 
     def add_internal(self, file, internal):
         where = f"proto/{file}"

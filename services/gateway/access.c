@@ -165,6 +165,13 @@ write_line(struct access *self, const struct request *request)
     add(self, "}\n", 2);
 }
 
+/* A probe that found all well says nothing, and there is one every few seconds. */
+static bool
+is_news(const struct request *request)
+{
+    return request->answer.status != 200 || !(str_is(request->path, "/livez") || str_is(request->path, "/readyz"));
+}
+
 void
 access_note(struct access *self, const struct request *request)
 {
@@ -178,7 +185,7 @@ access_note(struct access *self, const struct request *request)
     counters->buckets[bucket]++;
     counters->sum_us += us > 0 ? (uint64_t)us : 0;
     counters->by_class[request->answer.status / 100 % CLASSES]++;
-    if (self->log)
+    if (self->log && is_news(request))
         write_line(self, request);
 }
 

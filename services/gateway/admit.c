@@ -23,8 +23,7 @@
 
 #define TOKEN_SIZE_MAX 4096
 
-/* ---- request id and address
- * ------------------------------------------------------------------------------------------ */
+/* ---- request id and address ---------------------------------------------------------------------------------- */
 
 static bool
 is_request_id(struct str text)
@@ -113,8 +112,7 @@ admit_address(struct request *self)
     self->address_key_size = limiter_address_key(self->address_key, self->address);
 }
 
-/* ---- windows
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- windows ------------------------------------------------------------------------------------------------- */
 
 /* Shown is the window nearest to its limit. */
 static void
@@ -180,8 +178,7 @@ take_caller(struct request *self)
     return !self->is_limited || take(self, RATE_GLOBAL, LIMIT_CREDENTIAL, key, sizeof key);
 }
 
-/* ---- the body, by what its headers say
- * ------------------------------------------------------------------------------- */
+/* ---- the body, by what its headers say ----------------------------------------------------------------------- */
 
 bool
 admit_has_body(const struct request *self)
@@ -233,8 +230,7 @@ admit_body(struct request *self)
     }
 }
 
-/* ---- the credential
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the credential ------------------------------------------------------------------------------------------ */
 
 /* The developer family knows one word for all of these. */
 static enum fail
@@ -412,8 +408,7 @@ ask_identity(struct request *self)
     identities_ask(self->gateway->identities, question);
 }
 
-/* ---- the path
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the path ------------------------------------------------------------------------------------------------ */
 
 static bool
 is_under(struct str path, const char *prefix)

@@ -71,8 +71,7 @@ http_wake(struct request *request)
     MHD_resume_connection(request->connection);
 }
 
-/* ---- answering
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- answering ----------------------------------------------------------------------------------------------- */
 
 static void
 release_message(void *context)
@@ -136,8 +135,7 @@ http_answer(struct request *self)
     return result;
 }
 
-/* ---- requests
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------------ */
 
 static struct request *
 request_new(struct http *http, struct MHD_Connection *connection)
@@ -193,6 +191,7 @@ http_request_free(struct http *http, struct request *self)
         stream_orphan(self->stream);
     upload_free(self->upload);
     reply_clear(self);
+    http->bodies_size -= self->body_held;
     if (http->spare_count == REQUESTS_KEPT_MAX) {
         buf_free(&self->body);
         buf_free(&self->scratch);
@@ -215,8 +214,7 @@ http_request_free(struct http *http, struct request *self)
     http->spare_count++;
 }
 
-/* ---- the access handler
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the access handler -------------------------------------------------------------------------------------- */
 
 /* libmicrohttpd would cut the query into a list in the connection's memory, and refuse the request when there is no
  * room for it. We read queries ourselves (pack.c), from the copy; the text here is the connection's own buffer, of
@@ -382,6 +380,30 @@ head_step(struct request *self)
     return http_answer(self);
 }
 
+/* All bodies together are bounded too: thousands of clients that send a large one slowly must not cost gigabytes. */
+static void
+hold_body(struct request *self, const char *data, size_t size)
+{
+    struct http *http = self->gateway->http;
+
+    if (http->bodies_size + size > BODIES_SIZE_MAX) {
+        reply_fail(self, FAIL_SERVICE_UNAVAILABLE, "Too many large requests at once; try again in a second");
+    } else if (buf_append(&self->body, data, size) != 0) {
+        reply_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL);
+    } else {
+        self->body_held += size;
+        http->bodies_size += size;
+    }
+}
+
+static void
+drop_body(struct request *self)
+{
+    self->gateway->http->bodies_size -= self->body_held;
+    self->body_held = 0;
+    buf_free(&self->body);
+}
+
 static enum MHD_Result
 body_step(struct request *self, const char *data, size_t *size)
 {
@@ -403,11 +425,12 @@ body_step(struct request *self, const char *data, size_t *size)
             http_suspend(self);
         return MHD_YES;
     }
-    if (self->state == REQUEST_BODY && buf_append(&self->body, data, *size) != 0)
-        reply_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL);
+    if (self->state == REQUEST_BODY)
+        hold_body(self, data, *size);
     if (self->state == REQUEST_ANSWERED) {
-        buf_free(&self->body);
-        self->swallow_max = self->body_size + SWALLOW_MAX;
+        drop_body(self);
+        /* what the operation would have taken does not count */
+        self->swallow_max = (self->upload ? self->operation->body_size_max : self->body_size) + SWALLOW_MAX;
         self->state = REQUEST_SWALLOWING;
     }
     *size = 0;

@@ -204,8 +204,8 @@ http_is_idle(const struct http *self)
     return self->live == NULL;
 }
 
-void
-http_abort(struct http *self)
+static void
+abort_suspended(struct http *self)
 {
     for (struct request *request = self->live; request; request = request->next) {
         if (!request->suspended)
@@ -222,6 +222,16 @@ http_abort(struct http *self)
         }
         http_wake(request);
     }
-    for (unsigned i = 0; i < FINISH_TURNS_MAX && self->live; i++)
+}
+
+/* What still moves may ask a service for more and be suspended in any of these turns. libmicrohttpd does not stop, but
+ * aborts the process, while a connection is suspended. */
+void
+http_abort(struct http *self)
+{
+    for (unsigned i = 0; i < FINISH_TURNS_MAX && self->live; i++) {
+        abort_suspended(self);
         http_run(self);
+    }
+    abort_suspended(self);
 }

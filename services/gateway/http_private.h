@@ -20,6 +20,7 @@ struct http {
     int64_t tick_ms;
     struct request *live, *spare;
     unsigned spare_count;
+    size_t bodies_size; /* bytes of request bodies held, all together */
     struct peer *first_waiting, *last_waiting;
     struct peer *first_unheard; /* of those waiting, the first not looked at by http_tick */
 };

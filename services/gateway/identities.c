@@ -97,8 +97,7 @@ identities_have_lease(const struct identities *self)
     return self->joined && self->boot_ms() < self->lease_until_ms;
 }
 
-/* ---- invalidations ------------------------------------------------------------------------------------------------
- */
+/* ---- invalidations ------------------------------------------------------------------------------------------- */
 
 static void
 see_version(struct identities *self, uint64_t version)
@@ -125,8 +124,7 @@ identities_invalidate(struct identities *self, uint64_t version, struct str tags
         identity_cache_invalidate(self->cache, version, in_str(in_item(in, i), ""));
 }
 
-/* ---- the lease ----------------------------------------------------------------------------------------------------
- */
+/* ---- the lease ----------------------------------------------------------------------------------------------- */
 
 static void
 take_join(struct identities *self, struct in in)
@@ -250,8 +248,7 @@ identities_tick(struct identities *self)
     hub_submit(self->hub, call);
 }
 
-/* ---- questions ----------------------------------------------------------------------------------------------------
- */
+/* ---- questions ----------------------------------------------------------------------------------------------- */
 
 static void
 key_add(struct buf *scratch, struct str field)

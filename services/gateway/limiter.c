@@ -67,8 +67,7 @@ file_size(void)
     return HEADER_SIZE + SLOTS * sizeof(uint64_t);
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------------------
- */
+/* ---- the file ------------------------------------------------------------------------------------------------ */
 
 /* Writes a new file under a name of its own and links it to its place, so that nobody ever sees half of one. That
  * somebody else was faster is fine. */
@@ -245,8 +244,7 @@ limiter_set_clock(struct limiter *self, int64_t (*boot_ms)(void))
     self->boot_ms = boot_ms;
 }
 
-/* ---- counting ------------------------------------------------------------------------------------------------------
- */
+/* ---- counting ------------------------------------------------------------------------------------------------ */
 
 static uint64_t
 key_hash(const struct table *self, enum rate_class class, enum limit_subject subject, const void *key, size_t size)

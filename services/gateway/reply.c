@@ -106,8 +106,7 @@ reply_page(struct request *self, const char *content_type, const char *text, siz
     }
 }
 
-/* ---- errors
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------------- */
 
 struct error {
     int status;
@@ -238,8 +237,7 @@ reply_invalid(struct request *self, const struct validation *validation)
     reply_error(self, &error);
 }
 
-/* ---- what services say
- * ----------------------------------------------------------------------------------------------- */
+/* ---- what services say --------------------------------------------------------------------------------------- */
 
 /* The error map of proto/README.md. One that is none is the service's fault, not the client's. */
 static void
@@ -346,7 +344,13 @@ reply_success(struct request *self, struct hub_reply *reply)
     }
     answer_begin(self, status);
     if (self->operation->stream && status == 200) {
-        answer->stream = stream_begin(self, reply);
+        if (stream_begin(&answer->stream, self, reply) != 0) {
+            log_event(LOG_ERROR, "reply_unreadable", "s:request_id", self->request_id, "s:operation",
+                      self->operation->name, "s:header", "X-Stream-Next", NULL);
+            reply_fail(self, FAIL_INTERNAL_ERROR, NULL);
+            return;
+        }
+        reply_header_static(self, "Content-Type", "application/x-ndjson"); /* unless the service says otherwise */
         if (answer->stream)
             return;
     }
@@ -375,8 +379,7 @@ reply_service(struct request *self, struct hub_reply *reply)
     zmq_msg_close(&reply->body);
 }
 
-/* ---- on every answer
- * ------------------------------------------------------------------------------------------------- */
+/* ---- on every answer ----------------------------------------------------------------------------------------- */
 
 void
 reply_complete(struct request *self)
@@ -384,7 +387,7 @@ reply_complete(struct request *self)
     struct answer *answer = &self->answer;
 
     if (answer->status != 304 && !reply_has_header(self, "Content-Type"))
-        reply_header_static(self, "Content-Type", answer->stream ? "application/x-ndjson" : "application/json");
+        reply_header_static(self, "Content-Type", "application/json");
     if (!reply_has_header(self, "Cache-Control"))
         reply_header_static(self, "Cache-Control", "no-store");
     reply_header_static(self, "X-Request-Id", self->request_id);

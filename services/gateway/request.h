@@ -113,6 +113,7 @@ struct request {
     /* what is sent on */
     uint64_t body_size;   /* bytes that came, also of a body that is thrown away */
     uint64_t swallow_max; /* where throwing away ends and the connection is closed */
+    size_t body_held;     /* of these, counted in the bound of all bodies */
     struct buf body;
     struct buf scratch; /* for packing */
     struct buf frame;   /* the REQUEST's frame 3 */

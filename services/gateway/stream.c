@@ -13,7 +13,7 @@
 #include "log.h"
 #include "pack.h"
 
-#define NEXT_SIZE_MAX 1024
+#define NEXT_SIZE_MAX (STREAM_NEXT_MAX + 1)
 
 struct stream {
     struct request *request; /* NULL: gone */
@@ -46,21 +46,25 @@ read_next(struct arena *arena, zmq_msg_t *headers, char target[NEXT_SIZE_MAX])
     return 0;
 }
 
-struct stream *
-stream_begin(struct request *request, struct hub_reply *reply)
+int
+stream_begin(struct stream **self, struct request *request, struct hub_reply *reply)
 {
     char next[NEXT_SIZE_MAX];
-    struct stream *self;
+    struct stream *made;
 
-    if (read_next(request->arena, &reply->headers, next) != 0 || next[0] == '\0')
-        return NULL;
-    self = xcalloc(1, sizeof *self);
-    self->request = request;
-    self->arena = arena_new(8192);
-    memcpy(self->next, next, sizeof next);
-    zmq_msg_init(&self->chunk);
-    zmq_msg_move(&self->chunk, &reply->body);
-    return self;
+    *self = NULL;
+    if (read_next(request->arena, &reply->headers, next) != 0)
+        return -1;
+    if (next[0] == '\0')
+        return 0;
+    made = xcalloc(1, sizeof *made);
+    made->request = request;
+    made->arena = arena_new(8192);
+    memcpy(made->next, next, strlen(next) + 1);
+    zmq_msg_init(&made->chunk);
+    zmq_msg_move(&made->chunk, &reply->body);
+    *self = made;
+    return 0;
 }
 
 void
@@ -97,6 +101,14 @@ stream_orphan(struct stream *self)
 }
 
 static void
+break_off(struct stream *self, int status)
+{
+    log_event(LOG_WARN, "stream_broken", "s:request_id", self->request->request_id, "s:operation",
+              self->request->operation->name, "l:status", (int64_t)status, NULL);
+    self->failed = true;
+}
+
+static void
 on_chunk(struct hub_call *call, struct hub_reply *reply)
 {
     struct stream *self = call->owner;
@@ -104,9 +116,7 @@ on_chunk(struct hub_call *call, struct hub_reply *reply)
     self->waiting = false;
     if (reply->local || reply->error || reply->status != 200 ||
         read_next(self->arena, &reply->headers, self->next) != 0) {
-        log_event(LOG_WARN, "stream_broken", "s:request_id", self->request->request_id, "s:operation",
-                  self->request->operation->name, "l:status", (int64_t)(reply->local ? 0 : reply->status), NULL);
-        self->failed = true;
+        break_off(self, reply->local ? fail_texts[reply->fail].status : reply->status);
     } else {
         zmq_msg_move(&self->chunk, &reply->body);
         self->used = 0;
@@ -120,16 +130,19 @@ static void
 ask_next(struct stream *self)
 {
     struct request *request = self->request;
-    char after[NEXT_SIZE_MAX];
+    struct answer sent = request->answer; /* what cannot be packed makes pack_request answer */
+    int rc;
 
     arena_reset(self->arena);
-    memcpy(after, self->next, sizeof after);
-    request->after = after;
-    if (pack_request(request, self->arena, NULL) != 0) {
-        self->failed = true;
+    request->after = self->next;
+    rc = pack_request(request, self->arena, NULL);
+    request->after = NULL;
+    if (rc != 0) {
+        request->answer = sent;
+        request->state = REQUEST_SENDING;
+        break_off(self, 0);
         return;
     }
-    request->after = NULL;
     forward_prepare(request, &self->call);
     self->call.done = on_chunk;
     self->call.owner = self;

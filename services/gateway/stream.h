@@ -11,8 +11,9 @@
 
 struct stream;
 
-/* The first chunk has come. NULL when it is the only one: then it is an ordinary body. Takes the body frame over. */
-struct stream *stream_begin(struct request *request, struct hub_reply *reply);
+/* The first chunk has come. The stream takes the body frame over; it is NULL when the chunk is the only one: then that
+ * is an ordinary body. -1 when the reply does not say where to go on. */
+int stream_begin(struct stream **self, struct request *request, struct hub_reply *reply) must_check;
 void stream_destroy(struct stream **self);
 
 /* libmicrohttpd's content reader and its release; the stream is the context. */

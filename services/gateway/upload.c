@@ -3,19 +3,21 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "forward.h"
 #include "http.h"
 #include "in.h"
+#include "log.h"
 #include "pack.h"
 #include "reply.h"
 
-#define UPLOAD_ID_MAX 64
 
 struct upload {
     struct request *request;
     struct arena *arena;        /* emptied before each piece */
     char id[UPLOAD_ID_MAX + 1]; /* "" before the first reply */
     int64_t seq;
+    int64_t sent;      /* bytes in the pieces before this one */
     size_t piece_size; /* of the piece on its way: the head of request->body */
     bool last;
 };
@@ -64,16 +66,21 @@ on_piece(struct hub_call *call, struct hub_reply *reply)
     struct request *request = self->request;
     struct buf *body = &request->body;
 
+    if (call->sent_ms > 0)
+        request->service_ms += clock_monotonic_ms() - call->sent_ms;
     if (self->last || reply->local || reply->error) {
         reply_service(request, reply);
         http_wake(request);
         return;
     }
     if (read_id(self, &reply->headers) != 0) {
+        log_event(LOG_ERROR, "reply_unreadable", "s:request_id", request->request_id, "s:operation",
+                  request->operation->name, "s:header", "X-Upload-Id", NULL);
         reply_fail(request, FAIL_INTERNAL_ERROR, NULL);
     } else {
         memmove(body->data, body->data + self->piece_size, body->size - self->piece_size);
         body->size -= self->piece_size;
+        self->sent += (int64_t)self->piece_size;
         self->seq++;
         request->state = REQUEST_BODY;
     }
@@ -112,8 +119,8 @@ refuse_line(struct upload *self)
     struct validation *validation = arena_alloc(self->request->arena, sizeof *validation);
 
     validation_init(validation, self->request->arena);
-    validation_add(validation, "body", "has a line longer than %d bytes after %lld pieces", STREAM_CHUNK_MAX,
-                   (long long)self->seq);
+    validation_add(validation, "body", "has a line longer than %d bytes: the one that begins at byte %lld",
+                   STREAM_CHUNK_MAX, (long long)self->sent);
     reply_invalid(self->request, validation);
 }
 

@@ -2,8 +2,7 @@
  *
  * Starts PostgreSQL (the private cluster, unless SX_DATABASE_URL is set), brings every schema to its newest version,
  * starts the gateways and services, and starts again what dies. What is stopped (SIGSTOP) for over a second is
- * continued. When the supervisor itself is killed its children live on; the next supervisor finds them by their pid
- * files and adopts them: a pidfd tells of the end of any process, child or not.
+ * continued. When the supervisor itself is killed its children live on; the next supervisor adopts them (process.h).
  *
  * Signals: SIGTERM, SIGINT: stop everything in order. SIGHUP: migrate, then restart what runs an older binary.
  */
@@ -19,7 +18,6 @@
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,37 +25,18 @@
 #include "config.h"
 #include "contract.h"
 #include "log.h"
+#include "process.h"
 #include "sxctl.h"
 
-#define PROCESSES_MAX       48
-#define LOOK_INTERVAL_MS    250  /* how often stopped processes are looked for */
-#define STOPPED_TOLERATED   4    /* looks in a row: one second */
-#define SHORT_LIFE_MS       1000 /* a process that ends sooner is started again more slowly */
-#define RESTART_WAIT_MS_MAX 2000
-#define DRAIN_MS            8000 /* after SIGTERM; then SIGKILL */
-#define POSTGRES_STOP_MS    30000
-#define POSTGRES_START_MS   30000
-
-enum layer { LAYER_POSTGRES, LAYER_SERVICE, LAYER_GATEWAY }; /* started upwards, stopped downwards */
-
-struct process {
-    char name[40]; /* "gateway-1", "store-data", "postgres" */
-    enum layer layer;
-    char program[512];
-    char index[8]; /* of a gateway, as text; else "" */
-    pid_t pid;     /* 0: not running */
-    int pidfd;
-    bool is_child;
-    int64_t started_ms;
-    int64_t start_at_ms; /* when to start it (again) */
-    int64_t wait_ms;     /* what the next early death costs */
-    unsigned stopped_looks;
-};
+#define PROCESSES_MAX     48
+#define LOOK_INTERVAL_MS  250  /* how often stopped processes are looked for */
+#define STOPPED_TOLERATED 4    /* looks in a row: one second */
+#define DRAIN_MS          8000 /* after SIGTERM; then SIGKILL */
+#define POSTGRES_STOP_MS  30000
+#define POSTGRES_START_MS 30000
 
 static struct process processes[PROCESSES_MAX];
 static unsigned process_count;
-static bool foreground;
-static sigset_t own_signals;
 
 static struct process *
 process_add(enum layer layer, const char *name, const char *program, const char *index)
@@ -73,171 +52,6 @@ process_add(enum layer layer, const char *name, const char *program, const char 
     snprintf(process->index, sizeof process->index, "%s", index);
     process->pidfd = -1;
     return process;
-}
-
-/* ---- pid files: "PID STARTTIME", so that a pid used again by a stranger is not taken for ours -------------------- */
-
-static bool
-process_look(pid_t pid, char *state, unsigned long long *start_time)
-{
-    char path[64], text[1024];
-    int fd;
-    ssize_t size;
-    const char *after;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    size = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (size <= 0)
-        return false;
-    text[size] = '\0';
-    after = strrchr(text, ')'); /* the command's name may hold anything */
-    if (after == NULL)
-        return false;
-    return sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", state,
-                  start_time) == 2;
-}
-
-static char *
-process_pid_file(const struct process *self)
-{
-    char relative[64];
-
-    snprintf(relative, sizeof relative, "run/%s.pid", self->name);
-    return config_path(relative);
-}
-
-static void
-process_remember(const struct process *self)
-{
-    char *path = process_pid_file(self), state;
-    unsigned long long start_time;
-    FILE *file = process_look(self->pid, &state, &start_time) ? fopen(path, "we") : NULL;
-
-    if (file != NULL) {
-        fprintf(file, "%d %llu\n", (int)self->pid, start_time);
-        fclose(file);
-    }
-    free(path);
-}
-
-static void
-process_opened(struct process *self, pid_t pid, bool is_child)
-{
-    self->pid = pid;
-    self->is_child = is_child;
-    self->started_ms = clock_monotonic_ms();
-    self->stopped_looks = 0;
-    self->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (self->pidfd < 0 && errno != ESRCH)
-        log_fatal("pidfd_open_failed", "s:child", self->name, "l:errno", (int64_t)errno, NULL);
-}
-
-/* A process that an earlier supervisor started and that still runs. */
-static bool
-process_adopt(struct process *self)
-{
-    char *path = process_pid_file(self), state = 0;
-    unsigned long long start_time, recorded;
-    int pid;
-    bool ours = false;
-    FILE *file = fopen(path, "re");
-
-    if (file != NULL) {
-        ours = fscanf(file, "%d %llu", &pid, &recorded) == 2 && process_look((pid_t)pid, &state, &start_time) &&
-               start_time == recorded && state != 'Z';
-        fclose(file);
-    }
-    free(path);
-    if (!ours)
-        return false;
-    process_opened(self, (pid_t)pid, false);
-    if (self->pidfd < 0) {
-        self->pid = 0;
-        return false;
-    }
-    log_event(LOG_INFO, "process_adopted", "s:child", self->name, "l:pid", (int64_t)pid, NULL);
-    return true;
-}
-
-/* ---- starting ---------------------------------------------------------------------------------------------------- */
-
-static void
-child_output(const char *name)
-{
-    char relative[64], *path;
-    int fd;
-
-    if (foreground)
-        return;
-    snprintf(relative, sizeof relative, "log/%s.log", name);
-    path = config_path(relative);
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (fd >= 0) {
-        dup2(fd, STDOUT_FILENO);
-        dup2(fd, STDERR_FILENO);
-    }
-}
-
-static pid_t
-spawn(const char *name, const char *index, char *const arguments[])
-{
-    pid_t pid = fork();
-
-    if (pid != 0)
-        return pid;
-    sigprocmask(SIG_UNBLOCK, &own_signals, NULL);
-    setsid(); /* Ctrl-C on the terminal reaches the supervisor only, which stops all in order */
-    child_output(name);
-    if (index[0] != '\0')
-        setenv("SX_GATEWAY_INDEX", index, 1);
-    execv(arguments[0], arguments);
-    log_event(LOG_ERROR, "exec_failed", "s:program", arguments[0], "l:errno", (int64_t)errno, NULL);
-    _exit(127);
-}
-
-static void
-process_start(struct process *self)
-{
-    char *home = config_path("postgres"), *socket_dir = config_path("run"), port[16];
-    char *service[] = {self->program, NULL};
-    char *postgres[] = {self->program, "-D", home, "-k", socket_dir, "-p", port, NULL};
-    pid_t pid;
-
-    snprintf(port, sizeof port, "%d", (int)config.postgres_port);
-    pid = spawn(self->name, self->index, self->layer == LAYER_POSTGRES ? postgres : service);
-    free(home);
-    free(socket_dir);
-    if (pid < 0) {
-        self->start_at_ms = clock_monotonic_ms() + RESTART_WAIT_MS_MAX;
-        return;
-    }
-    process_opened(self, pid, true);
-    process_remember(self);
-    log_event(LOG_INFO, "process_started", "s:child", self->name, "l:pid", (int64_t)pid, NULL);
-}
-
-static void
-process_ended(struct process *self)
-{
-    int64_t now_ms = clock_monotonic_ms(), lived_ms = now_ms - self->started_ms;
-    int status = 0;
-
-    if (self->is_child)
-        waitpid(self->pid, &status, 0);
-    log_event(LOG_WARN, "process_ended", "s:child", self->name, "l:pid", (int64_t)self->pid, "l:lived_ms", lived_ms,
-              "l:exit_status", (int64_t)(WIFEXITED(status) ? WEXITSTATUS(status) : -1), "l:signal",
-              (int64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : 0), NULL);
-    close(self->pidfd);
-    self->pidfd = -1;
-    self->pid = 0;
-    self->wait_ms = lived_ms >= SHORT_LIFE_MS ? 0 : self->wait_ms == 0 ? 100 : self->wait_ms * 2;
-    if (self->wait_ms > RESTART_WAIT_MS_MAX)
-        self->wait_ms = RESTART_WAIT_MS_MAX;
-    self->start_at_ms = now_ms + self->wait_ms;
 }
 
 /* ---- one-shot steps ---------------------------------------------------------------------------------------------- */
@@ -268,7 +82,7 @@ migrate_all(void)
 
         if (processes[i].layer != LAYER_SERVICE)
             continue;
-        pid = spawn("migrate", "", arguments);
+        pid = process_spawn("migrate", "", arguments);
         if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
             log_event(LOG_ERROR, "migration_failed", "s:service", processes[i].name, "s:look_into",
                       "SX_HOME/log/migrate.log", NULL);
@@ -492,10 +306,11 @@ take_lock(void)
 int
 sxctl_supervise(int argc, char **argv)
 {
+    sigset_t own_signals;
     int signal_fd;
     bool migrated;
 
-    foreground = argc > 1 && strcmp(argv[1], "--foreground") == 0;
+    process_write_logs(argc == 1 || strcmp(argv[1], "--foreground") != 0);
     log_start("supervisor", LOG_INFO);
     if (!take_lock()) {
         log_event(LOG_INFO, "already_supervised", NULL);

@@ -8,6 +8,7 @@
 #include "sxctl.h"
 
 #define ANSWER_WAIT_MS 1000 /* per gateway; one that is stopped is shown as silent */
+#define LOOK_MS        20
 
 static void
 print_processes(struct in processes)
@@ -38,6 +39,17 @@ print_services(struct in services)
     }
 }
 
+/* rpc_new waits for one gateway only; the handshake with the others may still be under way. */
+static bool
+wait_for(struct rpc *rpc, const struct peer *gateway)
+{
+    int64_t until_ms = clock_monotonic_ms() + ANSWER_WAIT_MS, now_ms;
+
+    while (!peer_is_live(gateway) && (now_ms = clock_monotonic_ms()) < until_ms)
+        peers_wait(rpc->peers, false, -1, now_ms + LOOK_MS);
+    return peer_is_live(gateway);
+}
+
 int
 sxctl_who(int argc, char **argv)
 {
@@ -60,8 +72,9 @@ sxctl_who(int argc, char **argv)
         bool maybe_sent;
 
         printf("%s\n", gateway->endpoint);
-        if (!peer_is_live(gateway) || client_request(rpc->peers, gateway, "gateway.who", 0, &request,
-                                                     clock_monotonic_ms() + ANSWER_WAIT_MS, &reply, &maybe_sent) != 0) {
+        if (!wait_for(rpc, gateway) ||
+            client_request(rpc->peers, gateway, "gateway.who", 0, &request, clock_monotonic_ms() + ANSWER_WAIT_MS,
+                           &reply, &maybe_sent) != 0) {
             printf("  does not answer\n");
             status = EXIT_FAILURE;
             continue;

@@ -11,7 +11,7 @@ import pytest
 
 from .client import is_error
 from .rpc import HEADER, RpcError
-from .shop import PASSWORD
+from .shop import PASSWORD, Owner
 
 ORDERS = "/api/apps/v1/orders"
 
@@ -120,9 +120,11 @@ def test_a_store_that_is_not_active(platform, shop, operator, status):
     assert shop.get(ORDERS).status_code == 200
 
 
-def test_the_stores_of_an_account(owner, shop, operator):
-    stores = operator("auth.stores.list", owner_account_id=owner.account_id)["stores"]
-    assert shop.store_id in [store["store_id"] for store in stores]
+def test_the_stores_of_an_account(platform, operator):
+    account = Owner(platform)
+    opened = [account.open_store(), account.open_store()]
+    stores = operator("auth.stores.list", owner_account_id=account.account_id)["stores"]
+    assert [store["store_id"] for store in stores] == opened
 
 
 def test_a_profile_is_made_once(shop, operator):

@@ -121,6 +121,14 @@ BROKEN = {
     "unknown rate class": (LIST, {"x-rate": "often"}, "x-rate"),
     "unknown timeout class": (LIST, {"x-timeout": "forever"}, "x-timeout"),
     "retry is no boolean": (LIST, {"x-retry": "yes"}, "x-retry"),
+    "stream of a write": (CREATE, {"x-stream": True}, "x-stream is for GET"),
+    "stream that cannot go on": (LIST, {"x-stream": True}, '"after"'),
+    "stream that must be told where": (LIST, {"x-stream": True, "parameters": [
+        {"name": "after", "in": "query", "required": True, "schema": {"type": "string"}}]}, '"after"'),
+    "stream that goes on by number": (LIST, {"x-stream": True, "parameters": [
+        {"name": "after", "in": "query", "schema": {"type": "integer"}}]}, '"after"'),
+    "upload by GET": (LIST, {"x-upload": True}, "x-upload is for POST"),
+    "upload under a key": (CREATE, {"x-upload": True}, "exclude each other"),
     "body limit too high": (CREATE, {"x-body-limit": 1 << 30}, "x-body-limit"),
     "unknown error code": (CREATE, {"x-errors": ["out_of_luck"]}, "out_of_luck"),
     "unknown scope": (LIST, {"security": [{"app": ["read:everything"]}]}, "read:everything"),

@@ -397,8 +397,7 @@ several_travel_together(void **state)
     assert_int_equal(rows_int(&rows, 0, "n"), 2);
 }
 
-/* ---- errors of statements -------------------------------------------------------------------------------------------
- */
+/* ---- errors of statements ------------------------------------------------------------------------------------ */
 
 static void
 errors_have_their_answers(void **state)

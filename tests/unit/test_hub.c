@@ -2,8 +2,7 @@
  * interleaving. */
 #include "hub_asks.h"
 
-/* ---- choosing a worker --------------------------------------------------------------------------------------------
- */
+/* ---- choosing a worker --------------------------------------------------------------------------------------- */
 
 static void
 test_most_recently_ready_worker_first(void **state)
@@ -85,8 +84,7 @@ test_done_may_submit_again(void **state)
     assert_string_equal(second.body, "2");
 }
 
-/* ---- ids and replies (protocols 1) --------------------------------------------------------------------------------
- */
+/* ---- ids and replies (protocols 1) --------------------------------------------------------------------------- */
 
 static void
 test_reply_of_an_old_incarnation_is_dropped(void **state)
@@ -151,8 +149,7 @@ test_reply_from_another_routing_id_is_dropped(void **state)
     assert_string_equal(first.body, "mine");
 }
 
-/* ---- credit (protocols 2) -----------------------------------------------------------------------------------------
- */
+/* ---- credit (protocols 2) ------------------------------------------------------------------------------------ */
 
 static void
 test_unknown_reply_gives_no_second_credit(void **state)
@@ -226,8 +223,7 @@ test_first_ready_of_a_connection_counts_whatever_its_id(void **state)
     assert_int_equal(router.count, 1);
 }
 
-/* ---- limits and deadlines -----------------------------------------------------------------------------------------
- */
+/* ---- limits and deadlines ------------------------------------------------------------------------------------ */
 
 static void
 test_full_queue_refuses_at_once(void **state)

@@ -1,8 +1,7 @@
 /* test_hub_callers.c - names and callers: who may be ready as what, who may ask for what (protocols 4, decision 12). */
 #include "hub_asks.h"
 
-/* ---- names (decision 12) ------------------------------------------------------------------------------------------
- */
+/* ---- names (decision 12) ------------------------------------------------------------------------------------- */
 
 static void
 test_ready_under_anothers_name_is_refused(void **state)
@@ -43,8 +42,7 @@ test_invalidation_is_applied_before_its_ack(void **state)
     assert_string_equal(sent_last(1)->name, "77");
 }
 
-/* ---- requests from services (protocols 4) -------------------------------------------------------------------------
- */
+/* ---- requests from services (protocols 4) -------------------------------------------------------------------- */
 
 static void
 test_nested_request_goes_out_and_back(void **state)

@@ -3,8 +3,7 @@
 
 #include "identity_asks.h"
 
-/* ---- asking ---------------------------------------------------------------------------------------------------------
- */
+/* ---- asking -------------------------------------------------------------------------------------------------- */
 
 static void
 test_the_question_and_the_answer(void **state)
@@ -166,8 +165,7 @@ test_expired_identity_is_asked_again(void **state)
     assert_false(is_cached("t1"));
 }
 
-/* ---- size and speed -------------------------------------------------------------------------------------------------
- */
+/* ---- size and speed ------------------------------------------------------------------------------------------ */
 
 static void
 answer_many_tags(const struct sent *sent, unsigned count)

@@ -5,8 +5,7 @@
  */
 #include "identity_asks.h"
 
-/* ---- the lease ------------------------------------------------------------------------------------------------------
- */
+/* ---- the lease ----------------------------------------------------------------------------------------------- */
 
 static void
 test_no_lease_asks_every_time(void **state)
@@ -168,8 +167,7 @@ test_lease_of_zero_turns_the_cache_off(void **state)
     assert_false(identities_have_lease(identities));
 }
 
-/* ---- revocation -----------------------------------------------------------------------------------------------------
- */
+/* ---- revocation ---------------------------------------------------------------------------------------------- */
 
 static void
 test_invalidation_drops_what_it_names(void **state)

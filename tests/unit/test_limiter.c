@@ -223,8 +223,7 @@ test_many_keys_count_apart(void **state)
     limiter_destroy(&self);
 }
 
-/* ---- the file -------------------------------------------------------------------------------------------------------
- */
+/* ---- the file ------------------------------------------------------------------------------------------------ */
 
 static uint64_t *mapped;
 
@@ -368,8 +367,7 @@ test_files_of_an_earlier_boot_are_removed(void **state)
     limiter_destroy(&self);
 }
 
-/* ---- several processes ----------------------------------------------------------------------------------------------
- */
+/* ---- several processes --------------------------------------------------------------------------------------- */
 
 /* A child opens the file itself (four at once: one of them makes it) and counts what it was allowed. */
 static void
@@ -436,8 +434,7 @@ test_exact_over_four_processes_on_many_keys(void **state)
         assert_int_equal(totals[key], 12345 < PROCESSES * TAKES / 32 ? 12345 : PROCESSES * TAKES / 32);
 }
 
-/* ---- addresses ------------------------------------------------------------------------------------------------------
- */
+/* ---- addresses ----------------------------------------------------------------------------------------------- */
 
 static bool
 same_key(const char *a, const char *b)

@@ -321,8 +321,7 @@ doubled_names_between_services(void **state)
     expect_errors(f, "quantity: is given twice");
 }
 
-/* ---- parameters
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- parameters ---------------------------------------------------------------------------------------------- */
 
 static const struct schema page_limit = {.type = SCHEMA_INTEGER, .min = 1, .max = 250};
 static const struct parameter limit = {"limit", &page_limit, "50", PLACE_QUERY, false, true};

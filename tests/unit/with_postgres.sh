@@ -26,6 +26,9 @@ trap end EXIT
 trap 'exit 1' HUP INT TERM
 
 $as env SX_HOME="$home" SX_POSTGRES_PORT=5432 sh "$home/cluster.sh" init
+# One role has to say its password (test_connection.c); everybody else is trusted.
+{ echo "local all sx_password scram-sha-256"; cat "$home/postgres/pg_hba.conf"; } >"$home/pg_hba"
+cat "$home/pg_hba" >"$home/postgres/pg_hba.conf"
 bin=$(ls -d /usr/lib/postgresql/"$(cat "$home/postgres/PG_VERSION")"/bin)
 $as "$bin/postgres" -D "$home/postgres" -k "$home/run" -c fsync=off >"$home/postgres.log" 2>&1 &
 postgres=$!
