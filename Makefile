@@ -174,7 +174,7 @@ STREAM_TESTS := $(BUILD)/bin/test/streams $(BUILD)/bin/test/gateway
 $(STREAM_TESTS): $(BUILD)/libshared.a
 	mkdir -p $(@D)
 	echo '  LINK    $@'
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs $(PKGS_gateway)) $(LDLIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out $<,$^) $< $$(pkg-config --libs $(PKGS_gateway)) $(LDLIBS)
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS) $(STREAM_TESTS)

@@ -404,3 +404,23 @@ def test_metrics(platform, shop):
     wrong = [line for line in text.splitlines()
              if not re.fullmatch(r"(#.*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? [-+0-9.eInfNa]+|)", line)]
     assert wrong == []
+
+
+def test_bodies_held_are_bounded_all_together(platform, shop):
+    """Eighty clients hold a megabyte each: beyond 64 MiB the gateway refuses, and serves everybody again when they are gone."""
+    head = (f"POST {ORDERS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shop.access_token}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 1048000\r\n\r\n")
+    holders = [Raw(platform).send(head).send(b" " * 1040000) for _ in range(80)]
+    try:
+        assert shop.get("/api/apps/v1/store").status_code == 200
+        time.sleep(2)                               # everything sent has been read
+        answers = [holder.send(b" " * 8000).answer() for holder in holders]
+        assert {(status, json.loads(body)["code"]) for status, _, body in answers} == \
+            {(400, "invalid_json"), (503, "service_unavailable")}
+    finally:
+        for holder in holders:
+            holder.socket.close()
+    deadline = time.monotonic() + 10
+    while shop.post(ORDERS, body=b" " * 1000000).status_code == 503 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    is_error(shop.post(ORDERS, body=b" " * 1000000), 400, "invalid_json")

@@ -52,7 +52,7 @@ class Containers:
         self.compose("down", "-v", "--remove-orphans", check=False)
 
     def ids(self, service):
-        return self.compose("ps", "-q", service).split()
+        return self.compose("ps", "-aq", service).split()
 
     def inspect(self, container, what):
         return run(["docker", "inspect", "-f", "{{" + what + "}}", container]).strip()

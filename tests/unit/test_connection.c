@@ -17,7 +17,8 @@ setup(void **state)
         return 0;
     close(mkstemp(path));
     admin_sql("do $$ begin if not exists (select from pg_roles where rolname = 'sx_password') then "
-              "create role sx_password login; end if; end $$");
+              "create role sx_password login; end if; "
+              "execute format('grant connect on database %I to sx_password', current_database()); end $$");
     admin_sql("alter role sx_password password 'correct horse'");
     return 0;
 }

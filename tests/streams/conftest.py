@@ -1,0 +1,56 @@
+"""A platform with one service more: `streams` (service.c), two processes of it, and a gateway that has its routes."""
+
+import re
+import shutil
+
+import pytest
+
+from api.platform import BIN, ROOT, VARIANT, Platform
+
+# ASan keeps freed memory; so little of it that memory which grows is still seen.
+SETTINGS = {"SX_WORKERS": "2",
+            "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:exitcode=99:quarantine_size_mb=1:malloc_context_size=8"}
+
+
+class StreamsPlatform(Platform):
+    def __init__(self):
+        super().__init__(services={"auth": 1, "store-data": 1, "streams": 2}, settings=SETTINGS)
+
+    def prepare_home(self):
+        super().prepare_home()
+        for name in ("gateway", "streams"):
+            program = BIN / "test" / name
+            assert program.exists(), f"{program} is not built: make VARIANT={VARIANT} unit-tests"
+            shutil.copy(program, self.home / "bin" / name)
+
+    def migrate(self, service):
+        if service == "streams":
+            self.make_roles(service)
+        super().migrate(service)
+
+    def make_roles(self, service):
+        """As roles.sql makes them for the platform's own services."""
+        text = (ROOT / "services" / "postgres" / "roles.sql").read_text(encoding="utf-8")
+        text = re.sub(r"(?m)^\\.*$", "", text)
+        text, count = re.subn(r"(?s)(text\[\] := array\[).*?\]", rf"\1'{service}']", text)
+        assert count == 1
+        self.rows(text)
+
+    def revive(self):
+        """What a test has killed runs again."""
+        for process in self.processes.values():
+            if not process.is_running():
+                process.start()
+        self.wait_ready()
+
+
+@pytest.fixture(scope="session")
+def shared():
+    with StreamsPlatform() as platform:
+        yield platform
+
+
+@pytest.fixture
+def platform(shared):
+    yield shared
+    shared.revive()
