@@ -39,6 +39,14 @@ echo "installing:$missing" >&2
 $root mkdir -p /etc/postgresql-common
 [ -e /etc/postgresql-common/createcluster.conf ] ||
     echo "create_main_cluster = false" | $root tee /etc/postgresql-common/createcluster.conf >/dev/null
-export DEBIAN_FRONTEND=noninteractive
-$root apt-get update -qq
-$root apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing >/dev/null
+# PostgreSQL's package depends on ssl-cert, which makes a certificate in /etc/ssl/certs when it is installed and fails where
+# that is read-only, as in some containers. Nothing here uses it.
+if [ -d /etc/ssl/certs ] && ! $root test -w /etc/ssl/certs && [ ! -e /usr/sbin/make-ssl-cert ]; then
+    $root dpkg-divert --quiet --local --rename --add /usr/sbin/make-ssl-cert
+    $root ln -s /bin/true /usr/sbin/make-ssl-cert
+fi
+log=$(mktemp)
+apt() { $root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1 || { cat "$log" >&2; exit 1; }; }
+apt update
+apt install -y --no-install-recommends $missing
+rm "$log"

@@ -34,7 +34,7 @@ class StreamsPlatform(Platform):
         text = re.sub(r"(?m)^\\.*$", "", text)
         text, count = re.subn(r"(?s)(text\[\] := array\[).*?\]", rf"\1'{service}']", text)
         assert count == 1
-        self.rows(text)
+        self.postgres.rows(text)
 
     def revive(self):
         """What a test has killed runs again."""

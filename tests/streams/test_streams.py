@@ -72,7 +72,7 @@ def send(platform, path, body, headers=None):
 
 def taken(platform, run):
     """(place, again, worker) of every call the service took."""
-    return platform.rows("select place, again, worker from streams.taken where run = %s order by id", (run,))
+    return platform.postgres.rows("select place, again, worker from streams.taken where run = %s order by id", (run,))
 
 
 def places(platform, run):
@@ -81,7 +81,7 @@ def places(platform, run):
 
 def pieces(platform, run):
     """(upload, seq, bytes) of what was kept."""
-    return [(upload, seq, bytes(data)) for upload, seq, data in platform.rows(
+    return [(upload, seq, bytes(data)) for upload, seq, data in platform.postgres.rows(
         "select upload_id, seq, bytes from streams.piece join streams.upload using (upload_id) where run = %s "
         "order by upload_id, seq", (run,))]
 
