@@ -100,6 +100,20 @@ orders_set_status(struct call *call)
 }
 
 int
+orders_history(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, ORDER_HISTORY, &rows, "ll", call->caller.store_id, in_int(call->in, "path.order_id", 0)))
+        return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "order_id", "No such order in this store");
+    call_data(call);
+    out_rows(&call->out, &rows);
+    return call_reply(call, 200);
+}
+
+int
 orders_delete(struct call *call)
 {
     int64_t order_id = in_int(call->in, "path.order_id", 0), now_us = clock_now_us();

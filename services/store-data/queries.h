@@ -51,6 +51,13 @@ QUERY(ORDER_SET_STATUS,
       "created_at) values ($1, $2, $3, $7, $8, $9)) "
       "select " ORDER_DETAIL ", " ORDER_EVENT_COLUMNS " from o" ORDER_EVENT_JOINS)
 
+/* An order that exists has at least the move it was placed with. */
+QUERY(ORDER_HISTORY,
+      "select * from (select h.history_id as _history_id, h.status, h.previous_status, h.note, h.created_at "
+      "from store_order as o join order_status_history as h using (store_id, order_id) "
+      "where o.store_id = $1 and o.order_id = $2 and o.deleted_at is null "
+      "order by h.history_id desc limit 1000) as h order by _history_id")
+
 QUERY(ORDER_DELETE, "with o as (update store_order set deleted_at = $3, updated_at = $3 "
                     "where store_id = $1 and order_id = $2 "
                     "returning *) "

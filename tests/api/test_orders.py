@@ -418,3 +418,22 @@ def test_a_long_name_is_not_cut_within_a_character(shop, shift):
     answer = shop.post(ORDERS, {"items": [{"sku_id": sku_id, "quantity": 5}]})
     is_error(answer, 409, "insufficient_stock")
     assert "�" not in answer.content.decode("utf-8")
+
+
+# ---- history ---------------------------------------------------------------------------------------------------------
+
+
+def test_history_tells_every_move(shop, owner):
+    order_id = shop.post(ORDERS, {"items": [FREE]}).json()["data"]["order_id"]
+    for status, note in (("hold", "Address is unclear"), ("confirmed", None), ("cancelled", "Called off")):
+        assert move(shop, order_id, status, note=note).status_code == 200
+    assert move(shop, order_id, "shipped").status_code == 409                   # refused: no move
+    moves = shop.get(f"{ORDERS}/{order_id}/history").json()["data"]
+    assert [(m["previous_status"], m["status"], m["note"]) for m in moves] == [
+        (None, "pending", None), ("pending", "hold", "Address is unclear"), ("hold", "confirmed", None),
+        ("confirmed", "cancelled", "Called off")]
+    assert [m["created_at"] for m in moves] == sorted(m["created_at"] for m in moves)
+    is_error(owner.open_shop().get(f"{ORDERS}/{order_id}/history"), 404, "not_found")
+    is_error(owner.open_shop(scopes=["read:products"]).get(f"{ORDERS}/{order_id}/history"), 403, "insufficient_scope")
+    assert shop.delete(f"{ORDERS}/{order_id}").status_code == 200
+    is_error(shop.get(f"{ORDERS}/{order_id}/history"), 404, "not_found")
