@@ -1,8 +1,9 @@
 #!/bin/sh
 # up.sh up|down|run|as - what `make up`, `make down` and `make run` do after building.
 #
-# As root everything runs as the system user `selorax`, because PostgreSQL refuses root; otherwise as the caller. All
-# state lies in $SX_HOME. `as COMMAND...` runs a command as that user with the platform's settings.
+# As root everything runs as the system user `selorax`, because PostgreSQL refuses root, or as whoever made $SX_HOME;
+# otherwise as the caller. All state lies in $SX_HOME. `as COMMAND...` runs a command as that user with the platform's
+# settings.
 set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -17,18 +18,21 @@ fail() { say "$*"; exit 1; }
 # The user that runs everything must be able to reach SX_HOME and the programs; a clone under /root is not reachable. Then the
 # state lies under /var/lib/selorax, SX_HOME is a link to it, and the programs are copied there.
 prepare_home() {
+    case $SX_HOME in /*) ;; *) SX_HOME=$(pwd)/$SX_HOME ;; esac
+    owner=$(stat -c %U "$SX_HOME/run" 2>/dev/null || true)
     if [ "$(id -u)" = 0 ]; then
-        id selorax >/dev/null 2>&1 || useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin selorax
-        as_user="setpriv --reuid selorax --regid selorax --clear-groups --"
+        case $owner in "" | root | UNKNOWN) owner=selorax ;; esac
+        id "$owner" >/dev/null 2>&1 || useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$owner"
+        as_user="setpriv --reuid $owner --regid $(id -g "$owner") --clear-groups --"
     else
+        [ "${owner:-$(id -un)}" = "$(id -un)" ] || fail "$SX_HOME belongs to $owner: run this as root, or set SX_HOME to a place of your own"
         as_user=""
     fi
-    case $SX_HOME in /*) ;; *) SX_HOME=$(pwd)/$SX_HOME ;; esac
     if [ ! -e "$SX_HOME" ] && [ -n "$as_user" ] && ! $as_user test -x "$(dirname "$SX_HOME")"; then
         elsewhere=/var/lib/selorax/$(printf %s "$SX_HOME" | sha256sum | cut -c1-8)
         mkdir -p "$elsewhere"
         ln -s "$elsewhere" "$SX_HOME"
-        say "user selorax cannot reach $SX_HOME; its content lies in $elsewhere"
+        say "user $owner cannot reach $SX_HOME; its content lies in $elsewhere"
     fi
     mkdir -p "$SX_HOME"
     SX_HOME=$(cd "$SX_HOME" && pwd -P)
@@ -36,9 +40,10 @@ prepare_home() {
         fail "SX_HOME is longer than 80 characters: a unix socket's path would not fit. Set SX_HOME to a shorter path: $SX_HOME"
     mkdir -p "$SX_HOME/run" "$SX_HOME/log" "$SX_HOME/secrets" "$SX_HOME/bin"
     chmod 0700 "$SX_HOME/run" "$SX_HOME/secrets"
-    [ -z "$as_user" ] || chown selorax:selorax "$SX_HOME" "$SX_HOME/run" "$SX_HOME/log" "$SX_HOME/secrets"
+    [ -z "$as_user" ] || chown "$owner:" "$SX_HOME" "$SX_HOME/run" "$SX_HOME/log" "$SX_HOME/secrets"
     # Copies that run are replaced by rename, never written over.
     for program in "$bin"/*; do
+        [ -f "$program" ] || continue
         name=$(basename "$program")
         cmp -s "$program" "$SX_HOME/bin/$name" || { cp "$program" "$SX_HOME/bin/.$name" && mv "$SX_HOME/bin/.$name" "$SX_HOME/bin/$name"; }
     done
@@ -50,13 +55,15 @@ prepare_home() {
 prepare_state() {
     if [ ! -e secrets/master.key ]; then
         (umask 077; od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >secrets/.master.key; mv secrets/.master.key secrets/master.key)
-        [ -z "$as_user" ] || chown selorax:selorax secrets/master.key
+        [ -z "$as_user" ] || chown "$owner:" secrets/master.key
     fi
     [ -n "${SX_DATABASE_URL:-}" ] || $as_user sh "$SX_HOME/bin/cluster.sh" init
 }
 
 supervisor_pid() { cat "$SX_HOME/run/supervisor.lock" 2>/dev/null || true; }
 supervised() { [ -e "$SX_HOME/run/supervisor.lock" ] && ! flock -n "$SX_HOME/run/supervisor.lock" true 2>/dev/null; }
+# After a killed supervisor: the next one adopts it.
+our_gateway_runs() { [ -e run/gateway-1.pid ] && kill -0 "$(cut -d' ' -f1 run/gateway-1.pid)" 2>/dev/null; }
 ready() { curl -fsS -o /dev/null --max-time 2 "http://127.0.0.1:$SX_PORT/readyz" 2>/dev/null; }
 
 wait_ready() {
@@ -67,6 +74,24 @@ wait_ready() {
         [ $i -le 300 ] || fail "not ready after 60 seconds; see $SX_HOME/log/ (the last lines: $(tail -qn 1 "$SX_HOME"/log/*.log | tail -n 5))"
         [ $((i % 25)) != 0 ] || say "waiting for the platform ..."
         sleep 0.2
+    done
+}
+
+# Whether a process runs a program that was replaced since. Made by the supervisor, $SX_HOME/run/NAME.pid begins with the pid.
+outdated() {
+    for file in run/*.pid; do
+        [ "$file" != run/postgres.pid ] || continue
+        case $($as_user readlink "/proc/$(cut -d' ' -f1 "$file")/exe" 2>/dev/null) in *' (deleted)') return 0 ;; esac
+    done
+    return 1
+}
+
+wait_renewed() {
+    i=0
+    while outdated; do
+        i=$((i + 1))
+        [ $i -le 300 ] || fail "what runs is older than what was built; see $SX_HOME/log/supervisor.log and migrate.log"
+        sleep 0.1
     done
 }
 
@@ -94,11 +119,15 @@ TEXT
 up() {
     prepare_home
     if supervised; then
-        kill -HUP "$(supervisor_pid)"           # migrates, and restarts what runs an older binary
+        [ "$(cat run/port 2>/dev/null)" = "$SX_PORT" ] ||
+            fail "already running on port $(cat run/port); make down first, or set another SX_HOME for a second platform"
+        kill -USR1 "$(supervisor_pid)"          # migrates, and restarts what runs an older binary
+        wait_renewed
     else
-        ! curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$SX_PORT/livez" || [ -e run/gateway-1.pid ] ||
+        our_gateway_runs || ! curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$SX_PORT/" ||
             fail "something else answers on port $SX_PORT; set SX_PORT to a free one"
         prepare_state
+        echo "$SX_PORT" >run/port
         setsid $as_user "$SX_HOME/bin/sxctl" supervise >>log/supervisor.log 2>&1 </dev/null &
     fi
     wait_ready
@@ -110,6 +139,7 @@ run() {
     prepare_home
     ! supervised || fail "already running in the background; make down first"
     prepare_state
+    echo "$SX_PORT" >run/port
     (wait_ready && load_demo && show) &
     exec $as_user "$SX_HOME/bin/sxctl" supervise --foreground
 }
