@@ -11,6 +11,7 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import unquote
 
 import jsonschema
 import pytest
@@ -134,7 +135,7 @@ def check_error(line):
     """Any path, any error: the envelope of the family (contract K.1)."""
     if line["method"] in ("HEAD", "OPTIONS") or line["status"] < 400:
         return None
-    family = "DeveloperError" if line["path"].startswith("/api/v1/") else "Error"
+    family = "DeveloperError" if unquote(line["path"]).startswith("/api/v1/") else "Error"
     try:
         body = exact(line["body"])
     except json.JSONDecodeError:
