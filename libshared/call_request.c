@@ -185,7 +185,7 @@ check_arguments(struct call *call, struct in request, bool parameters_checked)
             msgpack_pack_nil(&packer);
     }
     pack_name(&packer, "body");
-    if (schema && body.object && body.object->type != MSGPACK_OBJECT_NIL)
+    if (schema && body.object && (body.object->type != MSGPACK_OBJECT_NIL || in_has(request, "raw")))
         validate_value(validation, schema, body, "", &typed);
     else {
         if (operation->upload || (schema && operation->body_required))

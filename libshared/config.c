@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "log.h"
 
 /* The longest name below SX_HOME that a unix socket must carry, within the 107 bytes of sun_path. */
@@ -163,6 +164,17 @@ check_meaning(void)
     return status;
 }
 
+/* More threads than twice the cores only wait for each other: each holds a database connection that works. */
+static int64_t
+workers_for_cores(void)
+{
+    int64_t workers = 2 * sysconf(_SC_NPROCESSORS_ONLN);
+
+    workers = workers < WORKERS_MIN ? WORKERS_MIN : workers;
+    workers = workers < config.gateways ? config.gateways : workers;
+    return workers < WORKER_THREADS_MAX ? workers : WORKER_THREADS_MAX;
+}
+
 int
 config_load(void)
 {
@@ -179,6 +191,8 @@ config_load(void)
 #undef READ_TEXT
 #undef READ_NUMBER
 #undef READ_RATE
+    if (config.workers == 0)
+        config.workers = workers_for_cores();
     if (make_home_absolute())
         status = -1;
     if (check_meaning())

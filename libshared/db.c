@@ -2,6 +2,7 @@
 #include "db_private.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,15 +31,32 @@ static struct metric connects_made = METRIC_COUNTER("sx_database_connects_total"
 
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
 
-/* Whether the statement may change something; then a loss outside a transaction has an unknown outcome. Words that only
- * look like it ("for update") are on the safe side. */
+static bool
+is_in_name(char byte)
+{
+    return isalnum((unsigned char)byte) || byte == '_';
+}
+
+static bool
+sql_has_word(const char *sql, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = sql; (at = strcasestr(at, word)) != NULL; at += len)
+        if ((at == sql || !is_in_name(at[-1])) && !is_in_name(at[len]))
+            return true;
+    return false;
+}
+
+/* Whether the statement may change something; then a loss outside a transaction has an unknown outcome. A word that
+ * only looks like it ("for update") is on the safe side; a column ("updated_at") is no such word. */
 static bool
 sql_writes(const char *sql)
 {
     static const char *const words[] = {"insert", "update", "delete", "merge"};
 
     for (unsigned i = 0; i < ARRAY_COUNT(words); i++)
-        if (strcasestr(sql, words[i]))
+        if (sql_has_word(sql, words[i]))
             return true;
     return false;
 }

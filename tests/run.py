@@ -80,6 +80,8 @@ STEPS = [
     ("unit-asan", lambda c: unit(c, "asan")),
     ("api", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="release")),
     ("api-asan", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="asan")),
+    ("streams", lambda c: pytest(c, ["tests/streams"], VARIANT="release")),
+    ("streams-asan", lambda c: pytest(c, ["tests/streams"], VARIANT="asan")),
     ("conformance", lambda c: pytest(c, ["tests/conformance"])),
     ("chaos", lambda c: pytest(c, ["tests/chaos"], VARIANT="release")),
 ]

@@ -225,11 +225,13 @@ find_client(struct call *call, struct finding *found)
     return 0;
 }
 
-/* The credential is good: is it good here? Tells whose rights it is used with. */
+/* The credential is good: is it good here? Tells whose rights it is used with. x-auth-token is for merchants alone. */
 static int
 admit(struct call *call, const struct finding *found, enum audience *audience)
 {
     *audience = wanted(call);
+    if (found->family != AUDIENCE_MERCHANT && str_is(in_str(call->in, "body.kind"), "session"))
+        return refuse(call, FAIL_MISSING_AUTH);
     if (*audience == AUDIENCE_ADMIN && found->family == AUDIENCE_MERCHANT)
         return found->admin ? 0 : call_fail(call, FAIL_FORBIDDEN, NULL, "Only platform admins may do this");
     if (*audience != found->family)

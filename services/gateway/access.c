@@ -36,7 +36,7 @@ struct access {
 };
 
 static struct metric lines_lost =
-    METRIC_COUNTER("sx_access_lines_lost_total", "Lines of the access log that could not be written.");
+    METRIC_COUNTER("sx_access_lines_lost_total", "Lines of the access log that nobody took in time.");
 
 int64_t
 access_now_us(void)
@@ -67,21 +67,19 @@ access_destroy(struct access **self)
     *self = NULL;
 }
 
+/* What a full pipe does not take is kept, and tried again with the next turn. */
 void
 access_flush(struct access *self)
 {
-    size_t done = 0;
+    ssize_t written;
 
-    while (done < self->size) {
-        ssize_t n = write(STDERR_FILENO, self->lines + done, self->size - done);
-
-        if (n <= 0) {
-            metric_add(&lines_lost, 1);
-            break;
-        }
-        done += (size_t)n;
-    }
-    self->size = 0;
+    if (self->size == 0)
+        return;
+    written = write(STDERR_FILENO, self->lines, self->size);
+    if (written <= 0)
+        return;
+    self->size -= (size_t)written;
+    memmove(self->lines, self->lines + written, self->size);
 }
 
 static void
@@ -136,6 +134,10 @@ write_line(struct access *self, const struct request *request)
 
     if (self->size + LINE_SIZE_MAX > LINES_SIZE_MAX)
         access_flush(self);
+    if (self->size + LINE_SIZE_MAX > LINES_SIZE_MAX) {
+        metric_add(&lines_lost, 1);
+        return;
+    }
     add(self, "{\"time\":\"", 9);
     add(self, time, text_from_time(time, clock_now_us()));
     add(self, "\",\"level\":\"info\"", 16);

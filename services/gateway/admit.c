@@ -6,7 +6,6 @@
  */
 #include "admit.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +16,7 @@
 #include "docs.h"
 #include "http.h"
 #include "proxies.h"
+#include "query.h"
 #include "reply.h"
 #include "secret.h"
 #include "text.h"
@@ -59,54 +59,14 @@ admit_request_id(struct request *self)
     snprintf(self->request_id, sizeof self->request_id, "%s-%llx", prefix, (unsigned long long)++counter);
 }
 
-static bool
-is_address(const char *text)
-{
-    uint8_t bytes[16];
-
-    return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
-}
-
-/* The last address of an X-Forwarded-For that is no proxy of ours: what stands before it was written by the client. */
-static const char *
-forwarded_address(struct request *self)
-{
-    struct str list = self->headers[HEADER_FORWARDED_FOR];
-    const char *found = NULL;
-
-    while (list.len > 0) {
-        size_t start = list.len, end = list.len;
-        char *address;
-
-        while (start > 0 && list.base[start - 1] != ',')
-            start--;
-        list.len = start > 0 ? start - 1 : 0;
-        while (start < end && list.base[start] == ' ')
-            start++;
-        while (end > start && list.base[end - 1] == ' ')
-            end--;
-        if (end - start == 0 || end - start > 45)
-            return found;
-        address = arena_strndup(self->arena, list.base + start, end - start);
-        if (strchr(address, '.') && strrchr(address, ':') == strchr(address, ':'))
-            address[strcspn(address, ":")] = '\0'; /* some proxies add the port */
-        if (!is_address(address))
-            return found;
-        found = address;
-        if (!proxies_have(self->gateway->proxies, address))
-            return found;
-    }
-    return found;
-}
-
 void
 admit_address(struct request *self)
 {
     self->address = self->peer->address;
     if (self->peer->trusted && self->headers[HEADER_FORWARDED_FOR].base) {
-        const char *forwarded = forwarded_address(self);
+        char *forwarded = arena_alloc(self->arena, ADDRESS_TEXT_SIZE);
 
-        if (forwarded)
+        if (proxies_client(self->gateway->proxies, self->headers[HEADER_FORWARDED_FOR], forwarded))
             self->address = forwarded;
     }
     self->address_key_size = limiter_address_key(self->address_key, self->address);
@@ -290,21 +250,24 @@ is_visible(struct str text)
     return text.len > 0;
 }
 
+/* The header, or the query parameter for clients that cannot set one. Absent too when it is nothing or given twice:
+ * auth says that it is missing, once it has looked at the credential. */
 static struct str
-query_store_id(struct request *self)
+find_store_id(struct request *self)
 {
-    struct str rest = self->query;
+    struct str store_id = self->headers[HEADER_STORE_ID];
+    bool twice = false;
 
-    while (rest.len > 0) {
-        const char *end = memchr(rest.base, '&', rest.len);
-        size_t len = end ? (size_t)(end - rest.base) : rest.len;
+    if (!store_id.base && self->query.len > 0) {
+        struct query *query = arena_alloc(self->arena, sizeof *query);
+        const struct query_value *found = NULL;
 
-        if (len > 9 && memcmp(rest.base, "store_id=", 9) == 0)
-            return (struct str){rest.base + 9, len - 9};
-        rest.base += end ? len + 1 : len;
-        rest.len -= end ? len + 1 : len;
+        if (query_read(query, self->query, self->arena) == 0)
+            found = query_find(query, "store_id", &twice);
+        if (found && found->good)
+            store_id = found->value;
     }
-    return (struct str){NULL, 0};
+    return is_visible(store_id) && !twice ? store_id : (struct str){NULL, 0};
 }
 
 /* Finds what the caller shows. False when that is nothing, or nothing that could be right: the request is refused. */
@@ -326,7 +289,7 @@ find_credential(struct request *self, struct credential *credential)
         credential->kind = CREDENTIAL_CLIENT;
         credential->client_id = headers[HEADER_CLIENT_ID];
         credential->client_secret = headers[HEADER_CLIENT_SECRET];
-        credential->store_id = headers[HEADER_STORE_ID].base ? headers[HEADER_STORE_ID] : query_store_id(self);
+        credential->store_id = find_store_id(self);
         if (is_visible(credential->client_id) && is_visible(credential->client_secret))
             return true;
         refuse_caller(self, FAIL_INVALID_CLIENT,

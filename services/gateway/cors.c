@@ -84,7 +84,6 @@ cors_headers(const struct cors *self, struct request *request)
 void
 cors_preflight(const struct cors *self, struct request *request, unsigned methods)
 {
-    static const char *const names[HTTP_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
     char *allow = arena_alloc(request->arena, ROUTER_ALLOW_SIZE);
     struct buf text;
     struct out out;
@@ -101,7 +100,7 @@ cors_preflight(const struct cors *self, struct request *request, unsigned method
     out_list(&out, count);
     for (unsigned i = 0; i < HTTP_METHODS; i++) {
         if (methods & (1u << i))
-            out_text(&out, names[i]);
+            out_text(&out, http_method_names[i]);
     }
     if (methods & (1u << HTTP_GET))
         out_text(&out, "HEAD");

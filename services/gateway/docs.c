@@ -6,8 +6,6 @@
  */
 #include "docs.h"
 
-#include <string.h>
-
 #include "access.h"
 #include "config.h"
 #include "etag.h"
@@ -56,55 +54,23 @@ answer_livez(struct request *request)
     reply_json(request, 200, STR("{\"data\":{\"live\":true},\"status\":200}"));
 }
 
-/* The pools the contract names, each once. */
-static unsigned
-pools_needed(const char *target[SERVICES_MAX])
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < operation_count; i++) {
-        bool known = false;
-
-        for (unsigned k = 0; k < count && !known; k++)
-            known = strcmp(target[k], operations[i].pool) == 0;
-        if (!known && count < SERVICES_MAX)
-            target[count++] = operations[i].pool;
-    }
-    return count;
-}
-
-static const struct hub_service_state *
-state_of(const struct hub_service_state *states, unsigned count, const char *pool)
-{
-    static const struct hub_service_state none;
-
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(states[i].service, pool) == 0)
-            return &states[i];
-    }
-    return &none;
-}
-
 static void
-write_services(struct out *out, const char *const *pools, unsigned pool_count, const struct hub_service_state *states,
-               unsigned state_count)
+write_services(struct out *out, const struct hub_service_state *states, unsigned count)
 {
     out_key(out, "services");
-    out_list(out, pool_count);
-    for (unsigned i = 0; i < pool_count; i++) {
-        const struct hub_service_state *state = state_of(states, state_count, pools[i]);
-
+    out_list(out, count);
+    for (unsigned i = 0; i < count; i++) {
         out_map(out, 5);
         out_key(out, "service");
-        out_text(out, pools[i]);
+        out_text(out, states[i].service);
         out_key(out, "workers");
-        out_int(out, state->workers);
+        out_int(out, states[i].workers);
         out_key(out, "idle");
-        out_int(out, state->idle);
+        out_int(out, states[i].idle);
         out_key(out, "queued");
-        out_int(out, state->queued);
+        out_int(out, states[i].queued);
         out_key(out, "foreign_contract");
-        out_int(out, state->foreign_contract);
+        out_int(out, states[i].foreign_contract);
     }
 }
 
@@ -113,16 +79,15 @@ answer_readyz(struct request *request)
 {
     struct gateway *gateway = request->gateway;
     struct hub_service_state states[SERVICES_MAX];
-    const char *pools[SERVICES_MAX];
-    unsigned state_count = hub_services(gateway->hub, states, SERVICES_MAX), pool_count = pools_needed(pools);
+    unsigned count = hub_services(gateway->hub, states, SERVICES_MAX);
     bool lease = config.identity_lease_ms == 0 || identities_have_lease(gateway->identities);
     bool ready = lease && !gateway->draining;
     const struct fail_text *fail = &fail_texts[FAIL_SERVICE_UNAVAILABLE];
     struct buf text;
     struct out out;
 
-    for (unsigned i = 0; i < pool_count; i++)
-        ready = ready && state_of(states, state_count, pools[i])->workers > 0;
+    for (unsigned i = 0; i < count; i++)
+        ready = ready && states[i].workers > 0;
     buf_init(&text, READY_SIZE_MAX);
     out_init(&out, &text, OUT_JSON);
     out_map(&out, ready ? 2 : 4);
@@ -136,10 +101,11 @@ answer_readyz(struct request *request)
     out_bool(&out, gateway->draining);
     out_key(&out, "contract");
     out_text(&out, contract_digest);
-    write_services(&out, pools, pool_count, states, state_count);
+    write_services(&out, states, count);
     if (!ready) {
         out_key(&out, "message");
-        out_text(&out, "Not ready: a service has no worker, or the identity lease is not held");
+        out_text(&out,
+                 "Not ready: a service has no worker, the identity lease is not held, or the gateway is stopping");
         out_key(&out, "code");
         out_text(&out, fail->code);
     }

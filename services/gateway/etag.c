@@ -1,4 +1,4 @@
-/* etag.c - XXH3 of the body, in libxxhash's canonical form, so that every gateway on every machine gives the same tag. */
+/* etag.c - XXH3 of the body, in the canonical form of libxxhash: every gateway on every machine gives the same tag. */
 #include "etag.h"
 
 #include <string.h>

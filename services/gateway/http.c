@@ -14,10 +14,8 @@
 #include "access.h"
 #include "admit.h"
 #include "clock.h"
-#include "config.h"
 #include "forward.h"
 #include "http_private.h"
-#include "log.h"
 #include "metric.h"
 #include "reply.h"
 #include "stream.h"
@@ -71,68 +69,10 @@ http_wake(struct request *request)
     MHD_resume_connection(request->connection);
 }
 
-/* ---- answering ----------------------------------------------------------------------------------------------- */
-
-static void
-release_message(void *context)
+void
+http_called(struct http *self)
 {
-    zmq_msg_t *message = context;
-
-    zmq_msg_close(message);
-    free(message);
-}
-
-static void
-release_nothing(void *context)
-{
-    (void)context;
-}
-
-/* The answer as libmicrohttpd wants it. A message or a stream is the response's from here on. */
-static struct MHD_Response *
-make_response(struct request *self)
-{
-    struct answer *answer = &self->answer;
-    struct MHD_Response *response;
-    void *body = (void *)(uintptr_t)answer->body; /* libmicrohttpd does not write to it */
-
-    if (answer->stream) {
-        self->stream = answer->stream;
-        answer->stream = NULL;
-        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HEADER_MEMORY_MAX / 2, stream_read, self->stream,
-                                                     stream_release);
-    } else if (answer->message) {
-        response = MHD_create_response_from_buffer_with_free_callback_cls(answer->body_size, body, release_message,
-                                                                          answer->message);
-        answer->message = NULL;
-    } else if (answer->body_is_static) {
-        response =
-            MHD_create_response_from_buffer_with_free_callback_cls(answer->body_size, body, release_nothing, NULL);
-    } else {
-        response = MHD_create_response_from_buffer(answer->body_size, body, MHD_RESPMEM_MUST_COPY);
-    }
-    if (!response)
-        log_fatal("no_memory", "s:what", "an HTTP response", NULL);
-    for (unsigned i = 0; i < answer->header_count; i++)
-        MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
-    return response;
-}
-
-enum MHD_Result
-http_answer(struct request *self)
-{
-    struct MHD_Response *response;
-    enum MHD_Result result;
-
-    reply_complete(self);
-    if (self->close || self->gateway->draining)
-        reply_header_static(self, "Connection", "close");
-    self->ended_us = access_now_us();
-    self->state = REQUEST_SENDING;
-    response = make_response(self);
-    result = http_errors_queue(self->connection, (unsigned)self->answer.status, response);
-    MHD_destroy_response(response);
-    return result;
+    self->called = true;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------ */
@@ -281,15 +221,13 @@ on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_
 static void
 read_method(struct request *self, const char *method)
 {
-    static const char *const names[HTTP_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-
     self->method_name = arena_strdup(self->arena, method);
     self->is_head = strcmp(method, "HEAD") == 0;
     self->is_options = strcmp(method, "OPTIONS") == 0;
     if (self->is_head)
         self->method = HTTP_GET;
     for (int i = 0; i < HTTP_METHODS; i++) {
-        if (strcmp(method, names[i]) == 0)
+        if (strcmp(method, http_method_names[i]) == 0)
             self->method = i;
     }
 }
@@ -354,6 +292,28 @@ must_swallow(const struct request *self)
     return !self->close && !self->headers[HEADER_EXPECT].base && self->content_length <= SWALLOW_MAX;
 }
 
+/* All bodies together are bounded too: thousands of clients that send a large one slowly must not cost gigabytes. */
+static bool
+hold(struct request *self, size_t size)
+{
+    struct http *http = self->gateway->http;
+
+    if (http->bodies_size + size > BODIES_SIZE_MAX) {
+        reply_fail(self, FAIL_SERVICE_UNAVAILABLE, "Too many large requests at once; try again in a second");
+        return false;
+    }
+    self->body_held += size;
+    http->bodies_size += size;
+    return true;
+}
+
+static void
+hold_body(struct request *self, const char *data, size_t size)
+{
+    if (hold(self, size) && buf_append(&self->body, data, size) != 0)
+        reply_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL);
+}
+
 static enum MHD_Result
 head_step(struct request *self)
 {
@@ -365,7 +325,7 @@ head_step(struct request *self)
         self->body_begun = true;
         self->body_since_ms = clock_monotonic_ms();
         self->body.size_max = self->operation->body_size_max;
-        if (self->operation->upload)
+        if (self->operation->upload && hold(self, STREAM_CHUNK_MAX))
             self->upload = upload_new(self);
         return MHD_YES;
     }
@@ -378,22 +338,6 @@ head_step(struct request *self)
     }
     self->close = true;
     return http_answer(self);
-}
-
-/* All bodies together are bounded too: thousands of clients that send a large one slowly must not cost gigabytes. */
-static void
-hold_body(struct request *self, const char *data, size_t size)
-{
-    struct http *http = self->gateway->http;
-
-    if (http->bodies_size + size > BODIES_SIZE_MAX) {
-        reply_fail(self, FAIL_SERVICE_UNAVAILABLE, "Too many large requests at once; try again in a second");
-    } else if (buf_append(&self->body, data, size) != 0) {
-        reply_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL);
-    } else {
-        self->body_held += size;
-        http->bodies_size += size;
-    }
 }
 
 static void
@@ -506,8 +450,10 @@ http_broken_request(struct http *http, struct MHD_Connection *connection)
     struct peer *peer = info->socket_context;
     struct request *self = peer->request ? peer->request : request_new(http, connection);
 
-    if (self->state == REQUEST_CALLING)
+    if (self->state == REQUEST_CALLING) { /* the body went wrong just behind a piece that is on its way */
         hub_cancel(http->gateway->hub, &self->call);
+        http_wake(self); /* or nobody ever would, and the connection would stay for good */
+    }
     if (self->uri.base)
         admit_uri(self);
     if (self->request_id[0] == '\0')

@@ -21,6 +21,7 @@ int64_t http_next_ms(const struct http *self); /* monotonic; INT64_MAX when neve
 void http_tick(struct http *self);             /* cuts off clients that drip their head in */
 
 void http_wake(struct request *request);    /* the request's state has moved on */
+void http_called(struct http *self);        /* from a content reader that had something: this turn was not idle */
 void http_suspend(struct request *request); /* from a callback of libmicrohttpd only */
 
 /* Drain: no new connections; true when no request is open. */

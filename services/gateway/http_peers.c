@@ -50,17 +50,17 @@ http_peer_heard(struct http *http, struct peer *peer)
 }
 
 static void
-address_text(const struct sockaddr *address, char target[48])
+address_text(const struct sockaddr *address, char target[ADDRESS_TEXT_SIZE])
 {
     if (address && address->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, target, 48);
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, target, ADDRESS_TEXT_SIZE);
     } else if (address && address->sa_family == AF_INET6) {
         const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
 
         if (IN6_IS_ADDR_V4MAPPED(in6))
-            inet_ntop(AF_INET, &in6->s6_addr[12], target, 48);
+            inet_ntop(AF_INET, &in6->s6_addr[12], target, ADDRESS_TEXT_SIZE);
         else
-            inet_ntop(AF_INET6, in6, target, 48);
+            inet_ntop(AF_INET6, in6, target, ADDRESS_TEXT_SIZE);
     } else {
         memcpy(target, "0.0.0.0", sizeof "0.0.0.0");
     }

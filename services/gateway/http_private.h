@@ -1,4 +1,4 @@
-/* http_private.h - what http.c, http_daemon.c and http_errors.c share. */
+/* http_private.h - what the files of http.h share. */
 #ifndef HTTP_PRIVATE_H
 #define HTTP_PRIVATE_H
 
@@ -40,7 +40,7 @@ enum MHD_Result http_on_request(void *context, struct MHD_Connection *connection
 void http_on_completed(void *context, struct MHD_Connection *connection, void **cookie,
                        enum MHD_RequestTerminationCode code);
 
-/* Hands the answer over. */
+/* Hands the answer over (http_answer.c). */
 enum MHD_Result http_answer(struct request *self);
 
 /* The real MHD_queue_response; the plain name is only ever called by libmicrohttpd itself (http_errors.c). */

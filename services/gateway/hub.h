@@ -91,8 +91,8 @@ void hub_disconnected(struct hub *self);     /* the monitor saw a peer go: start
 int64_t hub_next_ms(const struct hub *self); /* monotonic time at which hub_tick is needed; INT64_MAX when never */
 void hub_tick(struct hub *self);             /* deadlines, pings */
 
-/* For /readyz and who: does a service have a worker; how many, how busy. A worker whose contract digest differs counts
- * but is reported. One entry per pool: "auth" and "auth-aside". */
+/* For /readyz: does a service have a worker; how many, how busy. A worker whose contract digest differs counts but is
+ * reported. One entry per pool that the contract names, also for one nobody is in: "auth" and "auth-aside". */
 struct hub_service_state {
     const char *service; /* the pool's name; lives as long as the hub */
     unsigned workers, idle, queued;

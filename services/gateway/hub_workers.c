@@ -99,12 +99,13 @@ leave_process(struct hub_pool *pool, struct hub_process *process)
     free(process);
 }
 
-/* After this no message finds it; whoever holds the pointer frees it. */
+/* After this neither a message nor the end of a request of its own finds it; whoever holds the pointer frees it. */
 static void
 unlink_worker(struct hub *self, struct hub_worker *worker)
 {
     struct hub_worker **link = &self->buckets[bucket_of(worker->routing, worker->routing_size)];
 
+    hub_drop_requests(self, worker);
     while (*link != worker)
         link = &(*link)->bucket_next;
     *link = worker->bucket_next;
@@ -134,15 +135,12 @@ hub_worker_forget(struct hub *self, struct hub_worker *worker)
     free(worker);
 }
 
-/* The second half of a loss, when nothing finds the worker any more. Dropping its own requests comes first: one of them
- * may be the very call in its hands. */
+/* The second half of a loss, when nothing finds the worker any more. */
 static void
 bury(struct hub *self, struct hub_worker *worker)
 {
-    struct hub_call *call;
+    struct hub_call *call = worker->call;
 
-    hub_drop_requests(self, worker);
-    call = worker->call;
     if (worker->pool != NULL) {
         metric_add(&vanished_total, 1);
         log_event(LOG_WARN, "worker_lost", "s:service", worker->pool->name, "s:operation",
@@ -362,6 +360,7 @@ hub_ping_workers(struct hub *self)
         if (worker->idle && !everybody)
             continue;
         if (hub_send(self, worker, &ping, STR(""), STR("")) && errno == EHOSTUNREACH) {
+            doubt_siblings(self, worker);
             unlink_worker(self, worker);
             worker->next = lost;
             lost = worker;

@@ -6,12 +6,14 @@
  * loop.c turns it; http.c takes a request through admit.c, forward.c and reply.c; hub.c knows the workers.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "access.h"
@@ -70,6 +72,20 @@ set_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* The loop must not stand still because nobody reads the log. Under a description of its own: the one that was
+ * inherited may be shared, with a shell or with other processes, to whom it would happen as well. What cannot be opened
+ * again, a socket for one, stays as it is. */
+static void
+unblock_stderr(void)
+{
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
 static struct limiter *
 open_limiter(void)
 {
@@ -97,13 +113,11 @@ make_run_directory(void)
 }
 
 static int
-start(struct gateway *self, void *zmq_context)
+start(struct gateway *self, const char *process, void *zmq_context)
 {
     const struct hub_transport transport = {
         .send = on_send, .now_ms = now_ms, .invalidate = on_invalidate, .context = self};
-    char process[32];
 
-    snprintf(process, sizeof process, "gateway-%d", (int)config.gateway_index);
     secret_random(&self->id, sizeof self->id);
     self->id = (self->id & INT64_MAX) | 1;
     self->access = access_new(process, config.access_log != 0);
@@ -160,11 +174,12 @@ main(int argc, char **argv)
         fprintf(stderr, "SX_LOG_LEVEL: debug, info, warn or error\n");
         return 1;
     }
+    unblock_stderr();
     log_start(process, level);
     clock_follow(config.dev ? config.clock_file : NULL);
     set_signals();
     zmq_context = zmq_ctx_new();
-    status = start(&self, zmq_context);
+    status = start(&self, process, zmq_context);
     if (status == 0) {
         log_event(LOG_INFO, "started", "s:listen", config.listen, "l:port", config.port, "l:gateway_id", self.id,
                   "s:contract", contract_digest, NULL);

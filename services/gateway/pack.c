@@ -1,7 +1,6 @@
 /* pack.c - parameters and body, checked against the contract, in the form of proto/README.md.
  *
- * The query string is read here and not by libmicrohttpd, whose table of arguments decodes without checking. Every
- * problem of a request is gathered before it is refused, so that its sender sees all of them at once.
+ * Every problem of a request is gathered before it is refused, so that its sender sees all of them at once.
  */
 #include "pack.h"
 
@@ -11,65 +10,12 @@
 #include "in.h"
 #include "json.h"
 #include "out.h"
+#include "query.h"
 #include "reply.h"
 #include "secret.h"
-#include "text.h"
 #include "validate.h"
 
 #define FRAME_OVERHEAD 65536
-
-struct query_value {
-    struct str name, value; /* decoded */
-    bool good;              /* percent-encoded correctly, UTF-8, without NUL */
-};
-
-struct query {
-    unsigned count;
-    struct query_value values[QUERY_PARAMETERS_MAX];
-};
-
-static struct str
-decoded(struct arena *arena, const char *text, size_t len, bool *good)
-{
-    struct str self = {text, len};
-
-    if (memchr(text, '%', len) || memchr(text, '+', len)) {
-        char *copy = arena_strndup(arena, text, len);
-
-        *good = *good && text_percent_decode(copy, &self.len, true) == 0;
-        self.base = copy;
-    }
-    *good = *good && text_is_utf8(self.base, self.len) && !memchr(self.base, 0, self.len);
-    return self;
-}
-
-static void
-query_read(struct query *self, struct str text, struct arena *arena, struct validation *validation)
-{
-    const char *place = text.base, *end = text.base + text.len;
-
-    self->count = 0;
-    while (place < end) {
-        const char *stop = memchr(place, '&', (size_t)(end - place));
-        const char *equals;
-        struct query_value *value;
-
-        if (!stop)
-            stop = end;
-        if (stop > place) {
-            if (self->count == QUERY_PARAMETERS_MAX) {
-                validation_add(validation, "query", "has more than %d parameters", QUERY_PARAMETERS_MAX);
-                return;
-            }
-            value = &self->values[self->count++];
-            value->good = true;
-            equals = memchr(place, '=', (size_t)(stop - place));
-            value->name = decoded(arena, place, (size_t)((equals ? equals : stop) - place), &value->good);
-            value->value = equals ? decoded(arena, equals + 1, (size_t)(stop - equals - 1), &value->good) : STR("");
-        }
-        place = stop + 1;
-    }
-}
 
 static void
 append_name(struct buf *target, const char *name)
@@ -126,18 +72,14 @@ static void
 pack_parameter(struct request *self, const struct parameter *parameter, const struct query *query,
                struct validation *validation, struct buf *target, unsigned *count)
 {
-    const struct query_value *found = NULL;
+    bool twice;
+    const struct query_value *found = query_find(query, parameter->name, &twice);
     struct str text = {NULL, 0};
     size_t before = target->size;
 
-    for (unsigned i = 0; i < query->count; i++) {
-        if (!str_is(query->values[i].name, parameter->name))
-            continue;
-        if (found) {
-            validation_add(validation, parameter->name, "is given twice");
-            return;
-        }
-        found = &query->values[i];
+    if (twice) {
+        validation_add(validation, parameter->name, "is given twice");
+        return;
     }
     if (found && !found->good && !parameter->clamp) {
         validation_add(validation, parameter->name, "is not UTF-8, or not percent-encoded correctly");
@@ -161,8 +103,8 @@ pack_query(struct request *self, struct arena *arena, struct validation *validat
     struct query *query = arena_alloc(arena, sizeof *query);
     unsigned count = 0;
 
-    if (self->query.len > 0)
-        query_read(query, self->query, arena, validation);
+    if (query_read(query, self->query, arena) != 0)
+        validation_add(validation, "query", "has more than %d parameters", QUERY_PARAMETERS_MAX);
     for (unsigned i = 0; i < self->operation->parameter_count; i++) {
         const struct parameter *parameter = &self->operation->parameters[i];
 

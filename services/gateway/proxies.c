@@ -200,3 +200,41 @@ proxies_have(struct proxies *self, const char *address)
     pthread_mutex_unlock(&self->lock);
     return have;
 }
+
+/* Cuts the last member off the list; without the port that some proxies add. False when it is no address. */
+static bool
+take_last(struct str *list, char target[ADDRESS_TEXT_SIZE])
+{
+    struct network address;
+    size_t start = list->len, end = list->len;
+
+    while (start > 0 && list->base[start - 1] != ',')
+        start--;
+    list->len = start > 0 ? start - 1 : 0;
+    while (start < end && list->base[start] == ' ')
+        start++;
+    while (end > start && list->base[end - 1] == ' ')
+        end--;
+    if (end - start >= ADDRESS_TEXT_SIZE)
+        return false;
+    memcpy(target, list->base + start, end - start);
+    target[end - start] = '\0';
+    if (strchr(target, '.') && strrchr(target, ':') == strchr(target, ':'))
+        target[strcspn(target, ":")] = '\0';
+    return read_address(target, &address) == 0;
+}
+
+bool
+proxies_client(struct proxies *self, struct str forwarded, char target[ADDRESS_TEXT_SIZE])
+{
+    char address[ADDRESS_TEXT_SIZE];
+    bool found = false;
+
+    while (forwarded.len > 0 && take_last(&forwarded, address)) {
+        memcpy(target, address, sizeof address);
+        found = true;
+        if (!proxies_have(self, address))
+            break;
+    }
+    return found;
+}

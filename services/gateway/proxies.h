@@ -8,6 +8,8 @@
 
 #include "base.h"
 
+#define ADDRESS_TEXT_SIZE 48 /* an address as text, with its NUL */
+
 struct proxies;
 
 /* The list has commas or blanks between its members: 10.0.0.7, 10.1.0.0/16, fd00::/8, edge. NULL: nobody. Answers NULL
@@ -16,5 +18,9 @@ struct proxies *proxies_new(const char *list);
 void proxies_destroy(struct proxies **self);
 
 bool proxies_have(struct proxies *self, const char *address); /* an address as text; false for any other text */
+
+/* The client, by an X-Forwarded-For that a trusted peer sent: the last address in it that is no proxy of ours, for what
+ * stands before that one was written by the client. False when it ends in no address at all. */
+bool proxies_client(struct proxies *self, struct str forwarded, char target[ADDRESS_TEXT_SIZE]);
 
 #endif

@@ -50,14 +50,14 @@ reply_header(struct request *self, const char *name, const char *value)
     reply_header_static(self, name, arena_strdup(self->arena, value));
 }
 
-bool
-reply_has_header(const struct request *self, const char *name)
+static const char *
+header_value(const struct request *self, const char *name)
 {
     for (unsigned i = 0; i < self->answer.header_count; i++) {
         if (strcasecmp(self->answer.headers[i].name, name) == 0)
-            return true;
+            return self->answer.headers[i].value;
     }
-    return false;
+    return NULL;
 }
 
 void
@@ -312,12 +312,8 @@ add_validator(struct request *self)
 {
     struct answer *answer = &self->answer;
     struct str known = self->headers[HEADER_IF_NONE_MATCH];
-    const char *tag = NULL;
+    const char *tag = header_value(self, "ETag");
 
-    for (unsigned i = 0; i < answer->header_count; i++) {
-        if (strcmp(answer->headers[i].name, "ETag") == 0)
-            tag = answer->headers[i].value;
-    }
     if (!tag) {
         char *made = arena_alloc(self->arena, ETAG_SIZE);
 
@@ -386,9 +382,9 @@ reply_complete(struct request *self)
 {
     struct answer *answer = &self->answer;
 
-    if (answer->status != 304 && !reply_has_header(self, "Content-Type"))
+    if (answer->status != 304 && !header_value(self, "Content-Type"))
         reply_header_static(self, "Content-Type", "application/json");
-    if (!reply_has_header(self, "Cache-Control"))
+    if (!header_value(self, "Cache-Control"))
         reply_header_static(self, "Cache-Control", "no-store");
     reply_header_static(self, "X-Request-Id", self->request_id);
     reply_header_static(self, "X-SeloraX-API-Version", "v1");

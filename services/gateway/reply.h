@@ -23,7 +23,6 @@ void reply_page(struct request *self, const char *content_type, const char *text
 /* name is program text; value is copied unless it is program text too. */
 void reply_header(struct request *self, const char *name, const char *value);
 void reply_header_static(struct request *self, const char *name, const char *value);
-bool reply_has_header(const struct request *self, const char *name);
 
 /* The headers every answer carries; once, when the answer is handed over. */
 void reply_complete(struct request *self);

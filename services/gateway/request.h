@@ -16,6 +16,7 @@
 #include "hub.h"
 #include "identities.h"
 #include "limiter.h"
+#include "proxies.h"
 #include "router.h"
 
 enum request_state {
@@ -65,7 +66,7 @@ struct answer {
 
 /* One TCP connection. */
 struct peer {
-    char address[48];
+    char address[ADDRESS_TEXT_SIZE];
     bool trusted; /* a proxy whose X-Forwarded-For is believed */
     int fd;
     int64_t waiting_since_ms;     /* for a complete head; a client that drips one in is cut off */

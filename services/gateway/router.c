@@ -12,6 +12,8 @@
 
 #include "text.h"
 
+const char *const http_method_names[HTTP_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+
 struct target {
     const struct operation *operation;
     const struct parameter *parameters[PATH_SEGMENTS_MAX]; /* in path order */
@@ -200,14 +202,12 @@ router_find(const struct router *self, int method, char *path, size_t len, struc
 void
 router_allow(unsigned methods, char target[ROUTER_ALLOW_SIZE])
 {
-    static const char *const names[HTTP_METHODS] = {"GET, HEAD, ", "POST, ", "PUT, ", "PATCH, ", "DELETE, "};
-    size_t size = 0;
+    int size = 0;
 
     for (unsigned i = 0; i < HTTP_METHODS; i++) {
-        if (methods & (1u << i)) {
-            memcpy(target + size, names[i], strlen(names[i]));
-            size += strlen(names[i]);
-        }
+        if (methods & (1u << i))
+            size += snprintf(target + size, (size_t)(ROUTER_ALLOW_SIZE - size), "%s, %s", http_method_names[i],
+                             i == HTTP_GET ? "HEAD, " : "");
     }
-    memcpy(target + size, "OPTIONS", sizeof "OPTIONS");
+    snprintf(target + size, (size_t)(ROUTER_ALLOW_SIZE - size), "OPTIONS");
 }

@@ -27,6 +27,8 @@ void router_destroy(struct router **self);
 /* path is decoded in place (%XX); the values in match point into it. method -1 finds the path only. */
 void router_find(const struct router *self, int method, char *path, size_t len, struct route_match *match);
 
+extern const char *const http_method_names[HTTP_METHODS]; /* "GET", ... */
+
 /* "GET, HEAD, POST, OPTIONS": what an Allow header says. target holds ROUTER_ALLOW_SIZE bytes. */
 #define ROUTER_ALLOW_SIZE 64
 void router_allow(unsigned methods, char target[ROUTER_ALLOW_SIZE]);

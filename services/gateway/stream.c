@@ -163,6 +163,7 @@ stream_read(void *context, uint64_t position, char *target, size_t size)
             size = left < size ? left : size;
             memcpy(target, (const char *)zmq_msg_data(&self->chunk) + self->used, size);
             self->used += size;
+            http_called(self->request->gateway->http);
             self->request->answer.body_size += size;
             return (ssize_t)size;
         }

@@ -11,7 +11,6 @@
 #include "pack.h"
 #include "reply.h"
 
-
 struct upload {
     struct request *request;
     struct arena *arena;        /* emptied before each piece */

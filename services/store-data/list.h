@@ -9,7 +9,8 @@
 #include "call.h"
 #include "cursor.h"
 
-#define LIST_SORTS 3
+#define LIST_SORTS  3
+#define EARLIEST_US INT64_C(-62135596800000000) /* 0001-01-01: a `since` that was not given */
 
 struct list_sort {
     const char *name;             /* as clients write it */

@@ -81,6 +81,13 @@ wanted(const struct order_lines *self, int64_t sku_id)
     return sum;
 }
 
+/* What there is of a row's variant, with what the order already holds. */
+static int64_t
+available(const struct rows *rows, unsigned row)
+{
+    return rows_int(rows, row, "quantity") + rows_int(rows, row, "held");
+}
+
 /* `items` of the error body: each variant of which there is too little. */
 static int
 fail_insufficient(const struct order_lines *self, struct call *call, const struct rows *rows, unsigned first)
@@ -89,15 +96,13 @@ fail_insufficient(const struct order_lines *self, struct call *call, const struc
     struct json_text text;
 
     for (unsigned row = 0; row < rows->count; row++)
-        count +=
-            rows_int(rows, row, "quantity") + rows_int(rows, row, "held") < wanted(self, rows_int(rows, row, "sku_id"));
+        count += available(rows, row) < wanted(self, rows_int(rows, row, "sku_id"));
     json_text_begin(&text);
     out_list(&text.out, count);
     for (unsigned row = 0; row < rows->count; row++) {
-        int64_t sku_id = rows_int(rows, row, "sku_id"),
-                available = rows_int(rows, row, "quantity") + rows_int(rows, row, "held");
+        int64_t sku_id = rows_int(rows, row, "sku_id");
 
-        if (available >= wanted(self, sku_id))
+        if (available(rows, row) >= wanted(self, sku_id))
             continue;
         out_map(&text.out, 5);
         out_key(&text.out, "index");
@@ -109,12 +114,11 @@ fail_insufficient(const struct order_lines *self, struct call *call, const struc
         out_key(&text.out, "requested");
         out_int(&text.out, wanted(self, sku_id));
         out_key(&text.out, "available");
-        out_int(&text.out, available);
+        out_int(&text.out, available(rows, row));
     }
     call_fail_detail(call, "items", json_text_end(&text, call->arena).base);
     return call_fail(call, FAIL_INSUFFICIENT_STOCK, line_field(call, index, "quantity"),
-                     arena_printf(call->arena, "Only %" PRId64 " of \"%s\" left",
-                                  rows_int(rows, first, "quantity") + rows_int(rows, first, "held"),
+                     arena_printf(call->arena, "Only %" PRId64 " of \"%s\" left", available(rows, first),
                                   rows_text(rows, first, "name")));
 }
 
@@ -136,7 +140,7 @@ take_from_catalogue(struct order_lines *self, struct call *call, const struct ro
             return call_fail(call, FAIL_NOT_FOUND, line_field(call, i, self->lines[i].sku_id ? "sku_id" : "product_id"),
                              "No such product or variant in this store");
     for (unsigned row = 0; row < rows->count; row++)
-        if (rows_int(rows, row, "quantity") + rows_int(rows, row, "held") < wanted(self, rows_int(rows, row, "sku_id")))
+        if (available(rows, row) < wanted(self, rows_int(rows, row, "sku_id")))
             return fail_insufficient(self, call, rows, row);
     return 0;
 }

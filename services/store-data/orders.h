@@ -7,6 +7,11 @@
 
 extern const struct list_sort order_sorts[LIST_SORTS]; /* created_at, updated_at, grand_total */
 
+/* Locks an order that is to change, until the transaction ends. rows: ORDER_LOCK's. -1: there is none
+ * (orders_status.c).
+ */
+int order_lock(struct call *call, int64_t order_id, struct rows *rows) must_check;
+
 /* ---- lines (order_lines.c) ---- */
 
 struct order_line {

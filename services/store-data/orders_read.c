@@ -15,7 +15,6 @@
 #include "text.h"
 
 #define DAY_US        INT64_C(86400000000)
-#define EARLIEST_US   INT64_C(-62135596800000000) /* 0001-01-01 */
 #define LATEST_US     INT64_C(253402214400000000) /* 9999-12-31 */
 #define ORDER_IDS_MAX 500
 

@@ -61,7 +61,7 @@ fail_transition(struct call *call, const char *from, const char *to)
                       from, to, words);
 }
 
-static int
+int
 order_lock(struct call *call, int64_t order_id, struct rows *rows)
 {
     if (db_run(call, ORDER_LOCK, rows, "ll", call->caller.store_id, order_id))

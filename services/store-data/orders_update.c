@@ -44,10 +44,9 @@ read_fields(struct change *self, struct call *call, const struct rows *before)
 
     for (unsigned i = 0; i < FIELDS; i++) {
         self->old[i] = self->values[i] = rows_text(before, 0, field_names[i]);
-        if (is_json(i) && (in_has(body, field_names[i]) || in_is_null(body, field_names[i])))
-            self->values[i] = json_text_of(in_at(body, field_names[i]), call->arena).base;
-        else if (in_has(body, field_names[i]) || in_is_null(body, field_names[i]))
-            self->values[i] = in_text(body, field_names[i]);
+        if (in_has(body, field_names[i]) || in_is_null(body, field_names[i]))
+            self->values[i] = is_json(i) ? json_text_of(in_at(body, field_names[i]), call->arena).base
+                                         : in_text(body, field_names[i]);
         self->count += !text_equal(self->old[i], self->values[i]);
     }
 }
@@ -128,10 +127,8 @@ orders_update(struct call *call)
     struct rows before, order;
     struct change change = {0};
 
-    if (db_begin(call) || db_run(call, ORDER_LOCK, &before, "ll", store_id, order_id))
+    if (db_begin(call) || order_lock(call, order_id, &before))
         return -1;
-    if (before.count == 0)
-        return call_fail(call, FAIL_NOT_FOUND, "order_id", "No such order in this store");
     change.sub_total = rows_money(&before, 0, "sub_total");
     change.total = rows_money(&before, 0, "grand_total");
     read_fields(&change, call, &before);

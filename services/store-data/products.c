@@ -7,8 +7,6 @@
 #include "statements.h"
 #include "store_data_operations.h"
 
-#define EARLIEST_US INT64_C(-62135596800000000) /* 0001-01-01 */
-
 /* U+10FFFF is no character: no name comes after it. */
 static const struct list_sort product_sorts[LIST_SORTS] = {
     {"created_at", "created_at", "-infinity", "infinity"},

@@ -70,10 +70,9 @@ process_remember(const struct process *self)
 }
 
 static void
-process_opened(struct process *self, pid_t pid, bool is_child)
+process_opened(struct process *self, pid_t pid)
 {
     self->pid = pid;
-    self->is_child = is_child;
     self->started_ms = clock_monotonic_ms();
     self->stopped_looks = 0;
     self->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -98,7 +97,7 @@ process_adopt(struct process *self)
     free(path);
     if (!ours)
         return false;
-    process_opened(self, (pid_t)pid, false);
+    process_opened(self, (pid_t)pid);
     if (self->pidfd < 0) {
         self->pid = 0;
         return false;
@@ -167,7 +166,7 @@ process_start(struct process *self)
         self->start_at_ms = clock_monotonic_ms() + RESTART_WAIT_MS_MAX;
         return;
     }
-    process_opened(self, pid, true);
+    process_opened(self, pid);
     process_remember(self);
     log_event(LOG_INFO, "process_started", "s:child", self->name, "l:pid", (int64_t)pid, NULL);
 }
@@ -178,8 +177,7 @@ process_ended(struct process *self)
     int64_t now_ms = clock_monotonic_ms(), lived_ms = now_ms - self->started_ms;
     int status = -1; /* neither exited nor signalled: of a process that is not our child nobody tells */
 
-    if (self->is_child)
-        waitpid(self->pid, &status, 0);
+    (void)waitpid(self->pid, &status, WNOHANG);
     log_event(LOG_WARN, "process_ended", "s:child", self->name, "l:pid", (int64_t)self->pid, "l:lived_ms", lived_ms,
               "l:exit_status", (int64_t)(WIFEXITED(status) ? WEXITSTATUS(status) : -1), "l:signal",
               (int64_t)(WIFSIGNALED(status) ? WTERMSIG(status) : 0), NULL);

@@ -19,7 +19,6 @@ struct process {
     char index[8]; /* of a gateway, as text; else "" */
     pid_t pid;     /* 0: not running */
     int pidfd;
-    bool is_child;
     int64_t started_ms;
     int64_t start_at_ms; /* when to start it (again) */
     int64_t wait_ms;     /* what the next early death costs */

@@ -4,7 +4,9 @@
  * starts the gateways and services, and starts again what dies. What is stopped (SIGSTOP) for over a second is
  * continued. When the supervisor itself is killed its children live on; the next supervisor adopts them (process.h).
  *
- * Signals: SIGTERM, SIGINT: stop everything in order. SIGHUP: migrate, then restart what runs an older binary.
+ * Signals: SIGTERM, SIGINT: stop everything in order. SIGUSR1: migrate, then restart what runs an older binary, this
+ * program first. SIGHUP: the same; in the foreground, where it says that the terminal is gone, it is an end like
+ * SIGTERM.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -34,6 +36,7 @@
 #define DRAIN_MS          8000 /* after SIGTERM; then SIGKILL */
 #define POSTGRES_STOP_MS  30000
 #define POSTGRES_START_MS 30000
+#define PATH_SIZE         4096
 
 static struct process processes[PROCESSES_MAX];
 static unsigned process_count;
@@ -180,22 +183,47 @@ layer_stop(enum layer layer, int first_signal, int64_t wait_ms)
     }
 }
 
-/* Processes whose binary was replaced since they started. */
+/* Whether the binary that a process runs was replaced since it started; then target is where the new one is. */
+static bool
+is_outdated(pid_t pid, char target[PATH_SIZE])
+{
+    static const char mark[] = " (deleted)";
+    char link[64], *end;
+    ssize_t size;
+
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    size = readlink(link, target, PATH_SIZE - 1);
+    if (size < (ssize_t)sizeof mark)
+        return false;
+    target[size] = '\0';
+    end = target + size - (sizeof mark - 1);
+    if (strcmp(end, mark) != 0)
+        return false;
+    *end = '\0';
+    return true;
+}
+
 static void
 restart_outdated(void)
 {
-    for (unsigned i = 0; i < process_count; i++) {
-        char link[64], target[4096];
-        ssize_t size;
+    char target[PATH_SIZE];
 
-        snprintf(link, sizeof link, "/proc/%d/exe", (int)processes[i].pid);
-        size = readlink(link, target, sizeof target - 1);
-        if (processes[i].pid == 0 || size <= 0)
-            continue;
-        target[size] = '\0';
-        if (strstr(target, " (deleted)") != NULL && processes[i].layer != LAYER_POSTGRES)
+    for (unsigned i = 0; i < process_count; i++)
+        if (processes[i].pid != 0 && processes[i].layer != LAYER_POSTGRES && is_outdated(processes[i].pid, target))
             kill(processes[i].pid, SIGTERM);
-    }
+}
+
+/* A newer supervisor may know more services. It takes this one's place and adopts what runs. */
+static void
+give_way_to_newer(bool foreground)
+{
+    char program[PATH_SIZE];
+    char *arguments[] = {program, "supervise", foreground ? "--foreground" : NULL, NULL};
+
+    if (!is_outdated(getpid(), program))
+        return;
+    execv(program, arguments);
+    log_event(LOG_ERROR, "exec_failed", "s:program", program, "s:why", strerror(errno), NULL);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
@@ -211,7 +239,7 @@ start_what_is_due(void)
 }
 
 static void
-watch(int signal_fd)
+watch(int signal_fd, bool foreground)
 {
     for (;;) {
         struct pollfd polled[PROCESSES_MAX + 1];
@@ -228,8 +256,9 @@ watch(int signal_fd)
         look_for_stopped();
         if (polled[process_count].revents == 0 || read(signal_fd, &info, sizeof info) != sizeof info)
             continue;
-        if (info.ssi_signo != SIGHUP)
+        if (info.ssi_signo != SIGUSR1 && (info.ssi_signo != SIGHUP || foreground))
             return;
+        give_way_to_newer(foreground);
         if (migrate_all() == 0)
             restart_outdated();
     }
@@ -307,10 +336,11 @@ int
 sxctl_supervise(int argc, char **argv)
 {
     sigset_t own_signals;
+    bool foreground = argc > 1 && strcmp(argv[1], "--foreground") == 0;
     int signal_fd;
     bool migrated;
 
-    process_write_logs(argc == 1 || strcmp(argv[1], "--foreground") != 0);
+    process_write_logs(!foreground);
     log_start("supervisor", LOG_INFO);
     if (!take_lock()) {
         log_event(LOG_INFO, "already_supervised", NULL);
@@ -320,6 +350,7 @@ sxctl_supervise(int argc, char **argv)
     sigaddset(&own_signals, SIGTERM);
     sigaddset(&own_signals, SIGINT);
     sigaddset(&own_signals, SIGHUP);
+    sigaddset(&own_signals, SIGUSR1);
     sigprocmask(SIG_BLOCK, &own_signals, NULL);
     signal_fd = signalfd(-1, &own_signals, SFD_CLOEXEC);
 
@@ -332,8 +363,10 @@ sxctl_supervise(int argc, char **argv)
         postgres_wait();
     }
     migrated = migrate_all() == 0;
-    if (migrated)
-        watch(signal_fd);
+    if (migrated) {
+        restart_outdated();
+        watch(signal_fd, foreground);
+    }
     log_event(LOG_INFO, "stopping", NULL);
     layer_stop(LAYER_GATEWAY, SIGTERM, DRAIN_MS);
     layer_stop(LAYER_SERVICE, SIGTERM, DRAIN_MS);

@@ -25,6 +25,17 @@ def test_store_id_may_be_a_query_parameter_with_client_credentials(platform, sho
     assert accepted(platform.get(f"{STORE}?store_id={shop.store_id}", headers=headers))["store_id"] == shop.store_id
 
 
+def test_store_id_in_the_query_is_read_like_any_other(platform, shop):
+    headers = {name: value for name, value in shop.client.items() if name != "X-Store-Id"}
+    escaped = "".join(f"%{ord(digit):02x}" for digit in str(shop.store_id))
+    assert accepted(platform.get(f"{STORE}?%73tore_id={escaped}", headers=headers))["store_id"] == shop.store_id
+    for query in ["store_id=", f"store_id={shop.store_id}&store_id={shop.store_id}", "store_id=%zz", "store_id", "a=1"]:
+        refused(platform.get(f"{STORE}?{query}", headers=headers), 400, "missing_store_id")
+    refused(platform.get(STORE, headers={**headers, "X-Store-Id": b"\xff"}), 400, "missing_store_id")
+    wrong = {**headers, "X-Client-Secret": "sx_secret_" + "0" * 64}
+    refused(platform.get(f"{STORE}?store_id=", headers=wrong), 401, "invalid_client")
+
+
 def test_store_id_is_ignored_with_a_bearer(platform, owner, shop):
     other = owner.open_shop()
     answer = platform.get(f"{STORE}?store_id={other.store_id}", headers={**shop.bearer, "X-Store-Id": str(other.store_id)})
@@ -158,6 +169,11 @@ def test_a_developer_on_an_app_or_merchant_route(platform, developer):
 def test_an_app_on_a_merchant_route(platform, shop):
     refused(platform.get("/api/auth/me", headers=shop.bearer), 401, "missing_auth")
     refused(platform.get("/api/auth/me", headers={"x-auth-token": shop.access_token}), 401, "missing_auth")
+
+
+def test_x_auth_token_is_for_merchants(platform, shop, developer):
+    for route, token in [(STORE, shop.access_token), (STORE, developer.token), ("/api/auth/me", developer.token)]:
+        refused(platform.get(route, headers={"x-auth-token": token}), 401, "missing_auth")
     refused(platform.get("/api/auth/me"), 401, "missing_token")
     refused(platform.get("/api/auth/me", headers=bearer("x")), 401, "invalid_token")
 

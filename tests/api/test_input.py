@@ -56,7 +56,9 @@ def test_bad_json(shop, name):
 
 @pytest.mark.parametrize("body", ["[]", "1", '"order"', "null", "true"])
 def test_a_body_that_is_no_object(shop, body):
-    is_error(shop.post(ORDERS, body=body), 400, "validation_error")
+    """Also one so large that a worker looks at it, and not the gateway."""
+    small = is_error(shop.post(ORDERS, body=body), 400, "validation_error")["errors"]
+    assert is_error(shop.post(ORDERS, body=body + " " * 70000), 400, "validation_error")["errors"] == small
 
 
 BAD_FIELDS = {

@@ -235,7 +235,7 @@ def shop_size(bench):
 def main():
     limits = {f"SX_RATE_{name}": "1000000/60" for name in ("GLOBAL", "TOKEN", "VERIFY", "CREDENTIALS", "METAFIELDS")}
     limits["SX_RATE_GLOBAL"] = "1000000/1"
-    with Platform(settings={"SX_WORKERS": os.environ.get("SX_WORKERS", "8"), **limits}, durable=True) as platform:
+    with Platform(settings={"SX_WORKERS": os.environ.get("SX_WORKERS", "0"), **limits}, durable=True) as platform:
         bench = Bench(platform)
         time.sleep(2)
         aim("memory of all our processes, idle, PSS in MiB", bench.pss_mib(), ceiling=64)

@@ -7,10 +7,12 @@ doubled under the same key.
 
 import os
 import random
+import shutil
 import signal
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 import requests
@@ -19,7 +21,7 @@ from api.shop import Owner
 from .supervised import SupervisedPlatform
 
 SCALE = float(os.environ.get("SX_TEST_SCALE", "0.1"))
-ROUNDS = max(1, round(10 * SCALE))
+ROUNDS = max(1, round(5 * SCALE))
 READERS, WRITERS = 12, 12
 BEFORE_S, AFTER_S = 1.0, 2.5            # load before the fault, and after everything must be whole again
 
@@ -169,3 +171,24 @@ def test_killed_supervisor_is_replaced(healed):
     time.sleep(3)
     assert healed.pid_of("store-data") != pids["store-data"]
     healed.wait_ready(5)
+
+
+def test_what_was_rebuilt_is_restarted_and_nothing_else(healed):
+    """What `make up` does after a build: the supervisor gives way to its newer program, which adopts the others."""
+    for name in ("sxctl", "auth"):
+        program = healed.home / "bin" / name
+        shutil.copy2(program, program.with_name(name + ".new"))
+        program.with_name(name + ".new").rename(program)
+    pids = {name: healed.pid_of(name) for name in ("postgres", "auth", "store-data", "gateway-1", "gateway-2")}
+    supervisor = Path(f"/proc/{healed.supervisor.handle.pid}/exe")
+    assert str(supervisor.readlink()).endswith(" (deleted)")
+    healed.supervisor.handle.send_signal(signal.SIGUSR1)
+    deadline = time.monotonic() + 10
+    while healed.pid_of("auth") == pids["auth"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    healed.wait_ready(5)
+    assert not str(supervisor.readlink()).endswith(" (deleted)")
+    assert {name for name in pids if healed.pid_of(name) != pids[name]} == {"auth"}
+    healed.signal("gateway-1", signal.SIGKILL)
+    time.sleep(2)
+    assert healed.pid_of("gateway-1") != pids["gateway-1"]

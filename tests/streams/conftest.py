@@ -1,7 +1,10 @@
 """A platform with one service more: `streams` (service.c), two processes of it, and a gateway that has its routes."""
 
+import itertools
+import os
 import re
 import shutil
+import time
 
 import pytest
 
@@ -10,6 +13,7 @@ from api.platform import BIN, ROOT, VARIANT, Platform
 # ASan keeps freed memory; so little of it that memory which grows is still seen.
 SETTINGS = {"SX_WORKERS": "2",
             "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:exitcode=99:quarantine_size_mb=1:malloc_context_size=8"}
+names = itertools.count(1)
 
 
 class StreamsPlatform(Platform):
@@ -36,6 +40,13 @@ class StreamsPlatform(Platform):
         assert count == 1
         self.postgres.rows(text)
 
+    def wait_for_a_death(self):
+        """The gateway knows of one before the kernel tells us."""
+        deadline = time.monotonic() + 10
+        while all(process.is_running() for process in self.of("streams")):
+            assert time.monotonic() < deadline, "nobody has died"
+            time.sleep(0.01)
+
     def revive(self):
         """What a test has killed runs again."""
         for process in self.processes.values():
@@ -54,3 +65,9 @@ def shared():
 def platform(shared):
     yield shared
     shared.revive()
+
+
+@pytest.fixture
+def run():
+    """The name under which the service writes down this test's calls."""
+    return f"run-{os.getpid()}-{next(names)}"

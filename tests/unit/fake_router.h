@@ -206,10 +206,11 @@ ready_of(struct hub *hub, const char *from, const char *service, uint64_t id, co
     buf_free(&body);
 }
 
+/* Of a process of its own. */
 static inline void
 ready(struct hub *hub, const char *from, const char *service, uint64_t id)
 {
-    ready_of(hub, from, service, id, "test:1/0");
+    ready_of(hub, from, service, id, from);
 }
 
 static inline void

@@ -33,7 +33,7 @@ static const char *const statements[STATEMENT_COUNT] = {
     [THING_PUT] = "insert into thing (id, name) values ($1, $2)",
     [THING_COUNT] = "select count(*) as n from thing",
     [THING_LOCK] = "select id from thing where id = $1 for share",
-    [SLEEP] = "select pg_sleep($1 / 1000.0) is null as slept",
+    [SLEEP] = "select pg_sleep($1 / 1000.0) is null as slept, now() as updated_at",
     [DIVIDE] = "select 1 / $1::int as quotient",
     [RAISE] = "select raise($1) is null as raised",
     [SLOW_COMMIT] = "insert into slow_commit (ms) values ($1)",

@@ -118,6 +118,57 @@ test_sibling_of_a_gone_worker_gets_nothing(void **state)
     assert_int_equal(state_of("store-data").idle, 1);
 }
 
+/* The same, found by asking: what the lost one held must not go to a thread that died with it. */
+static void
+test_sibling_of_a_lost_worker_is_no_second_one(void **state)
+{
+    struct ask ask;
+    uint64_t id;
+
+    (void)state;
+    ready_of(hub, "w3", "store-data", 0, "host:2/0");
+    ready_of(hub, "w2", "store-data", 0, "host:1/1");
+    ready_of(hub, "w1", "store-data", 0, "host:1/0");
+    submit(&ask, ORDERS_CREATE, true);
+    assert_string_equal(sent_last(1)->to, "w1");
+    put_in(router.gone, "w1");
+    hub_disconnected(hub);
+    hub_tick(hub);
+    assert_string_equal(sent_last(1)->to, "w3");
+    id = sent_last(1)->wire.id;
+    assert_int_equal(state_of("store-data").idle, 0);
+    put_in(router.gone, "w2");
+    advance(10);
+    assert_int_equal(ask.ends, 0);
+    reply(hub, "w3", id, "ok");
+    assert_string_equal(ask.body, "ok");
+}
+
+/* One that is about to leave and waits for an answer of its own is lost together with the one that was to give it. */
+static void
+test_caller_that_leaves_is_lost_with_its_callee(void **state)
+{
+    struct wire bye = {.type = WIRE_BYE};
+
+    (void)state;
+    ready(hub, "a1", "auth", 0);
+    ready(hub, "a2", "auth", 0);
+    ready(hub, "s1", "store-data", 0);
+    request(hub, "s1", NULL, "auth.stores.members", 7, WIRE_FLAG_NESTED, 800);
+    assert_string_equal(sent_last(1)->to, "a2");
+    put_in(router.gone, "a2");
+    hub_disconnected(hub);
+    hub_tick(hub);
+    assert_int_equal(state_of("auth").workers, 1); /* a1 has it now, for the last time */
+    deliver_bytes(hub, "s1", NULL, &bye, "", NULL, 0);
+    put_in(router.gone, "a1");
+    put_in(router.gone, "s1");
+    advance(10);
+    assert_int_equal(state_of("auth").workers, 0);
+    assert_int_equal(state_of("store-data").workers, 0);
+    assert_int_equal(hub_in_flight(hub), 0);
+}
+
 static void
 test_full_pipe_is_not_death(void **state)
 {
@@ -248,6 +299,8 @@ main(void)
         TEST(test_lost_worker_without_another_waits_for_one),
         TEST(test_send_to_a_gone_worker_just_tries_the_next),
         TEST(test_sibling_of_a_gone_worker_gets_nothing),
+        TEST(test_sibling_of_a_lost_worker_is_no_second_one),
+        TEST(test_caller_that_leaves_is_lost_with_its_callee),
         TEST(test_full_pipe_is_not_death),
         TEST(test_pings_after_a_disconnect),
         TEST(test_idle_platform_is_left_alone),

@@ -93,6 +93,34 @@ test_what_cannot_be_read_is_refused(void **state)
         assert_null(proxies_new(lists[i]));
 }
 
+/* The client as text; NULL when the header ends in no address. */
+static const char *
+client(const char *forwarded)
+{
+    static char text[ADDRESS_TEXT_SIZE];
+
+    return proxies_client(proxies, str_of(forwarded), text) ? text : NULL;
+}
+
+static void
+test_forwarded(void **state)
+{
+    (void)state;
+    proxies = proxies_new("10.0.0.0/8");
+    assert_string_equal(client("192.0.2.1"), "192.0.2.1");
+    assert_string_equal(client("203.0.113.9, 192.0.2.1 ,10.0.0.7"), "192.0.2.1"); /* the first is the client's word */
+    assert_string_equal(client("192.0.2.1:4711"), "192.0.2.1");
+    assert_string_equal(client("2001:db8::1"), "2001:db8::1");
+    assert_string_equal(client("::ffff:192.0.2.1"), "::ffff:192.0.2.1");
+    assert_string_equal(client("10.0.0.1, 10.0.0.2"), "10.0.0.1"); /* all are ours: the farthest */
+    assert_string_equal(client("unknown, 10.0.0.2"), "10.0.0.2");
+    assert_null(client("10.0.0.2, unknown"));
+    assert_null(client("192.0.2.1,"));
+    assert_null(client(" "));
+    assert_null(client(""));
+    assert_null(client("0000000000000000000000000000000000000000000000192.0.2.1"));
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int
@@ -104,6 +132,7 @@ main(void)
         TEST(test_networks),
         TEST(test_names),
         TEST(test_what_cannot_be_read_is_refused),
+        TEST(test_forwarded),
     };
 
     return cmocka_run_group_tests_name("proxies", tests, NULL, NULL);
