@@ -37,14 +37,12 @@ read_arguments(int argc, char **argv, struct arguments *target)
 
         if (option && i + 1 < argc)
             *option = argv[++i];
-        else if (strncmp(argv[i], "--", 2) == 0)
+        else if (strncmp(argv[i], "--", 2) == 0 || target->json)
             return -1;
         else if (!target->operation)
             target->operation = argv[i];
-        else if (!target->json)
-            target->json = argv[i];
         else
-            return -1;
+            target->json = argv[i];
     }
     return target->operation ? 0 : -1;
 }
