@@ -164,13 +164,13 @@ check_meaning(void)
     return status;
 }
 
-/* More threads than twice the cores only wait for each other: each holds a database connection that works. */
+/* Measured on two cores: with four for each core PostgreSQL and we keep them busy, with two they stand idle a tenth of
+ * the time while messages travel. */
 static int64_t
 workers_for_cores(void)
 {
-    int64_t workers = 2 * sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t workers = WORKERS_PER_CORE * sysconf(_SC_NPROCESSORS_ONLN);
 
-    workers = workers < WORKERS_MIN ? WORKERS_MIN : workers;
     workers = workers < config.gateways ? config.gateways : workers;
     return workers < WORKER_THREADS_MAX ? workers : WORKER_THREADS_MAX;
 }

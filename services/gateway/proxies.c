@@ -28,7 +28,6 @@ struct proxies {
     unsigned network_count;
     char names[PROXIES_MAX][NAME_MAX + 1];
     unsigned name_count;
-    pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t stop_set;
     bool stop;
@@ -93,20 +92,31 @@ add(struct proxies *self, char *member)
     return 0;
 }
 
-static void
+/* False when DNS did not answer, which says nothing. */
+static bool
 look_up(const char *name, struct network *target, unsigned *count)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
     char text[NI_MAXHOST];
+    int error = getaddrinfo(name, NULL, &hints, &found);
 
-    if (getaddrinfo(name, NULL, &hints, &found) != 0)
-        return;
+    if (error != 0)
+        return error != EAI_AGAIN && error != EAI_SYSTEM;
     for (struct addrinfo *one = found; one && *count < PROXIES_MAX; one = one->ai_next)
         if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0 &&
             read_address(text, &target[*count]) == 0)
             (*count)++;
     freeaddrinfo(found);
+    return true;
+}
+
+static void
+proxies_free(struct proxies *self)
+{
+    pthread_cond_destroy(&self->stop_set);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
 }
 
 static void *
@@ -119,20 +129,39 @@ look_again_and_again(void *argument)
     pthread_mutex_lock(&self->lock);
     while (!self->stop) {
         unsigned count = 0;
+        bool known = true;
 
         pthread_mutex_unlock(&self->lock);
         for (unsigned i = 0; i < self->name_count; i++)
-            look_up(self->names[i], found, &count);
+            known &= look_up(self->names[i], found, &count);
         pthread_mutex_lock(&self->lock);
-        memcpy(self->found, found, count * sizeof found[0]);
-        self->found_count = count;
+        if (known) {
+            memcpy(self->found, found, count * sizeof found[0]);
+            self->found_count = count;
+        }
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += LOOK_WAIT_S;
         if (!self->stop)
             pthread_cond_timedwait(&self->stop_set, &self->lock, &until);
     }
     pthread_mutex_unlock(&self->lock);
+    proxies_free(self);
     return NULL;
+}
+
+/* The thread belongs to nobody and frees what it looks at: it may be waiting for DNS when the gateway ends, which must
+ * not wait for it. */
+static void
+start_looking(struct proxies *self)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &attributes, look_again_and_again, self) != 0)
+        log_fatal("thread_failed", NULL);
+    pthread_attr_destroy(&attributes);
 }
 
 struct proxies *
@@ -154,12 +183,12 @@ proxies_new(const char *list)
     free(copy);
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->stop_set, NULL);
-    if (status == 0 && self->name_count > 0 && pthread_create(&self->thread, NULL, look_again_and_again, self) != 0)
-        log_fatal("thread_failed", NULL);
     if (status != 0) {
-        self->name_count = 0;
-        proxies_destroy(&self);
+        proxies_free(self);
+        return NULL;
     }
+    if (self->name_count > 0)
+        start_looking(self);
     return self;
 }
 
@@ -175,11 +204,8 @@ proxies_destroy(struct proxies **self)
         proxies->stop = true;
         pthread_cond_signal(&proxies->stop_set);
         pthread_mutex_unlock(&proxies->lock);
-        pthread_join(proxies->thread, NULL);
-    }
-    pthread_cond_destroy(&proxies->stop_set);
-    pthread_mutex_destroy(&proxies->lock);
-    free(proxies);
+    } else
+        proxies_free(proxies);
     *self = NULL;
 }
 

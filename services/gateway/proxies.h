@@ -1,7 +1,7 @@
 /* proxies.h - whose X-Forwarded-For is believed (SX_TRUSTED_PROXIES): addresses, networks and host names.
  *
  * Names are for proxies whose address changes, as a container's does. A thread looks them up each second, so that the
- * loop never waits for DNS; a name that is not found trusts nobody.
+ * loop never waits for DNS. A name that does not exist trusts nobody; while DNS is silent, what it said last counts.
  */
 #ifndef PROXIES_H
 #define PROXIES_H
