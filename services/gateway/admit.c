@@ -59,11 +59,12 @@ admit_request_id(struct request *self)
     snprintf(self->request_id, sizeof self->request_id, "%s-%llx", prefix, (unsigned long long)++counter);
 }
 
+/* Asked for each request: a proxy's connection may be older than the knowledge that it is one. */
 void
 admit_address(struct request *self)
 {
     self->address = self->peer->address;
-    if (self->peer->trusted && self->headers[HEADER_FORWARDED_FOR].base) {
+    if (self->headers[HEADER_FORWARDED_FOR].base && proxies_have(self->gateway->proxies, self->peer->address)) {
         char *forwarded = arena_alloc(self->arena, ADDRESS_TEXT_SIZE);
 
         if (proxies_client(self->gateway->proxies, self->headers[HEADER_FORWARDED_FOR], forwarded))

@@ -11,7 +11,6 @@
 #include "access.h"
 #include "clock.h"
 #include "http_private.h"
-#include "proxies.h"
 
 #define TICK_INTERVAL_MS 1000
 #define HEAD_WAIT_MS     (2000 * CONNECTION_IDLE_S)
@@ -78,7 +77,6 @@ http_on_connection(void *context, struct MHD_Connection *connection, void **sock
         peer = xcalloc(1, sizeof *peer);
         address_text(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
                      peer->address);
-        peer->trusted = proxies_have(http->gateway->proxies, peer->address);
         peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         *socket_context = peer;
         http_peer_waits(http, peer);

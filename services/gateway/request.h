@@ -67,7 +67,6 @@ struct answer {
 /* One TCP connection. */
 struct peer {
     char address[ADDRESS_TEXT_SIZE];
-    bool trusted; /* a proxy whose X-Forwarded-For is believed */
     int fd;
     int64_t waiting_since_ms;     /* for a complete head; a client that drips one in is cut off */
     struct request *request;      /* the one being read or answered, or NULL */
