@@ -41,7 +41,7 @@ endif
 SERVICES := gateway $(filter-out gateway,$(patsubst services/%/main.c,%,$(wildcard services/*/main.c)))
 PROGRAMS := $(SERVICES:%=$(BUILD)/bin/%)
 
-PKGS_shared  := libzmq msgpack libpq libcrypto yajl libargon2
+PKGS_shared  := libzmq msgpack libpq libcrypto yajl libargon2 libcurl
 PKGS_gateway := $(PKGS_shared) libmicrohttpd libxxhash
 PKG_CFLAGS   := $(shell pkg-config --cflags $(PKGS_gateway) 2>/dev/null)
 # -iquote, so that a header of ours never stands in for one of the system.
@@ -237,6 +237,7 @@ bench:
 	services/sxctl/packages.sh build run test bench
 	$(MAKE) --no-print-directory -j2 VARIANT=release all
 	tests/bench/run.py
+	tests/bench/oauth.py
 
 bench-data:
 	services/sxctl/up.sh as sh -c '"$$SX_HOME/bin/sxctl" bench-data $(STORES) $(ORDERS)'

@@ -37,6 +37,7 @@
 #define STREAM_CHUNK_MAX         262144 /* protocols 11 */
 #define UPLOAD_ID_MAX            64     /* characters of the id a service gives an upload */
 #define STREAM_NEXT_MAX          1023   /* bytes of X-Stream-Next: where a stream goes on */
+#define ACTORS_MAX               16      /* of one service */
 #define OPERATION_NAME_MAX       96
 #define SERVICE_NAME_MAX         32
 #define GATEWAYS_MAX             64   /* a worker keeps one socket to each */

@@ -15,6 +15,8 @@
 #include "in.h"
 #include "out.h"
 
+#define CREDENTIAL_NAME_SIZE 48 /* "signing_key:APP:NUMBER" */
+
 /* Who asks. Ids are 0 where they do not apply. */
 struct identity {
     enum audience audience; /* AUDIENCE_INTERNAL: another service or an operator */
@@ -22,8 +24,12 @@ struct identity {
     int64_t store_id;
     int64_t installation_id;
     int64_t account_id;
+    int64_t session_id; /* of a person who signed in */
     const char *scopes;  /* space between them, "" when none */
     const char *service; /* internal: its name; "operator" for sxctl */
+
+    /* In a gateway: what an app has shown, as its last use is kept under (auth.usage.add); "" elsewhere. */
+    char credential[CREDENTIAL_NAME_SIZE];
 };
 
 struct peers;
@@ -88,7 +94,8 @@ void call_message(struct call *self, const char *text);
 /* The answer holds a secret: where it is kept for replays under its Idempotency-Key, it is sealed. */
 void call_seal(struct call *self);
 
-/* A synchronous request to a service below this one (protocols 4), within this call's deadline; asserts that no
+/* A synchronous request to a service below this one (protocols 4; an actor's turn may ask any service that lists it
+ * under x-actors), within this call's deadline; asserts that no
  * transaction is open. arguments is a msgpack map {path?, query?, body?}; internal operations answer the bare value. 0
  * with the reply's value in the arena, or -1 with the error recorded:
  *   the callee's own error                          passed on word for word

@@ -1,5 +1,5 @@
-/* call_private.h - what a call remembers between the request and the reply frames; for call.c, call_request.c, serve.c
- * and idempotency.c only. Everything it points to is in the call's arena or in the request, except the body.
+/* call_private.h - what a call remembers between the request and the reply frames; for call.c, call_request.c, serve.c,
+ * idempotency.c and actor.c only. Everything it points to is in the call's arena or in the request, except the body.
  */
 #ifndef CALL_PRIVATE_H
 #define CALL_PRIVATE_H
@@ -18,7 +18,7 @@ struct call_pair {
 
 struct call_private {
     const char *service;     /* whose worker this is */
-    struct peer *from;       /* the gateway the request came through; nested calls prefer it */
+    struct peer *from;       /* the gateway the request came through; nested calls prefer it. NULL: an actor's turn */
     struct buf body;         /* call->out writes here */
     struct str arguments;    /* {path, query, body} as checked, msgpack; over HTTP the whole request */
     struct str request_hash; /* of method, path, query and raw body; 32 bytes */

@@ -147,6 +147,16 @@ make_home_absolute(void)
     return 0;
 }
 
+/* As browsers write an origin: scheme and host, lower case, no path. Apps compare it character by character. */
+static bool
+is_origin(const char *text)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789.-:[]";
+    size_t scheme = strncmp(text, "https://", 8) == 0 ? 8 : strncmp(text, "http://", 7) == 0 ? 7 : 0;
+
+    return scheme && text[scheme] && strspn(text + scheme, allowed) == strlen(text + scheme);
+}
+
 static int
 check_meaning(void)
 {
@@ -157,6 +167,12 @@ check_meaning(void)
         status = refuse("SX_LOG_LEVEL", "must be debug, info, warn or error");
     if (config.clock_file && !config.dev)
         status = refuse("SX_CLOCK_FILE", "the clock can be set under SX_DEV=1 only");
+    if (!is_origin(config.dashboard_origin))
+        status = refuse("SX_DASHBOARD_ORIGIN",
+                        "must be an origin, as https://admin.example.com: no path, no slash at the end");
+    if (config.public_url && !is_origin(config.public_url))
+        status = refuse("SX_PUBLIC_URL",
+                        "must be scheme and host, as https://api.example.com: no path, no slash at the end");
     if (config.fault && !config.dev)
         status = refuse("SX_FAULT", "faults can be asked for under SX_DEV=1 only");
     if ((config.rpc_listen || config.gateway) && !config.keys)

@@ -63,6 +63,10 @@ struct parameter {
 
 enum audience { AUDIENCE_NONE, AUDIENCE_APP, AUDIENCE_MERCHANT, AUDIENCE_DEVELOPER, AUDIENCE_ADMIN, AUDIENCE_INTERNAL };
 enum rate_class { RATE_GLOBAL, RATE_TOKEN, RATE_VERIFY, RATE_CREDENTIALS, RATE_METAFIELDS, RATE_EXEMPT, RATE_CLASSES };
+
+/* x-answer: how errors look, and whether the service is told what only browsers and RFC clients send (web). */
+enum answer_form { ANSWER_JSON, ANSWER_PAGE, ANSWER_OAUTH };
+
 enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHODS };
 
 struct operation {
@@ -82,6 +86,9 @@ struct operation {
     bool stream;     /* answered chunk by chunk (x-stream) */
     bool upload;     /* its body is sent on in pieces while it arrives (x-upload) */
     bool upper_case; /* error codes of the developer family */
+    enum answer_form answer;
+    bool form;       /* takes application/x-www-form-urlencoded */
+    bool form_only;  /* and no JSON */
     bool body_required;
     const struct schema *body; /* NULL: takes no body */
     const struct parameter *parameters;

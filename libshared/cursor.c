@@ -9,6 +9,7 @@
 #include "cursor.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "secret.h"
@@ -22,14 +23,43 @@
 
 _Static_assert(BASE64_SIZE(PACKED_MAX) <= CURSOR_TEXT_MAX, "a cursor fits into its text");
 
-static uint8_t mac_key[CURSOR_KEY_SIZE];
-static bool mac_key_set;
+static pthread_rwlock_t guard = PTHREAD_RWLOCK_INITIALIZER;
+static uint8_t mac_keys[CURSOR_KEYS_MAX][CURSOR_KEY_SIZE];
+static unsigned mac_key_count;
 
 void
-cursor_set_key(const uint8_t key[CURSOR_KEY_SIZE])
+cursor_set_keys(const uint8_t keys[][CURSOR_KEY_SIZE], unsigned count)
 {
-    memcpy(mac_key, key, sizeof(mac_key));
-    mac_key_set = true;
+    assert(count > 0 && count <= CURSOR_KEYS_MAX);
+    pthread_rwlock_wrlock(&guard);
+    memcpy(mac_keys, keys, count * sizeof mac_keys[0]);
+    mac_key_count = count;
+    pthread_rwlock_unlock(&guard);
+}
+
+static void
+sign(uint8_t mac[SHA256_SIZE], const uint8_t *packed, size_t size)
+{
+    pthread_rwlock_rdlock(&guard);
+    assert(mac_key_count > 0);
+    secret_hmac(mac, mac_keys[0], CURSOR_KEY_SIZE, packed, size);
+    pthread_rwlock_unlock(&guard);
+}
+
+static bool
+is_signed(const uint8_t *packed, size_t size)
+{
+    uint8_t mac[SHA256_SIZE];
+    bool right = false;
+
+    pthread_rwlock_rdlock(&guard);
+    assert(mac_key_count > 0);
+    for (unsigned i = 0; i < mac_key_count && !right; i++) {
+        secret_hmac(mac, mac_keys[i], CURSOR_KEY_SIZE, packed, size);
+        right = secret_equal(mac, packed + size, MAC_SIZE);
+    }
+    pthread_rwlock_unlock(&guard);
+    return right;
 }
 
 /* Everything but the key's text. */
@@ -49,13 +79,12 @@ cursor_encode(const struct cursor *self, struct arena *arena)
     size_t size = HEADER_SIZE + self->key.len;
     char *text;
 
-    assert(mac_key_set);
     if (self->key.len > CURSOR_KEY_MAX || self->sort > SORT_MAX)
         return NULL;
     pack_header(packed, self);
     if (self->key.len > 0)
         memcpy(packed + HEADER_SIZE, self->key.base, self->key.len);
-    secret_hmac(mac, mac_key, sizeof(mac_key), packed, size);
+    sign(mac, packed, size);
     memcpy(packed + size, mac, MAC_SIZE);
     text = arena_alloc(arena, BASE64_SIZE(size + MAC_SIZE));
     text_to_base64url(text, packed, size + MAC_SIZE);
@@ -65,17 +94,15 @@ cursor_encode(const struct cursor *self, struct arena *arena)
 int
 cursor_decode(struct cursor *self, struct arena *arena, const char *text, size_t len)
 {
-    uint8_t packed[CURSOR_TEXT_MAX], mac[SHA256_SIZE], header[HEADER_SIZE];
+    uint8_t packed[CURSOR_TEXT_MAX], header[HEADER_SIZE];
     struct cursor expected = *self;
     size_t size;
 
-    assert(mac_key_set);
     if (len >= CURSOR_TEXT_MAX || text_from_base64url(packed, &size, text, len) != 0 || size < HEADER_SIZE + MAC_SIZE ||
         size > PACKED_MAX)
         return -1;
     size -= MAC_SIZE;
-    secret_hmac(mac, mac_key, sizeof(mac_key), packed, size);
-    if (!secret_equal(mac, packed + size, MAC_SIZE))
+    if (!is_signed(packed, size))
         return -1;
     size -= HEADER_SIZE;
     expected.id = (int64_t)uint_from_bytes(packed + 10, 8);

@@ -22,9 +22,10 @@ struct cursor {
     struct str key; /* text of the sort column's value, as PostgreSQL prints it */
 };
 
-/* Once, before the first cursor: service_main gives a key derived from the platform's master key, the same in all
- * processes. Asserted. */
-void cursor_set_key(const uint8_t key[CURSOR_KEY_SIZE]);
+/* Before the first cursor (asserted), and again at any time: service_main gives keys derived from the platform's master
+ * keys, the same in all processes. The first one signs; all of them are accepted. */
+#define CURSOR_KEYS_MAX 2
+void cursor_set_keys(const uint8_t keys[][CURSOR_KEY_SIZE], unsigned count);
 
 /* NULL when the key is longer than CURSOR_KEY_MAX. */
 char *cursor_encode(const struct cursor *self, struct arena *arena);

@@ -70,7 +70,7 @@ const char *db_violated(const struct rows *rows);
  * db_begin is rolled back by the worker. call_service asserts that none is open. */
 int db_begin(struct call *call) must_check;
 int db_commit(struct call *call) must_check;
-void db_rollback(struct db *self); /* worker only */
+void db_rollback(struct db *self); /* workers, and actors whose turn goes on after a failure */
 bool db_in_transaction(const struct db *self);
 bool db_wants_retry(const struct db *self); /* the last failure was 40001 or 40P01, and nothing was committed yet */
 

@@ -7,20 +7,16 @@
 #include "secret.h"
 
 #include <argon2.h>
-#include <fcntl.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
+#include "master_key.h"
 #include "text.h"
 
 #define NONCE_SIZE         12
@@ -30,12 +26,9 @@
 #define ARGON2_LANES       1
 #define PASSWORD_SALT_SIZE 16
 #define PASSWORD_RAW_SIZE  32
-#define MASTER_SIZE        32
 
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
-static uint8_t master[MASTER_SIZE];
-static bool master_loaded;
 
 static void
 demand(bool good, const char *what)
@@ -159,41 +152,28 @@ secret_password_matches(const char *hash, const char *password, size_t len)
 }
 
 void
-secret_load_master(const char *path)
+secret_derive(uint8_t target[DERIVED_KEY_SIZE], const char *label)
 {
-    char text[2 * MASTER_SIZE + 2];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text);
+    struct master_keys keys;
 
-    if (fd >= 0)
-        close(fd);
-    if (size == 2 * MASTER_SIZE + 1 && text[size - 1] == '\n')
-        size--;
-    if (size != 2 * MASTER_SIZE || secret_unhex(master, sizeof master, text, (size_t)size))
-        log_fatal("master_key_unusable", "s:path", path, "s:why",
-                  fd < 0 ? "the file cannot be read; make up writes it, or set SX_MASTER_KEY_FILE"
-                         : "the file must hold exactly 64 hex digits",
-                  NULL);
-    secret_wipe(text, sizeof text);
-    master_loaded = true;
+    master_take(&keys);
+    master_derive(&keys.current, label, target);
+    secret_wipe(&keys, sizeof keys);
 }
 
-void
-secret_derive(uint8_t target[32], const char *label)
+unsigned
+secret_derive_all(uint8_t targets[DERIVED_KEYS_MAX][DERIVED_KEY_SIZE], const char *label, bool old_too)
 {
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, master, sizeof master),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (char *)label, strlen(label)),
-        OSSL_PARAM_construct_end(),
-    };
+    struct master_keys keys;
+    unsigned count;
 
-    demand(master_loaded, "a key was asked for before secret_load_master");
-    demand(context && EVP_KDF_derive(context, target, 32, parameters) == 1, "hkdf");
-    EVP_KDF_CTX_free(context);
-    EVP_KDF_free(kdf);
+    master_take(&keys);
+    count = keys.other == MASTER_NEXT || (keys.other == MASTER_OLD && old_too) ? 2 : 1;
+    master_derive(&keys.current, label, targets[0]);
+    if (count > 1)
+        master_derive(&keys.second, label, targets[1]);
+    secret_wipe(&keys, sizeof keys);
+    return count;
 }
 
 void
@@ -201,47 +181,68 @@ secret_seal(uint8_t *target, const char *label, struct str about, const void *da
 {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     const uint8_t *about_bytes = (const uint8_t *)(about.base ? about.base : ""); /* NULL would mean "finish" */
-    uint8_t key[32];
+    uint8_t key[DERIVED_KEY_SIZE], *nonce = target + MASTER_KEY_ID_SIZE, *inner = nonce + NONCE_SIZE;
+    struct master_keys keys;
     int written;
 
-    secret_derive(key, label);
-    secret_random(target, NONCE_SIZE);
-    demand(size <= INT32_MAX && context && EVP_EncryptInit_ex2(context, EVP_aes_256_gcm(), key, target, NULL) == 1 &&
+    master_take(&keys);
+    memcpy(target, keys.current.id, MASTER_KEY_ID_SIZE);
+    master_derive(&keys.current, label, key);
+    secret_wipe(&keys, sizeof keys);
+    secret_random(nonce, NONCE_SIZE);
+    demand(size <= INT32_MAX && context && EVP_EncryptInit_ex2(context, EVP_aes_256_gcm(), key, nonce, NULL) == 1 &&
                EVP_EncryptUpdate(context, NULL, &written, about_bytes, (int)about.len) == 1 &&
-               EVP_EncryptUpdate(context, target + NONCE_SIZE, &written, size ? data : target, (int)size) == 1 &&
-               EVP_EncryptFinal_ex(context, target + NONCE_SIZE + size, &written) == 1 &&
-               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, target + NONCE_SIZE + size) == 1,
+               EVP_EncryptUpdate(context, inner, &written, size ? data : target, (int)size) == 1 &&
+               EVP_EncryptFinal_ex(context, inner + size, &written) == 1 &&
+               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, inner + size) == 1,
            "seal");
     EVP_CIPHER_CTX_free(context);
     secret_wipe(key, sizeof key);
 }
 
+/* bytes begin with the nonce; size is that of the inner value. */
+static int
+open_with(const struct master_key *master, uint8_t *target, const char *label, struct str about, const uint8_t *bytes,
+          size_t size)
+{
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    const uint8_t *about_bytes = (const uint8_t *)(about.base ? about.base : "");
+    uint8_t key[DERIVED_KEY_SIZE], tag[TAG_SIZE];
+    int written, good;
+
+    memcpy(tag, bytes + NONCE_SIZE + size, TAG_SIZE);
+    master_derive(master, label, key);
+    demand(context && EVP_DecryptInit_ex2(context, EVP_aes_256_gcm(), key, bytes, NULL) == 1 &&
+               EVP_DecryptUpdate(context, NULL, &written, about_bytes, (int)about.len) == 1 &&
+               EVP_DecryptUpdate(context, target, &written, bytes + NONCE_SIZE, (int)size) == 1 &&
+               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1,
+           "open");
+    good = EVP_DecryptFinal_ex(context, target + size, &written);
+    EVP_CIPHER_CTX_free(context);
+    secret_wipe(key, sizeof key);
+    if (good != 1)
+        secret_wipe(target, size);
+    return good == 1 ? 0 : -1;
+}
+
 int
 secret_open(uint8_t *target, const char *label, struct str about, const void *sealed, size_t size)
 {
-    EVP_CIPHER_CTX *context;
-    const uint8_t *bytes = sealed;
-    const uint8_t *about_bytes = (const uint8_t *)(about.base ? about.base : "");
-    uint8_t key[32], tag[TAG_SIZE];
-    int written, good;
+    static const uint8_t no_id[MASTER_KEY_ID_SIZE];
+    const uint8_t *bytes = sealed, *nonce = bytes + MASTER_KEY_ID_SIZE;
     size_t inner = size - SEAL_OVERHEAD;
+    struct master_keys keys;
+    bool any;
+    int rc = -1;
 
     if (size < SEAL_OVERHEAD || size > INT32_MAX)
         return -1;
-    context = EVP_CIPHER_CTX_new();
-    memcpy(tag, bytes + NONCE_SIZE + inner, TAG_SIZE);
-    secret_derive(key, label);
-    demand(context && EVP_DecryptInit_ex2(context, EVP_aes_256_gcm(), key, bytes, NULL) == 1 &&
-               EVP_DecryptUpdate(context, NULL, &written, about_bytes, (int)about.len) == 1 &&
-               EVP_DecryptUpdate(context, target, &written, bytes + NONCE_SIZE, (int)inner) == 1 &&
-               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1,
-           "open");
-    good = EVP_DecryptFinal_ex(context, target + inner, &written);
-    EVP_CIPHER_CTX_free(context);
-    secret_wipe(key, sizeof key);
-    if (good != 1) {
-        secret_wipe(target, inner);
-        return -1;
-    }
-    return 0;
+    master_take(&keys);
+    any = memcmp(bytes, no_id, sizeof no_id) == 0;
+    if (any || memcmp(bytes, keys.current.id, MASTER_KEY_ID_SIZE) == 0)
+        rc = open_with(&keys.current, target, label, about, nonce, inner);
+    if (rc && keys.other != MASTER_NONE && (any || memcmp(bytes, keys.second.id, MASTER_KEY_ID_SIZE) == 0))
+        rc = open_with(&keys.second, target, label, about, nonce, inner);
+    secret_wipe(&keys, sizeof keys);
+    return rc;
 }

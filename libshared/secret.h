@@ -25,14 +25,20 @@ void secret_wipe(void *memory, size_t size);
 void secret_password_hash(char target[PASSWORD_HASH_SIZE], const char *password, size_t len);
 bool secret_password_matches(const char *hash, const char *password, size_t len);
 
-/* The platform's master key, read once from a file of 64 hex digits; log_fatal when that cannot be done. Keys for one
- * use are derived from it with HKDF-SHA256 and a label, so that no key serves two ends. */
-void secret_load_master(const char *path);
-void secret_derive(uint8_t target[32], const char *label);
+/* Keys for one use are derived from the platform's master key (master_key.h, which is loaded before) with HKDF-SHA256
+ * and a label, so that no key serves two ends. secret_derive_all gives the key in use first, and while the master key
+ * is being exchanged the next one as well, which another process may use already; with old_too also the one before, for
+ * what must still be recognized. The answer is how many, 1 or 2. */
+#define DERIVED_KEY_SIZE 32
+#define DERIVED_KEYS_MAX 2
+void secret_derive(uint8_t target[DERIVED_KEY_SIZE], const char *label);
+unsigned secret_derive_all(uint8_t targets[DERIVED_KEYS_MAX][DERIVED_KEY_SIZE], const char *label, bool old_too);
 
-/* AES-256-GCM under the key derived for label: 12 bytes nonce, ciphertext, 16 bytes tag. `about` is authenticated but
- * not stored (the row's identity), so that a sealed value cannot be moved to another row. */
-#define SEAL_OVERHEAD 28
+/* AES-256-GCM under the key derived for label: 4 bytes id of the master key, 12 bytes nonce, ciphertext, 16 bytes tag.
+ * An id of zeros is that of values from before there were ids: any key may be theirs. `about` is authenticated but not
+ * stored (the row's identity), so that a sealed value cannot be moved to another row. A column that holds sealed values
+ * stands in its service's list of them (reseal.h), or it is lost when the master key is exchanged. */
+#define SEAL_OVERHEAD 32
 void secret_seal(uint8_t *target, const char *label, struct str about, const void *data, size_t size);
 int secret_open(uint8_t *target, const char *label, struct str about, const void *sealed, size_t size) must_check;
 

@@ -1,7 +1,8 @@
 /* service.c - from main to the end of a service process. The main thread only looks for gateways and waits for signals;
- * everything else happens in workers. */
+ * everything else happens in workers and actors. */
 #include "service.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include "connection.h"
 #include "cursor.h"
 #include "log.h"
+#include "master_key.h"
 #include "peers.h"
 #include "secret.h"
 #include "worker.h"
@@ -25,7 +27,7 @@
 #define ASIDE_WORKERS_MIN 2     /* and at least one for each gateway */
 #define MIGRATE_WAIT_MS   30000 /* for PostgreSQL to come up */
 #define MALLOC_ARENAS_MAX 2     /* threads share them: ten of their own would cost megabytes each */
-#define SOCKETS_MAX       ((WORKER_THREADS_MAX + 32) * GATEWAYS_MAX)
+#define SOCKETS_MAX       ((WORKER_THREADS_MAX + 32 + ACTORS_MAX) * GATEWAYS_MAX)
 
 struct running {
     const struct service *service;
@@ -33,7 +35,29 @@ struct running {
     struct gateways *gateways;
     struct worker *workers[WORKER_THREADS_MAX + GATEWAYS_MAX];
     unsigned worker_count;
+    struct actor *actors[ACTORS_MAX];
 };
+
+/* Looked at again and again, because the master key may be exchanged while we run. */
+static void
+follow_keys(void)
+{
+    uint8_t keys[CURSOR_KEYS_MAX][CURSOR_KEY_SIZE];
+    unsigned count = secret_derive_all(keys, "cursor", true);
+
+    cursor_set_keys((const uint8_t(*)[CURSOR_KEY_SIZE])keys, count);
+    secret_wipe(keys, sizeof keys);
+}
+
+static void
+load_keys(void)
+{
+    char *path = config.master_key_file ? xstrdup(config.master_key_file) : config_path("secrets/master.key");
+
+    master_load(path);
+    free(path);
+    follow_keys();
+}
 
 static void
 wait_ms(int64_t ms)
@@ -111,6 +135,15 @@ start_worker(struct running *self, const char *name)
 }
 
 static void
+start_actor(struct running *self, unsigned number)
+{
+    self->actors[number] =
+        actor_new(self->service, &self->service->actors[number], self->gateways, self->worker_count + number);
+    if (!self->actors[number])
+        exit(EXIT_FAILURE);
+}
+
+static void
 start_all(struct running *self)
 {
     const struct service *service = self->service;
@@ -125,6 +158,9 @@ start_all(struct running *self)
     if (service->aside)
         for (unsigned i = 0; i < workers_needed(self) || i < ASIDE_WORKERS_MIN; i++)
             start_worker(self, service->aside);
+    assert(service->actor_count <= ACTORS_MAX);
+    for (unsigned i = 0; i < service->actor_count; i++)
+        start_actor(self, i);
 }
 
 static void
@@ -132,8 +168,12 @@ stop_all(struct running *self)
 {
     for (unsigned i = 0; i < self->worker_count; i++)
         worker_stop(self->workers[i]); /* all drain at once */
+    for (unsigned i = 0; i < self->service->actor_count; i++)
+        actor_stop(self->actors[i]);
     for (unsigned i = 0; i < self->worker_count; i++)
         worker_destroy(&self->workers[i]);
+    for (unsigned i = 0; i < self->service->actor_count; i++)
+        actor_destroy(&self->actors[i]);
     gateways_destroy(&self->gateways);
     zmq_ctx_term(self->context);
 }
@@ -148,9 +188,11 @@ serve(const struct service *service, const sigset_t *signals)
     self->service = service;
     start_all(self);
     log_event(LOG_INFO, "started", "l:workers", (int64_t)self->worker_count, NULL);
-    while ((number = sigtimedwait(signals, NULL, &look)) < 0)
+    while ((number = sigtimedwait(signals, NULL, &look)) < 0) {
         if (gateways_refresh(self->gateways))
             (void)check_workers(self); /* the workers there are go on serving */
+        follow_keys();
+    }
     log_event(LOG_INFO, "stopping", "s:signal", strsignal(number), NULL);
     stop_all(self);
     log_event(LOG_INFO, "stopped", NULL);
@@ -163,19 +205,6 @@ configured_log_level(void)
     enum log_level level = LOG_INFO;
 
     return log_level_of(config.log_level, &level) == 0 ? level : LOG_INFO;
-}
-
-static void
-load_keys(void)
-{
-    char *path = config.master_key_file ? xstrdup(config.master_key_file) : config_path("secrets/master.key");
-    uint8_t key[CURSOR_KEY_SIZE];
-
-    secret_load_master(path);
-    free(path);
-    secret_derive(key, "cursor");
-    cursor_set_key(key);
-    secret_wipe(key, sizeof key);
 }
 
 int
@@ -208,6 +237,7 @@ service_main(int argc, char **argv, const struct service *self)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     load_keys();
+    reseal_columns(self->sealed, self->sealed_count);
     check_schema(self);
     serve(self, &signals);
     return EXIT_SUCCESS;

@@ -7,9 +7,11 @@
 #ifndef SERVICE_H
 #define SERVICE_H
 
+#include "actor.h"
 #include "call.h"
 #include "migrate.h"
 #include "peers.h"
+#include "reseal.h"
 
 struct handler {
     const struct operation *operation;
@@ -26,6 +28,10 @@ struct service {
     unsigned migration_count;
     const char *aside; /* name of a second, small pool of workers (x-pool), or NULL: lease renewals never wait behind
                           other work (protocols 5) */
+    const struct actor_plan *actors; /* at most ACTORS_MAX; NULL when none */
+    unsigned actor_count;
+    const struct sealed_column *sealed; /* every column that holds sealed values; NULL when none */
+    unsigned sealed_count;
 };
 
 /* What main returns. self and all that it points to live as long as the process. */

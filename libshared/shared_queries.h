@@ -3,6 +3,7 @@
  * They use the tables of schema/000_shared.sql, which each service's schema has (search_path decides which). Included
  * several times with different meanings of QUERY; numbered from SHARED_STATEMENT_BASE (shared_statements.h).
  */
+#include "reseal_sql.h"
 
 /* $1: service, store, app and key as one text. A statement of its own: a look-up in the same one would read a snapshot
  * from before the lock (protocols 6). */
@@ -26,3 +27,20 @@ QUERY(IDEMPOTENCY_EXPIRE, "delete from idempotency where ctid = any (array("
 
 QUERY(OUTBOX_PUT, "insert into outbox (topic, store_id, resource_type, resource_id, data, created_at) "
                   "values ($1, $2, $3, $4, $5, $6)")
+
+/* ---- actors (actor.h). The database's own clock, because it is the one that all holders share, and no test sets it.
+ * A lease that a crash of PostgreSQL forgets is taken anew, so nobody waits for the disk. $3: milliseconds. */
+QUERY(ACTOR_LEASE_TAKE,
+      "update actor_lease set holder = $2, until = clock_timestamp() + $3::bigint * interval '1 millisecond' "
+      "from (select set_config('synchronous_commit', 'off', true) as mode offset 0) as quick "
+      "where name = $1 and (holder = $2 or until <= clock_timestamp()) and quick.mode is not null")
+QUERY(ACTOR_LEASE_MAKE, "insert into actor_lease (name, holder, until) "
+                        "values ($1, $2, clock_timestamp() + $3::bigint * interval '1 millisecond') "
+                        "on conflict (name) do nothing")
+QUERY(ACTOR_LEASE_GIVE, "update actor_lease set until = clock_timestamp() where name = $1 and holder = $2")
+
+/* ---- exchange of the master key (reseal.h) */
+QUERY(IDEMPOTENCY_TO_RESEAL,
+      "select " RESEAL_PLACE ", replace(current_schema(), '_', '-') || ':' || store_id || ':' || app_id || ':' || key "
+      "as about, body as sealed from idempotency where sealed and " RESEAL_OTHERS("body"))
+QUERY(IDEMPOTENCY_RESEAL, "update idempotency set body = $2 where ctid = " RESEAL_AT("$1"))

@@ -11,10 +11,13 @@ from decimal import Decimal
 METHODS = ["get", "post", "put", "patch", "delete"]
 RATES = ["global", "token", "verify", "credentials", "metafields", "exempt"]
 TIMEOUTS = {"normal": 5000, "slow": 15000}
+ANSWERS = ["json", "page", "oauth"]
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+BODY_IN_LOOP_MAX = 65536                  # bounds.h
 OPERATION_WORDS = {"operationId", "summary", "description", "tags", "security", "parameters", "requestBody",
                    "responses", "deprecated", "x-rate", "x-timeout", "x-retry", "x-idempotent", "x-body-limit",
-                   "x-stream", "x-upload", "x-pool", "x-errors"}
-INTERNAL_WORDS = {"summary", "description", "request", "reply", "x-callers", "x-pool", "x-timeout", "x-retry",
+                   "x-stream", "x-upload", "x-pool", "x-errors", "x-answer"}
+INTERNAL_WORDS = {"summary", "description", "request", "reply", "x-callers", "x-actors", "x-pool", "x-timeout", "x-retry",
                   "x-idempotent", "x-body-limit", "x-errors"}
 FRAGMENT_WORDS = {"x-service", "tags", "paths", "components"}
 COMPONENT_KINDS = {"schemas", "parameters", "responses"}
@@ -69,7 +72,8 @@ class Operation:
         self.path = self.body = None
         self.method, self.audience, self.rate = "post", "internal", "exempt"
         self.scopes, self.callers, self.parameters = [], [], []
-        self.stream = self.upload = self.body_required = False
+        self.stream = self.upload = self.body_required = self.form = self.form_only = False
+        self.answer = node.get("x-answer", "json")
         self.pool = node.get("x-pool", service)
         self.idempotent = node.get("x-idempotent", False)
         self.body_limit = node.get("x-body-limit", 1048576)
@@ -159,6 +163,7 @@ class Contract:
         self.read_body(self_)
         self.check_responses(self_)
         self.check_pieces(self_)
+        self.check_answer(self_)
         return self_
 
     def read_security(self, operation):
@@ -206,10 +211,13 @@ class Contract:
         operation.body_required = body.get("required", False)
         if operation.upload:                # taken as it is, in pieces; what is in it is the service's to check
             return
-        try:
-            operation.body = body["content"]["application/json"]["schema"]
-        except KeyError:
-            refuse(where, "needs content application/json with a schema")
+        content = body.get("content", {})
+        if not content or set(content) - {JSON, FORM} or not all("schema" in kind for kind in content.values()):
+            refuse(where, f"needs content {JSON}, {FORM} or both, with a schema")
+        operation.form, operation.form_only = FORM in content, JSON not in content
+        operation.body = content[FORM if operation.form else JSON]["schema"]
+        if any(kind["schema"] != operation.body for kind in content.values()):
+            refuse(where, "a body has one schema, however it is written")
         schema, _ = operation.resolve(operation.body, "schemas", where)
         if operation.path.startswith("/api/v1/") and not schema.get("x-strict"):
             refuse(where, "bodies of the developer family say x-strict (unknown fields are named as errors)")
@@ -217,7 +225,7 @@ class Contract:
     @staticmethod
     def check_responses(operation):
         responses = operation.node.get("responses", {})
-        if not any(status.startswith("2") or status == "302" for status in responses):
+        if not any(status.startswith("2") or status in ("302", "303") for status in responses):
             refuse(operation.where, "needs a success response")
         for status, response in responses.items():
             where = f"{operation.where}: responses: {status}"
@@ -227,6 +235,23 @@ class Contract:
             only(response, {"description", "content", "headers", "x-data", "x-list", "x-members"}, where)
             if status.startswith("2") and not ("x-data" in response or response.get("content")):
                 refuse(where, "needs x-data or content: no answer is empty")
+
+    @staticmethod
+    def check_answer(operation):
+        """Pages and OAuth's endpoints: what a browser or an RFC client sends beside the parameters (proto/README.md)."""
+        if operation.answer not in ANSWERS:
+            refuse(operation.where, f"x-answer must be one of {', '.join(ANSWERS)}")
+        if operation.answer == "json" and operation.form:
+            refuse(operation.where, "forms are for x-answer page and oauth")
+        if operation.answer != "json" and operation.body is not None and operation.body_limit > BODY_IN_LOOP_MAX:
+            refuse(operation.where, f"x-answer {operation.answer} needs an x-body-limit of at most {BODY_IN_LOOP_MAX}")
+        if not operation.form:
+            return
+        schema, _ = operation.resolve(operation.body, "schemas", operation.where)
+        for name, node in schema.get("properties", {}).items():
+            node, _ = operation.resolve(node, "schemas", operation.where)
+            if node.get("type") not in ("string", "integer", "boolean"):
+                refuse(operation.where, f'"{name}": a form has fields of type string, integer or boolean')
 
     @staticmethod
     def check_pieces(operation):
@@ -261,13 +286,18 @@ class Contract:
             if "reply" not in node:
                 refuse(here, "needs a reply schema")
             operation.callers = node.get("x-callers", [])
-            if not operation.callers:
+            actors = node.get("x-actors", [])
+            if not operation.callers and not actors:
                 refuse(here, "needs x-callers: who may call it?")
+            for actor in actors:
+                if actor not in self.layers or actor in ("gateway", "operator") or actor in operation.callers:
+                    refuse(here, f'x-actors: "{actor}" is no service, or is in x-callers as well')
             for caller in operation.callers:
                 if caller not in self.layers:
                     refuse(here, f'x-callers: "{caller}" is in no layer of common.json')
                 if self.layers[caller] <= self.layers[service]:
                     refuse(here, f'x-callers: "{caller}" does not stand above "{service}": calls go downwards only')
+            operation.callers = operation.callers + actors
             self.operations.append(operation)
 
     def check_names(self):

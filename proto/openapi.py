@@ -38,7 +38,7 @@ class Document:
             return node
         result = {word: self.public(value) for word, value in node.items() if word not in (
             "x-strict", "x-pool", "x-timeout", "x-retry", "x-idempotent", "x-body-limit", "x-errors", "x-stream",
-            "x-upload")}
+            "x-upload", "x-answer")}
         if node.get("x-strict"):
             result["additionalProperties"] = False
         return result
@@ -49,7 +49,7 @@ class Document:
             {scheme: operation.scopes for scheme in schemes}
             for schemes in self.common["x-audiences"].get(operation.audience, {"requirements": []})["requirements"]]
         headers = []
-        if operation.method == "get":
+        if operation.method == "get" and operation.answer != "page":
             headers.append("IfNoneMatch")
         if operation.idempotent:
             headers.append("IdempotencyKey")
@@ -59,7 +59,7 @@ class Document:
         node["x-rate"] = operation.rate
         responses = {status: self.success(operation, status, response)
                      for status, response in operation.node["responses"].items()}
-        if operation.method == "get" and "200" in responses:
+        if operation.method == "get" and "200" in responses and operation.answer != "page":
             responses["304"] = {"description": "Not changed since the answer with this ETag.",
                                 "headers": self.headers(operation, "ETag")}
         for status, codes in self.standard_errors(operation).items():
@@ -75,7 +75,7 @@ class Document:
 
     def success(self, operation, status, response):
         response, _ = operation.resolve(response, "responses", operation.where)
-        further = ["ETag"] * (operation.method == "get") + ["Idempotent-Replayed"] * operation.idempotent
+        further = ["ETag"] * (operation.method == "get" and operation.answer != "page") + ["Idempotent-Replayed"] * operation.idempotent
         result = {"description": response.get("description", operation.node["summary"]),
                   "headers": {**self.headers(operation, *further), **response.get("headers", {})}}
         if "x-data" in response:
@@ -124,10 +124,12 @@ class Document:
         developer = operation.path.startswith("/api/v1/")
         lines = [f"`{code.upper() if developer else code}`: {self.common['x-errors'][code]['meaning']}."
                  for code in codes]
-        schema = "DeveloperError" if developer else "Error"
+        schema = "OAuthError" if operation.answer == "oauth" else "DeveloperError" if developer else "Error"
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+        if operation.answer == "page":
+            content = {"text/html": {"schema": {"type": "string"}}}
         further = ["Retry-After"] if status in ("429", "503") else []
-        response = {"description": "\n".join(lines), "headers": self.headers(operation, *further),
-                    "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+        response = {"description": "\n".join(lines), "headers": self.headers(operation, *further), "content": content}
         for suffix in ["", *"bcdefghijklmnopqrstuvwxyz"]:
             name = f"Error{status}{suffix}"
             if self.error_responses.setdefault(name, response) == response:

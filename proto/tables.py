@@ -183,6 +183,8 @@ class Tables:
             "idempotent": c_bool(operation.idempotent), "retry": c_bool(operation.retry),
             "stream": c_bool(operation.stream), "upload": c_bool(operation.upload),
             "upper_case": c_bool((operation.path or "").startswith("/api/v1/")),
+            "answer": f"ANSWER_{operation.answer.upper()}", "form": c_bool(operation.form),
+            "form_only": c_bool(operation.form_only),
             "body_required": c_bool(operation.body_required), "body": body,
             "parameters": self.parameter_list(operation), "parameter_count": len(operation.parameters),
         }

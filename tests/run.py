@@ -78,7 +78,7 @@ STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="release")),
+    ("api", lambda c: pytest(c, ["tests/api", "tests/rpc", "tests/oauth"], VARIANT="release")),
     ("api-asan", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="asan")),
     ("streams", lambda c: pytest(c, ["tests/streams"], VARIANT="release")),
     ("streams-asan", lambda c: pytest(c, ["tests/streams"], VARIANT="asan")),

@@ -1,12 +1,15 @@
-/* accounts.c - the people behind stores and apps. */
+/* accounts.c - the people behind stores and apps: made by an operator or by themselves, switched off and on. */
 #include <string.h>
 
 #include "audit.h"
 #include "auth_operations.h"
 #include "clock.h"
 #include "invalidation.h"
+#include "login.h"
 #include "secret.h"
+#include "sessions.h"
 #include "statements.h"
+#include "stores.h"
 
 /* Like the check on the column, to say what is wrong instead of failing there. */
 static bool
@@ -79,4 +82,52 @@ accounts_set_status(struct call *call)
         invalidation_commit(call, "account", account_id))
         return -1;
     return call_reply_row(call, 200, &rows, 0);
+}
+
+/* ---- they come by themselves (contract K.2) ---------------------------------------------------------------------- */
+
+/* Opens the transaction, makes the account, and leaves it open. */
+static int
+register_account(struct call *call, bool developer, int64_t *account_id)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    struct rows rows;
+
+    if (login_hash_password(call, in_str(call->in, "body.password"), hash) || db_begin(call) ||
+        db_try(call, ACCOUNT_INSERT, &rows, "sssssbbt", in_text(call->in, "body.name"), in_text(call->in, "body.email"),
+               in_text(call->in, "body.phone"), (const char *)NULL, hash, 0, (int)developer, clock_now_us()))
+        return -1;
+    if (db_violated(&rows))
+        return call_fail(call, FAIL_CONFLICT, field_of_constraint(db_violated(&rows)),
+                         "An account has it already; sign in instead");
+    *account_id = rows_int(&rows, 0, "account_id");
+    return audit_put_by(call, *account_id, "account.registered", "account", *account_id, 0, 0);
+}
+
+int
+accounts_register(struct call *call)
+{
+    struct store_profile profile = {.name = in_text(call->in, "body.store_name")};
+    struct rows account, store = {0};
+    struct session session;
+    int64_t account_id = 0;
+
+    if (register_account(call, false, &account_id) || db_run(call, ACCOUNT_SHOW, &account, "l", account_id) ||
+        (profile.name && store_make(call, account_id, &profile, &store)) ||
+        session_open(call, account_id, AUDIENCE_MERCHANT, &session) || db_commit(call))
+        return -1;
+    store_setup_wake();
+    return session_reply_merchant(call, 201, &session, &account, &store);
+}
+
+int
+accounts_developer_register(struct call *call)
+{
+    struct session session;
+    int64_t account_id = 0;
+
+    if (register_account(call, true, &account_id) || session_open(call, account_id, AUDIENCE_DEVELOPER, &session) ||
+        db_commit(call))
+        return -1;
+    return session_reply_developer(call, 201, &session, "Account created");
 }

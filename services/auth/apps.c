@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "auth_operations.h"
+#include "client_secret.h"
 #include "clock.h"
 #include "invalidation.h"
 #include "scopes.h"
@@ -19,22 +20,30 @@
 #define SLUG_MAX        200
 #define REDIRECTS_MAX   65536
 
-static const char *
-make_client_secret(struct call *call, uint8_t hash[SHA256_SIZE])
+const char *
+app_make_secret(struct call *call, uint8_t hash[SHA256_SIZE])
 {
-    char *secret = secret_token(call->arena, "sx_secret_", SECRET_BYTES);
+    char *secret = secret_token(call->arena, CLIENT_SECRET_PREFIX, SECRET_BYTES);
 
     secret_sha256(hash, secret, strlen(secret));
     return secret;
 }
 
-static const char *
-make_signing_key(struct call *call, const char *client_id, uint8_t sealed[SEALED_KEY_SIZE])
+const char *
+app_make_signing_key(struct call *call, const char *client_id, uint8_t sealed[SEALED_KEY_SIZE])
 {
     char *key = secret_token(call->arena, "", SECRET_BYTES);
 
     secret_seal(sealed, SIGNING_KEY_LABEL, str_of(client_id), key, SIGNING_KEY_SIZE);
     return key;
+}
+
+void
+app_make_credentials(struct call *call, struct app_credentials *credentials)
+{
+    credentials->client_id = secret_token(call->arena, "sx_app_", CLIENT_ID_BYTES);
+    credentials->client_secret = app_make_secret(call, credentials->secret_hash);
+    credentials->signing_key = app_make_signing_key(call, credentials->client_id, credentials->sealed_key);
 }
 
 int
@@ -47,9 +56,8 @@ app_open_signing_key(const struct rows *rows, uint8_t key[SIGNING_KEY_SIZE])
     return secret_open(key, SIGNING_KEY_LABEL, str_of(rows_text(rows, 0, "client_id")), sealed, sizeof sealed);
 }
 
-/* "My App!" becomes "my-app"; with `suffix`, "my-app-1f3a9c", which nobody has. */
-static const char *
-slug_of_name(struct call *call, const char *name, bool suffix)
+const char *
+app_slug(struct call *call, const char *name, bool suffix)
 {
     char *slug = arena_alloc(call->arena, SLUG_MAX + 1);
     size_t len = 0;
@@ -88,16 +96,8 @@ redirect_urls_json(struct call *call)
     return json;
 }
 
-struct credentials {
-    const char *client_id;
-    const char *client_secret;
-    const char *signing_key;
-    uint8_t secret_hash[SHA256_SIZE];
-    uint8_t sealed_key[SEALED_KEY_SIZE];
-};
-
 static int
-app_insert(struct call *call, const char *slug, const char *scopes, const struct credentials *credentials,
+app_insert(struct call *call, const char *slug, const char *scopes, const struct app_credentials *credentials,
            struct rows *rows)
 {
     const char *type = in_text(call->in, "body.type");
@@ -112,7 +112,7 @@ app_insert(struct call *call, const char *slug, const char *scopes, const struct
 }
 
 static int
-reply_created(struct call *call, int64_t app_id, const char *slug, const struct credentials *credentials)
+reply_created(struct call *call, int64_t app_id, const char *slug, const struct app_credentials *credentials)
 {
     struct out *out = &call->out;
 
@@ -136,20 +136,18 @@ int
 apps_create(struct call *call)
 {
     const char *given = in_text(call->in, "body.slug"), *name = in_text(call->in, "body.name");
-    const char *slug = given ? given : slug_of_name(call, name, false);
-    struct credentials credentials;
+    const char *slug = given ? given : app_slug(call, name, false);
+    struct app_credentials credentials;
     struct rows rows;
     uint32_t scopes;
 
     if (scopes_of_request(call, "body.requested_scopes", "requested_scopes", &scopes))
         return -1;
-    credentials.client_id = secret_token(call->arena, "sx_app_", CLIENT_ID_BYTES);
-    credentials.client_secret = make_client_secret(call, credentials.secret_hash);
-    credentials.signing_key = make_signing_key(call, credentials.client_id, credentials.sealed_key);
+    app_make_credentials(call, &credentials);
     if (db_begin(call) || app_insert(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
         return -1;
     if (db_violated(&rows) && !given) {
-        slug = slug_of_name(call, name, true);
+        slug = app_slug(call, name, true);
         if (app_insert(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
             return -1;
     }
@@ -179,59 +177,6 @@ apps_find(struct call *call)
     if (rows.count == 0)
         return no_such_app(call);
     return call_reply_row(call, 200, &rows, 0);
-}
-
-int
-apps_rotate_secret(struct call *call)
-{
-    int64_t app_id = in_int(call->in, "body.app_id", 0);
-    uint8_t hash[SHA256_SIZE];
-    const char *secret = make_client_secret(call, hash);
-    struct rows rows;
-
-    if (db_begin(call) || db_run(call, APP_SET_SECRET, &rows, "lxt", app_id, hash, sizeof hash, clock_now_us()))
-        return -1;
-    if (rows.count == 0)
-        return no_such_app(call);
-    if (audit_put(call, "app.secret_rotated", "app", app_id, 0, app_id) || invalidation_commit(call, "app", app_id))
-        return -1;
-    call_seal(call);
-    call_data(call);
-    out_map(&call->out, 3);
-    out_key(&call->out, "app_id");
-    out_int(&call->out, app_id);
-    out_key(&call->out, "client_id");
-    out_text(&call->out, rows_text(&rows, 0, "client_id"));
-    out_key(&call->out, "client_secret");
-    out_text(&call->out, secret);
-    return call_reply(call, 200);
-}
-
-int
-apps_rotate_signing_key(struct call *call)
-{
-    int64_t app_id = in_int(call->in, "body.app_id", 0);
-    uint8_t sealed[SEALED_KEY_SIZE];
-    const char *key;
-    struct rows rows;
-
-    if (db_begin(call) || db_run(call, APP_CLIENT_ID, &rows, "l", app_id))
-        return -1;
-    if (rows.count == 0)
-        return no_such_app(call);
-    key = make_signing_key(call, rows_text(&rows, 0, "client_id"), sealed);
-    if (db_run(call, APP_SET_SIGNING_KEY, &rows, "lxt", app_id, sealed, sizeof sealed, clock_now_us()) ||
-        audit_put(call, "app.signing_key_rotated", "app", app_id, 0, app_id) ||
-        invalidation_commit(call, "app", app_id))
-        return -1;
-    call_seal(call);
-    call_data(call);
-    out_map(&call->out, 2);
-    out_key(&call->out, "app_id");
-    out_int(&call->out, app_id);
-    out_key(&call->out, "session_signing_key");
-    out_text(&call->out, key);
-    return call_reply(call, 200);
 }
 
 int

@@ -6,12 +6,15 @@
  */
 #include <string.h>
 
-#include "apps.h"
 #include "auth_operations.h"
 #include "bounds.h"
+#include "client_secret.h"
 #include "clock.h"
+#include "developer_keys.h"
 #include "jwt.h"
 #include "log.h"
+#include "session_keys.h"
+#include "session_tokens.h"
 #include "sessions.h"
 #include "statements.h"
 #include "text.h"
@@ -20,9 +23,12 @@ struct finding {
     enum audience family; /* of the credential */
     int64_t version;
     int64_t token_id, session_id; /* 0 where there is none */
+    int64_t session_keys;         /* SESSION_KEYS_TAG_ID when one of the platform's key pairs has signed */
+    int64_t developer_keys;       /* DEVELOPER_KEYS_TAG_ID when the key derived for developers has */
     int64_t app_id, store_id, installation_id, account_id;
     const char *scopes;
-    int64_t expires_us; /* 0: never */
+    const char *credential; /* what an app has shown: the name its last use is kept under */
+    int64_t expires_us;     /* 0: never */
     bool store_active;
     bool admin, developer;
 };
@@ -77,6 +83,7 @@ find_token(struct call *call, struct str token, struct finding *found)
         return refuse(call, FAIL_INVALID_TOKEN);
     take_installation(found, &rows);
     found->token_id = rows_int(&rows, 0, "token_id");
+    found->credential = arena_printf(call->arena, "token:%lld", (long long)found->token_id);
     found->expires_us = rows_time(&rows, 0, "expires_at");
     return 0;
 }
@@ -100,49 +107,35 @@ find_merchant(struct call *call, struct str token, struct finding *found)
 static int
 find_developer(struct call *call, const struct jwt *jwt, struct finding *found)
 {
-    uint8_t key[32];
     struct rows rows;
-    bool genuine;
 
-    secret_derive(key, DEVELOPER_KEY_LABEL);
-    genuine = jwt_verify(jwt, key, sizeof key);
-    secret_wipe(key, sizeof key);
-    if (!genuine)
+    if (!developer_keys_match(jwt))
         return refuse(call, FAIL_INVALID_TOKEN);
     if (db_run(call, IDENTIFY_DEVELOPER, &rows, "ll", jwt_number(jwt, "sid"), jwt_number(jwt, "sub")))
         return -1;
     if (!rows_int(&rows, 0, "alive"))
         return refuse(call, FAIL_INVALID_TOKEN);
     take_session(found, &rows, AUDIENCE_DEVELOPER);
+    found->developer_keys = DEVELOPER_KEYS_TAG_ID;
     return 0;
 }
 
-/* A session token of an embedded app: signed with the app's own key, for one installation (contract B). */
+/* A session token of an embedded app, for one installation (contract B). */
 static int
 find_app_session(struct call *call, const struct jwt *jwt, struct finding *found)
 {
-    int64_t issued_s = jwt_number(jwt, "iat");
-    uint8_t key[SIGNING_KEY_SIZE];
     struct rows rows;
-    bool genuine;
 
-    if (db_run(call, IDENTIFY_APP_SESSION, &rows, "lll", jwt_number(jwt, "sid"), jwt_number(jwt, "app_id"),
-               jwt_number(jwt, "sub")))
-        return -1;
-    if (rows_is_null(&rows, 0, "app_id"))
-        return refuse(call, FAIL_INVALID_TOKEN);
-    if (app_open_signing_key(&rows, key)) {
-        log_event(LOG_ERROR, "signing_key_unusable", "s:request_id", call->request_id, "l:app_id",
-                  rows_int(&rows, 0, "app_id"), NULL);
-        return call_fail(call, FAIL_AUTH_ERROR, NULL, NULL);
+    switch (session_token_check(call, jwt, &rows)) {
+    case SESSION_TOKEN_GOOD: break;
+    case SESSION_TOKEN_BAD: return refuse(call, FAIL_INVALID_TOKEN);
+    case SESSION_TOKEN_FAILED: return -1;
     }
-    genuine = jwt_verify(jwt, key, sizeof key);
-    secret_wipe(key, sizeof key);
-    /* One made before the present install belongs to an earlier one. */
-    if (!genuine || !rows_int(&rows, 0, "alive") ||
-        (issued_s && issued_s < rows_time(&rows, 0, "installed_at") / US_PER_SECOND))
-        return refuse(call, FAIL_INVALID_TOKEN);
     take_installation(found, &rows);
+    found->session_keys = jwt->es256 ? SESSION_KEYS_TAG_ID : 0;
+    if (!jwt->es256)
+        found->credential = arena_printf(call->arena, "signing_key:%lld:%lld", (long long)found->app_id,
+                                         (long long)rows_int(&rows, 0, "signing_key_number"));
     return 0;
 }
 
@@ -180,24 +173,22 @@ find_bearer(struct call *call, struct finding *found)
     return find_jwt(call, token, found);
 }
 
-/* Whether the secret is the app's: the same work for a client id that nobody has. 0, or -1 after the refusal. */
+/* Whether the secret is the app's. 0, or -1 after the refusal. A secret on its way out is trusted until it has gone. */
 static int
-check_secret(struct call *call, const struct rows *rows)
+check_secret(struct call *call, const struct rows *rows, struct finding *found)
 {
-    struct str secret = in_str(call->in, "body.client_secret");
-    uint8_t given[SHA256_SIZE], stored[SHA256_SIZE] = {0};
-    bool known = !rows_is_null(rows, 0, "app_id"), right;
-    size_t size = rows_bytes(rows, 0, "client_secret_hash", stored, sizeof stored);
+    struct client_secret_match match = client_secret_check(rows, 0, in_str(call->in, "body.client_secret"));
 
-    secret_sha256(given, secret.base ? secret.base : "", secret.len);
-    right = secret_equal(given, stored, sizeof stored);
-    if (known && size != sizeof stored) {
+    if (match.verdict == CLIENT_SECRET_BROKEN) {
         log_event(LOG_ERROR, "client_secret_unusable", "s:request_id", call->request_id, "l:app_id",
                   rows_int(rows, 0, "app_id"), NULL);
         return call_fail(call, FAIL_AUTH_ERROR, NULL, NULL);
     }
-    if (!known || !right || !rows_int(rows, 0, "app_active"))
+    if (match.verdict != CLIENT_SECRET_RIGHT || !rows_int(rows, 0, "app_active"))
         return refuse(call, FAIL_INVALID_CLIENT);
+    found->expires_us = match.expires_us;
+    found->credential =
+        arena_printf(call->arena, "secret:%lld:%lld", (long long)rows_int(rows, 0, "app_id"), (long long)match.number);
     return 0;
 }
 
@@ -213,7 +204,7 @@ find_client(struct call *call, struct finding *found)
         store_id = 0;
     if (db_run(call, IDENTIFY_CLIENT, &rows, "sl", client_id ? client_id : "", store_id))
         return -1;
-    if (check_secret(call, &rows))
+    if (check_secret(call, &rows, found))
         return -1;
     if (wanted(call) != AUDIENCE_APP)
         return refuse(call, FAIL_MISSING_AUTH);
@@ -252,7 +243,7 @@ write_caller(struct out *out, const struct finding *found, enum audience audienc
     } ids[] = {
         {"audience", (int64_t)audience},   {"app_id", found->app_id},
         {"store_id", found->store_id},     {"installation_id", found->installation_id},
-        {"account_id", found->account_id},
+        {"account_id", found->account_id}, {"session_id", found->session_id},
     };
 
     out_map(out, ARRAY_COUNT(ids) + 1);
@@ -272,8 +263,14 @@ write_tags(struct call *call, const struct finding *found)
         const char *kind;
         int64_t id;
     } tags[] = {
-        {"token", found->token_id}, {"installation", found->installation_id}, {"app", found->app_id},
-        {"store", found->store_id}, {"session", found->session_id},           {"account", found->account_id},
+        {"token", found->token_id},
+        {"installation", found->installation_id},
+        {"app", found->app_id},
+        {"store", found->store_id},
+        {"session", found->session_id},
+        {"account", found->account_id},
+        {SESSION_KEYS_TAG, found->session_keys},
+        {DEVELOPER_KEYS_TAG, found->developer_keys},
     };
     unsigned count = 0;
 
@@ -298,7 +295,7 @@ identity_introspect(struct call *call)
     if (admit(call, &found, &audience))
         return -1;
     call_data(call);
-    out_map(out, 3 + (found.expires_us != 0));
+    out_map(out, 3 + (found.expires_us != 0) + (found.credential != NULL));
     out_key(out, "version");
     out_int(out, found.version);
     out_key(out, "caller");
@@ -308,6 +305,10 @@ identity_introspect(struct call *call)
     if (found.expires_us) {
         out_key(out, "expires_us");
         out_int(out, found.expires_us);
+    }
+    if (found.credential) {
+        out_key(out, "credential");
+        out_text(out, found.credential);
     }
     return call_reply(call, 200);
 }

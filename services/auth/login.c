@@ -9,13 +9,13 @@
 #include "login.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
+#include "attempts.h"
 #include "clock.h"
 #include "config.h"
 #include "metric.h"
@@ -30,7 +30,6 @@
 static struct metric accepted = METRIC_COUNTER("sx_login_accepted_total", "Logins with the right password.");
 static struct metric refused =
     METRIC_COUNTER("sx_login_refused_total", "Logins with an unknown account or a wrong password.");
-static struct metric locked = METRIC_COUNTER("sx_login_locked_total", "Logins refused after too many failures.");
 
 /* The one thing the workers of this process share: how many of them hash, or wait to hash. */
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
@@ -63,7 +62,7 @@ enter(struct call *call)
         return 0;
     atomic_fetch_sub(&inside, 1);
     call_header(call, "Retry-After", "1");
-    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "Too many logins at once; try again in a second");
+    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "Too many sign-ins at once; try again in a second");
 }
 
 static void
@@ -74,60 +73,40 @@ leave(void)
 }
 
 /* Whose failures these are: the account's, or those of a name nobody has. */
-static void
-who_failed(uint8_t who[SHA256_SIZE], struct call *call, const char *identifier, const struct rows *account)
+static struct attempts
+attempts_of(struct call *call, const char *identifier, const struct rows *account)
 {
-    char *name;
+    struct attempts self = {.max = FAILURES_MAX, .window_s = FAILURE_WINDOW_S};
 
+    self.why = "Too many failed logins; wait for the seconds in Retry-After";
     if (account->count)
-        name = arena_printf(call->arena, "account:%lld", (long long)rows_int(account, 0, "account_id"));
+        self.who = arena_printf(call->arena, "account:%lld", (long long)rows_int(account, 0, "account_id"));
     else
-        name = arena_printf(call->arena, "name:%s", identifier);
-    for (char *at = name; *at; at++)
-        *at = (char)tolower((unsigned char)*at);
-    secret_sha256(who, name, strlen(name));
-}
-
-/* Counts one more failure; fails when there were too many before it. */
-static int
-count_attempt(struct call *call, const uint8_t who[SHA256_SIZE])
-{
-    int64_t now_us = clock_now_us(), left_us;
-    struct rows rows;
-
-    if (db_run(call, LOGIN_FAILURE_COUNT, &rows, "xtt", who, (size_t)SHA256_SIZE, now_us,
-               now_us + US_PER_SECOND * FAILURE_WINDOW_S))
-        return -1;
-    if (rows_int(&rows, 0, "failures") <= FAILURES_MAX)
-        return 0;
-    metric_add(&locked, 1);
-    left_us = rows_time(&rows, 0, "until") - now_us;
-    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)left_us / US_PER_SECOND + 1));
-    return call_fail(call, FAIL_RATE_LIMITED, NULL, "Too many failed logins; wait for the seconds in Retry-After");
+        self.who = arena_printf(call->arena, "name:%s", identifier);
+    return self;
 }
 
 static int
 check_inside(struct call *call, const char *identifier, struct str password, struct rows *account)
 {
-    uint8_t who[SHA256_SIZE];
-    struct rows rows;
+    struct attempts attempts;
     bool right;
 
     if (db_run(call, ACCOUNT_FOR_LOGIN, account, "s", identifier))
         return -1;
-    who_failed(who, call, identifier, account);
-    if (count_attempt(call, who))
+    attempts = attempts_of(call, identifier, account);
+    if (attempts_count(call, &attempts))
         return -1;
     right = secret_password_matches(account->count ? rows_text(account, 0, "_password") : nobodys_hash, password.base,
                                     password.len);
     if (!account->count || !right) {
         metric_add(&refused, 1);
-        if (db_run(call, LOGIN_FAILURE_TRIM, &rows, "t", clock_now_us()))
+        if (attempts_trim(call))
             return -1;
         return call_fail(call, FAIL_UNAUTHORIZED, NULL, "Identifier or password is wrong");
     }
     metric_add(&accepted, 1);
-    if (db_run(call, LOGIN_FAILURE_FORGET, &rows, "x", who, sizeof who))
+    if (attempts_forget(call, &attempts))
         return -1;
     if (strcmp(rows_text(account, 0, "_status"), "active") != 0)
         return call_fail(call, FAIL_FORBIDDEN, NULL, "This account is disabled; contact support");
@@ -146,4 +125,16 @@ login_check(struct call *call, const char *identifier, struct str password, stru
     rc = check_inside(call, identifier, password, account);
     leave();
     return rc;
+}
+
+int
+login_hash_password(struct call *call, struct str password, char hash[PASSWORD_HASH_SIZE])
+{
+    assert(!db_in_transaction(call->db));
+    pthread_once(&prepared, prepare);
+    if (enter(call))
+        return -1;
+    secret_password_hash(hash, password.base, password.len);
+    leave();
+    return 0;
 }

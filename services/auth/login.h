@@ -3,11 +3,16 @@
 #define LOGIN_H
 
 #include "call.h"
+#include "secret.h"
 
 /* 0 with the account's row of ACCOUNT_FOR_LOGIN when identifier (e-mail, phone or username) and password are right and
  * the account is active. Else -1: unauthorized, the same for an unknown account and a wrong password; rate_limited
  * after ten failures in 15 minutes, whatever the password; forbidden for a disabled account; service_unavailable when
  * too many logins are being checked. No transaction may be open. */
 int login_check(struct call *call, const char *identifier, struct str password, struct rows *account) must_check;
+
+/* A hash to store for a new password, made where few may hash at once: service_unavailable when too many wait. No
+ * transaction may be open. */
+int login_hash_password(struct call *call, struct str password, char hash[PASSWORD_HASH_SIZE]) must_check;
 
 #endif

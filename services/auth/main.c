@@ -1,11 +1,18 @@
 /* main.c - auth: accounts, sessions, stores, apps as clients, installations, tokens, and who is behind a credential.
  *
  * Reading order: identity.c (what each request of the platform asks), invalidation.c (how something is taken back so
- * that no gateway accepts it any more), then the rows themselves: tokens.c, installations.c, apps.c, stores.c,
- * accounts.c, sessions.c with login.c.
+ * that no gateway accepts it any more), then the rows themselves: tokens.c, installations.c, apps.c, stores.c
+ * with store_access.c and members.c, accounts.c, sessions.c with session_refresh.c, login.c and otp.c. OAuth:
+ * oauth_authorize.c (the merchant consents) with oauth_browser.c and oauth_pages.c, oauth_token.c (codes and refresh
+ * tokens become tokens) with oauth_client.c, oauth_tokens.c (revocation, introspection, metadata).
  */
+#include "apps.h"
+#include "app_push.h"
 #include "auth_operations.h"
+#include "session_keys.h"
 #include "statements.h"
+#include "stores.h"
+#include "uninstall.h"
 
 static const char *const statements[] = {
 #define QUERY(name, sql) [name] = (sql),
@@ -13,9 +20,16 @@ static const char *const statements[] = {
 #undef QUERY
 };
 
+/* Every column that holds what secret_seal wrote. */
+static const struct sealed_column sealed[] = {
+    {SIGNING_KEY_LABEL, SIGNING_KEYS_TO_RESEAL, SIGNING_KEY_RESEAL},
+    {SESSION_KEY_LABEL, SESSION_KEYS_TO_RESEAL, SESSION_KEY_RESEAL},
+};
+
 int
 main(int argc, char **argv)
 {
+    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,
@@ -25,6 +39,10 @@ main(int argc, char **argv)
         .migrations = auth_migrations,
         .migration_count = auth_migration_count,
         .aside = "auth-aside",
+        .sealed = sealed,
+        .sealed_count = ARRAY_COUNT(sealed),
+        .actors = actors,
+        .actor_count = ARRAY_COUNT(actors),
     };
 
     return service_main(argc, argv, &self);

@@ -2,62 +2,14 @@
  *
  * Flags are selected as ::int, so that a handler reads 0 or 1.
  */
+#include "sql_columns.h"
 
-/* ---- accounts ---------------------------------------------------------------------------------------------------- */
-
-QUERY(ACCOUNT_INSERT,
-      "insert into account (name, email, phone, username, password, is_admin, is_developer, created_at, updated_at) "
-      "values ($1, lower($2), $3, lower($4), $5, $6, $7, $8, $8) "
-      "returning account_id, name, email, phone, username, is_admin, is_developer, status, created_at")
-
-QUERY(ACCOUNT_GET, "select account_id, name, email, phone, username, is_admin, is_developer, status, created_at "
-                   "from account where account_id = $1")
-
-QUERY(ACCOUNT_FIND, "select account_id, name, email, phone, username, is_admin, is_developer, status, created_at "
-                    "from account where email = lower($1)")
-
-/* An e-mail holds an @, a phone number begins with a digit or +, a username with a letter: at most one row. */
-QUERY(ACCOUNT_FOR_LOGIN,
-      "select account_id, name, email, phone, username, password as _password, is_admin, is_developer, "
-      "status as _status from account where email = lower($1) or phone = $1 or username = lower($1)")
-
-QUERY(ACCOUNT_SET_STATUS,
-      "update account set status = $2, updated_at = $3 where account_id = $1 returning account_id, status")
-
-/* ---- sessions ---------------------------------------------------------------------------------------------------- */
-
-QUERY(LOGIN_FAILURE_COUNT,
-      "insert into login_failure (who, failures, until) values ($1, 1, $3) on conflict (who) do update set "
-      "failures = case when login_failure.until <= $2 then 1 else least(login_failure.failures + 1, 1000) end, "
-      "until = case when login_failure.until <= $2 then $3 else login_failure.until end "
-      "returning failures, until")
-
-QUERY(LOGIN_FAILURE_FORGET, "delete from login_failure where who = $1")
-
-QUERY(LOGIN_FAILURE_TRIM, "delete from login_failure where who in "
-                          "(select who from login_failure where until <= $1 limit 20 for update skip locked)")
-
-QUERY(SESSION_INSERT,
-      "insert into session (account_id, audience, access_hash, refresh_hash, expires_at, refresh_expires_at, "
-      "created_at) values ($1, $2, $3, $4, $5, $6, $7) returning session_id")
-
-QUERY(SESSION_SET_REVOKED, "update session set revoked_at = coalesce(revoked_at, $2) where session_id = $1 "
-                           "returning session_id, account_id")
-
-QUERY(SESSION_FIND_BY_ACCESS, "select session_id from session where access_hash = $1")
-
-QUERY(ACCOUNT_SESSIONS_SET_REVOKED, "update session set revoked_at = $2 where account_id = $1 and revoked_at is null")
-
-/* ---- stores ------------------------------------------------------------------------------------------------------ */
-
-QUERY(STORE_INSERT, "insert into store (owner_account_id, name, created_at, updated_at) "
-                    "select account_id, $2, $3, $3 from account where account_id = $1 "
-                    "returning store_id, owner_account_id, name, status, created_at")
-
-QUERY(STORE_SET_STATUS, "update store set status = $2, updated_at = $3 where store_id = $1 returning store_id, status")
-
-QUERY(STORES_OF_ACCOUNT,
-      "select store_id, name, status, created_at from store where owner_account_id = $1 order by store_id limit 250")
+#include "queries_accounts.h"
+#include "queries_custom.h"
+#include "queries_installations.h"
+#include "queries_stores.h"
+#include "queries_oauth.h"
+#include "queries_session_tokens.h"
 
 /* ---- apps -------------------------------------------------------------------------------------------------------- */
 
@@ -73,46 +25,12 @@ QUERY(APP_GET,
       "developer_email, redirect_urls, requested_scopes, client_id, is_active, created_at, updated_at "
       "from app where (app_id = $1 or slug = $2) and deleted_at is null")
 
-QUERY(APP_SET_SECRET,
-      "update app set client_secret_hash = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
-      "returning app_id, client_id")
-
 QUERY(APP_CLIENT_ID, "select client_id from app where app_id = $1 and deleted_at is null")
-
-QUERY(APP_SET_SIGNING_KEY,
-      "update app set session_signing_key = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
-      "returning app_id")
 
 QUERY(APP_SET_ACTIVE, "update app set is_active = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
                       "returning app_id, is_active")
 
 /* ---- installations and tokens ------------------------------------------------------------------------------------ */
-
-/* The app's row is locked, so that an app cannot be deleted while it is being installed. */
-QUERY(APP_FOR_INSTALL,
-      "select app_id, requested_scopes, is_active::int as active from app where app_id = $1 and deleted_at is null "
-      "for share")
-
-QUERY(INSTALLATION_PUT,
-      "insert into installation (store_id, app_id, granted_scopes, installed_at, created_at, updated_at) "
-      "select store_id, $2, $3, $4, $4, $4 from store where store_id = $1 "
-      "on conflict (store_id, app_id) do update set generation = installation.generation + 1, "
-      "granted_scopes = $3, status = 'active', installed_at = $4, uninstalled_at = null, updated_at = $4 "
-      "returning installation_id, store_id, app_id, generation, granted_scopes, status")
-
-QUERY(INSTALLATION_GET,
-      "select installation_id, store_id, app_id, generation, granted_scopes, status, installed_at, uninstalled_at, "
-      "created_at, updated_at from installation where installation_id = $1")
-
-QUERY(INSTALLATION_FOR_TOKENS, "select installation_id, store_id, app_id, generation, granted_scopes from installation "
-                               "where installation_id = $1 and status = 'active' for update")
-
-QUERY(INSTALLATION_END,
-      "update installation set status = 'uninstalled', uninstalled_at = coalesce(uninstalled_at, $2), updated_at = $2 "
-      "where installation_id = $1 returning installation_id, store_id, app_id, status")
-
-QUERY(INSTALLATION_TOKENS_SET_REVOKED,
-      "update token set revoked_at = $2 where installation_id = $1 and revoked_at is null")
 
 QUERY(TOKEN_INSERT, "insert into token (installation_id, generation, kind, token_hash, expires_at, created_at) "
                     "values ($1, $2, $3, $4, $5, $6)")
@@ -130,15 +48,9 @@ QUERY(IDENTIFY_TOKEN,
       "from identity_version left join (token join installation using (installation_id) join app using (app_id) "
       "join store using (store_id)) on token_hash = $1 and kind = 'access'")
 
-QUERY(IDENTIFY_APP_SESSION,
-      "select v, app_id, client_id, session_signing_key, store_id, installation_id, granted_scopes, installed_at, "
-      "(installation.status = 'active' and app.is_active and app.deleted_at is null)::int as alive, "
-      "(store.status = 'active')::int as store_active "
-      "from identity_version left join (installation join app using (app_id) join store using (store_id)) "
-      "on installation_id = $1 and app_id = $2 and store_id = $3")
-
 QUERY(IDENTIFY_CLIENT,
-      "select v, app.app_id, app.client_secret_hash, (app.is_active and app.deleted_at is null)::int as app_active, "
+      "select v, app.app_id, " CLIENT_SECRET_COLUMNS ", "
+      "(app.is_active and app.deleted_at is null)::int as app_active, "
       "installation_id, (installation.status = 'active')::int as installed, granted_scopes, store.store_id, "
       "(store.status = 'active')::int as store_active "
       "from identity_version left join app on client_id = $1 "
@@ -180,10 +92,3 @@ QUERY(GATEWAY_RENEW,
       "left join invalidation on invalidation.v > greatest($2, now.v - $3) order by invalidation.v")
 
 QUERY(INVALIDATIONS_TRIM, "delete from invalidation where v <= $1")
-
-/* ---- audit ------------------------------------------------------------------------------------------------------- */
-
-QUERY(AUDIT_INSERT,
-      "insert into audit (at, actor, actor_account_id, action, target, target_id, store_id, app_id, request_id, "
-      "address) values ($1, $2, nullif($3::bigint, 0), $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0), $9, "
-      "$10)")

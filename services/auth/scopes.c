@@ -11,6 +11,36 @@ static const char *const names[] = {
     "write:analytics", "read:metafields", "write:metafields", "billing",
 };
 
+/* In the order of the names. */
+static const char *const meanings[] = {
+    "See your orders",
+    "Create and change orders, and their status",
+    "See your products",
+    "Create, change and delete products",
+    "See your customers and how to reach them",
+    "Create, change and delete customers",
+    "See stock levels",
+    "Change stock levels",
+    "See discounts",
+    "Create, change and delete discounts",
+    "See shipping zones and rates",
+    "Create, change and delete shipping zones",
+    "See your store's profile",
+    "Change your store's profile",
+    "See your sales figures",
+    "Add events to your analytics",
+    "See its own custom fields",
+    "Create, change and delete its own custom fields",
+    "Ask you for payments and use its wallet; each charge needs your approval",
+};
+_Static_assert(ARRAY_COUNT(meanings) == ARRAY_COUNT(names), "each scope has a meaning");
+
+const char *
+scope_meaning(unsigned index)
+{
+    return index < ARRAY_COUNT(meanings) ? meanings[index] : NULL;
+}
+
 static bool
 is_spelling_of(struct str text, const char *name)
 {
@@ -59,6 +89,22 @@ scopes_text(struct arena *arena, uint32_t set)
         if (set & UINT32_C(1) << i)
             text = arena_printf(arena, "%s%s%s", text, *text ? " " : "", names[i]);
     return arena_strdup(arena, text);
+}
+
+void
+scopes_write(struct out *out, const char *text)
+{
+    unsigned count = *text != '\0';
+
+    for (const char *place = text; *place; place++)
+        count += *place == ' ';
+    out_list(out, count);
+    while (*text) {
+        size_t len = strcspn(text, " ");
+
+        out_str(out, (struct str){text, len});
+        text += len + (text[len] == ' ');
+    }
 }
 
 int

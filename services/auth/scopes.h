@@ -12,6 +12,12 @@
 int scopes_add(uint32_t *set, struct str text) must_check;
 char *scopes_text(struct arena *arena, uint32_t set);
 
+/* What the scope at that place in the list allows, in words for a merchant; NULL behind the last one. */
+const char *scope_meaning(unsigned index);
+
+/* A text of scopes with spaces between them, as a list. */
+void scopes_write(struct out *out, const char *text);
+
 /* The set of the list at path in the request; call_fail names the item that is no scope. */
 int scopes_of_request(struct call *call, const char *path, const char *field, uint32_t *set) must_check;
 

@@ -1,4 +1,4 @@
-/* sessions.c - sign in, who am I, end sessions. */
+/* sessions.c - sign in, who am I, end sessions. Renewing and leaving is in session_refresh.c. */
 #include "sessions.h"
 
 #include <string.h>
@@ -9,72 +9,14 @@
 #include "invalidation.h"
 #include "jwt.h"
 #include "login.h"
-#include "secret.h"
 #include "statements.h"
 
 #define TOKEN_BYTES 32
 
-struct session {
-    int64_t id;
-    const char *access_token; /* NULL for developers: theirs is signed, not stored */
-    const char *refresh_token;
-    int64_t now_us;
-};
+/* ---- a session and its tokens ------------------------------------------------------------------------------------ */
 
-/* audience is "merchant" or "developer". */
-static int
-session_insert(struct call *call, int64_t account_id, const char *audience, struct session *self)
-{
-    bool merchant = strcmp(audience, "merchant") == 0;
-    uint8_t access_hash[SHA256_SIZE], refresh_hash[SHA256_SIZE];
-    struct rows rows;
-
-    self->now_us = clock_now_us();
-    self->access_token = merchant ? secret_token(call->arena, MERCHANT_TOKEN_PREFIX, TOKEN_BYTES) : NULL;
-    self->refresh_token = secret_token(call->arena, merchant ? "sx_mr_" : "sx_dr_", TOKEN_BYTES);
-    if (merchant)
-        secret_sha256(access_hash, self->access_token, strlen(self->access_token));
-    secret_sha256(refresh_hash, self->refresh_token, strlen(self->refresh_token));
-    if (db_run(call, SESSION_INSERT, &rows, "lsxxttt", account_id, audience, merchant ? access_hash : NULL,
-               sizeof access_hash, refresh_hash, sizeof refresh_hash,
-               self->now_us + US_PER_SECOND * (merchant ? MERCHANT_SESSION_S : DEVELOPER_SESSION_S),
-               self->now_us + US_PER_SECOND * REFRESH_SESSION_S, self->now_us))
-        return -1;
-    self->id = rows_int(&rows, 0, "session_id");
-    return 0;
-}
-
-int
-sessions_login(struct call *call)
-{
-    const char *identifier = in_text(call->in, "body.identifier");
-    struct out *out = &call->out;
-    struct session session;
-    struct rows account;
-
-    if (!identifier)
-        identifier = in_text(call->in, "body.email");
-    if (!identifier)
-        return call_fail(call, FAIL_VALIDATION_ERROR, "identifier", "is required (e-mail, phone number or username)");
-    if (login_check(call, identifier, in_str(call->in, "body.password"), &account) ||
-        session_insert(call, rows_int(&account, 0, "account_id"), "merchant", &session))
-        return -1;
-    call_seal(call);
-    call_data(call);
-    out_map(out, 4);
-    out_key(out, "token");
-    out_text(out, session.access_token);
-    out_key(out, "refresh_token");
-    out_text(out, session.refresh_token);
-    out_key(out, "expires_in");
-    out_int(out, MERCHANT_SESSION_S);
-    out_key(out, "account");
-    out_row(out, &account, 0);
-    return call_reply(call, 200);
-}
-
-static char *
-developer_access_token(struct call *call, const struct session *session, int64_t account_id)
+static const char *
+developer_access_token(struct call *call, const struct session *session)
 {
     long long now_s = (long long)(session->now_us / US_PER_SECOND);
     uint8_t key[32];
@@ -83,51 +25,178 @@ developer_access_token(struct call *call, const struct session *session, int64_t
     payload = arena_printf(call->arena,
                            "{\"iss\":\"selorax\",\"aud\":\"" DEVELOPER_AUDIENCE
                            "\",\"sub\":\"%lld\",\"sid\":%lld,\"iat\":%lld,\"exp\":%lld}",
-                           (long long)account_id, (long long)session->id, now_s, now_s + DEVELOPER_SESSION_S);
+                           (long long)session->account_id, (long long)session->id, now_s, now_s + DEVELOPER_SESSION_S);
     secret_derive(key, DEVELOPER_KEY_LABEL);
     token = jwt_sign(call->arena, key, sizeof key, payload);
     secret_wipe(key, sizeof key);
     return token;
 }
 
+/* The half that is stored; a developer's access token names the row, which has no number yet when it is made. */
+static void
+make_stored_tokens(struct call *call, enum audience audience, struct session *self)
+{
+    bool merchant = audience == AUDIENCE_MERCHANT;
+
+    self->now_us = clock_now_us();
+    self->refresh_expires_us = self->now_us + US_PER_SECOND * REFRESH_SESSION_S;
+    self->refresh_token =
+        secret_token(call->arena, merchant ? MERCHANT_REFRESH_PREFIX : DEVELOPER_REFRESH_PREFIX, TOKEN_BYTES);
+    secret_sha256(self->refresh_hash, self->refresh_token, strlen(self->refresh_token));
+    if (!merchant)
+        return;
+    self->access_token = secret_token(call->arena, MERCHANT_TOKEN_PREFIX, TOKEN_BYTES);
+    secret_sha256(self->access_hash, self->access_token, strlen(self->access_token));
+}
+
+void
+session_make_tokens(struct call *call, enum audience audience, struct session *self)
+{
+    make_stored_tokens(call, audience, self);
+    if (audience == AUDIENCE_DEVELOPER)
+        self->access_token = developer_access_token(call, self);
+}
+
+int
+session_open(struct call *call, int64_t account_id, enum audience audience, struct session *self)
+{
+    bool merchant = audience == AUDIENCE_MERCHANT;
+    struct rows rows;
+
+    *self = (struct session){.account_id = account_id};
+    make_stored_tokens(call, audience, self);
+    if (db_post(call, SESSIONS_TRIM, "t", self->now_us) ||
+        db_run(call, SESSION_INSERT, &rows, "lsxxttt", account_id, merchant ? "merchant" : "developer",
+               merchant ? self->access_hash : NULL, sizeof self->access_hash, self->refresh_hash,
+               sizeof self->refresh_hash,
+               self->now_us + US_PER_SECOND * (merchant ? MERCHANT_SESSION_S : DEVELOPER_SESSION_S),
+               self->refresh_expires_us, self->now_us))
+        return -1;
+    self->id = rows_int(&rows, 0, "session_id");
+    if (!merchant)
+        self->access_token = developer_access_token(call, self);
+    return audit_put_by(call, account_id, "session.opened", "session", self->id, 0, 0);
+}
+
+/* ---- sign in ----------------------------------------------------------------------------------------------------- */
+
+int
+session_reply_merchant(struct call *call, int http_status, const struct session *self, const struct rows *account,
+                       const struct rows *store)
+{
+    struct out *out = &call->out;
+
+    call_seal(call);
+    call_data(call);
+    out_map(out, 4 + (store != NULL));
+    out_key(out, "token");
+    out_text(out, self->access_token);
+    out_key(out, "refresh_token");
+    out_text(out, self->refresh_token);
+    out_key(out, "expires_in");
+    out_int(out, MERCHANT_SESSION_S);
+    out_key(out, "account");
+    out_row(out, account, 0);
+    if (store) {
+        out_key(out, "store");
+        if (store->count)
+            out_row(out, store, 0);
+        else
+            out_null(out);
+    }
+    return call_reply(call, http_status);
+}
+
+int
+session_reply_developer(struct call *call, int body_status, const struct session *self, const char *message)
+{
+    struct out *out = &call->out;
+
+    call_seal(call);
+    /* Written without call_data: HTTP may say something else than the body. */
+    out_map(out, 3);
+    out_key(out, "data");
+    out_map(out, 3);
+    out_key(out, "accessToken");
+    out_text(out, self->access_token);
+    out_key(out, "refreshToken");
+    out_text(out, self->refresh_token);
+    out_key(out, "expiresIn");
+    out_text(out, "1h");
+    out_key(out, "message");
+    out_text(out, message);
+    out_key(out, "status");
+    out_int(out, body_status);
+    return call_reply(call, 201);
+}
+
+static int
+open_alone(struct call *call, const struct rows *account, enum audience audience, struct session *session)
+{
+    if (db_begin(call) || session_open(call, rows_int(account, 0, "account_id"), audience, session))
+        return -1;
+    return db_commit(call);
+}
+
+int
+sessions_login(struct call *call)
+{
+    const char *identifier = in_text(call->in, "body.identifier");
+    struct session session;
+    struct rows account;
+
+    if (!identifier)
+        identifier = in_text(call->in, "body.email");
+    if (!identifier)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "identifier", "is required (e-mail, phone number or username)");
+    if (login_check(call, identifier, in_str(call->in, "body.password"), &account) ||
+        open_alone(call, &account, AUDIENCE_MERCHANT, &session))
+        return -1;
+    return session_reply_merchant(call, 200, &session, &account, NULL);
+}
+
 int
 sessions_developer_login(struct call *call)
 {
-    struct out *out = &call->out;
     struct session session;
     struct rows account;
-    int64_t account_id;
 
     if (login_check(call, in_text(call->in, "body.identifier"), in_str(call->in, "body.password"), &account))
         return -1;
     if (!rows_int(&account, 0, "is_developer"))
         return call_fail(call, FAIL_FORBIDDEN, NULL, "This account has no access to the developer portal");
-    account_id = rows_int(&account, 0, "account_id");
-    if (session_insert(call, account_id, "developer", &session))
+    if (open_alone(call, &account, AUDIENCE_DEVELOPER, &session))
         return -1;
-    call_seal(call);
-    /* Written without call_data: HTTP says 201 here while the body says 200 (contract A.6 row 99). */
-    out_map(out, 3);
-    out_key(out, "data");
-    out_map(out, 3);
-    out_key(out, "accessToken");
-    out_text(out, developer_access_token(call, &session, account_id));
-    out_key(out, "refreshToken");
-    out_text(out, session.refresh_token);
-    out_key(out, "expiresIn");
-    out_text(out, "1h");
-    out_key(out, "message");
-    out_text(out, "Signed in");
-    out_key(out, "status");
-    out_int(out, 200);
-    return call_reply(call, 201);
+    return session_reply_developer(call, 200, &session, "Signed in");
+}
+
+/* ---- who am I ---------------------------------------------------------------------------------------------------- */
+
+static void
+write_account(struct call *call, const struct rows *account, unsigned further)
+{
+    static const char *const texts[] = {"name", "email", "phone", "username"};
+    static const char *const flags[] = {"is_admin", "is_developer"};
+    struct out *out = &call->out;
+
+    out_map(out, 8 + further);
+    out_key(out, "account_id");
+    out_int(out, call->caller.account_id);
+    for (unsigned i = 0; i < ARRAY_COUNT(texts); i++) {
+        out_key(out, texts[i]);
+        out_text(out, rows_text(account, 0, texts[i]));
+    }
+    for (unsigned i = 0; i < ARRAY_COUNT(flags); i++) {
+        out_key(out, flags[i]);
+        out_int(out, rows_int(account, 0, flags[i]));
+    }
+    out_key(out, "created_at");
+    out_time(out, rows_time(account, 0, "created_at"));
 }
 
 int
 sessions_me(struct call *call)
 {
-    static const char *const fields[] = {"name", "email", "phone", "username"};
-    struct out *out = &call->out;
     struct rows account, stores;
 
     if (db_run(call, ACCOUNT_GET, &account, "l", call->caller.account_id) ||
@@ -136,23 +205,27 @@ sessions_me(struct call *call)
     if (account.count == 0)
         return call_fail(call, FAIL_INVALID_TOKEN, NULL, NULL);
     call_data(call);
-    out_map(out, 9);
-    out_key(out, "account_id");
-    out_int(out, call->caller.account_id);
-    for (unsigned i = 0; i < ARRAY_COUNT(fields); i++) {
-        out_key(out, fields[i]);
-        out_text(out, rows_text(&account, 0, fields[i]));
-    }
-    out_key(out, "is_admin");
-    out_int(out, rows_int(&account, 0, "is_admin"));
-    out_key(out, "is_developer");
-    out_int(out, rows_int(&account, 0, "is_developer"));
-    out_key(out, "created_at");
-    out_time(out, rows_time(&account, 0, "created_at"));
-    out_key(out, "stores");
-    out_rows(out, &stores);
+    write_account(call, &account, 1);
+    out_key(&call->out, "stores");
+    out_rows(&call->out, &stores);
     return call_reply(call, 200);
 }
+
+int
+sessions_developer_me(struct call *call)
+{
+    struct rows account;
+
+    if (db_run(call, ACCOUNT_GET, &account, "l", call->caller.account_id))
+        return -1;
+    if (account.count == 0)
+        return call_fail(call, FAIL_UNAUTHORIZED, NULL, NULL);
+    call_data(call);
+    write_account(call, &account, 0);
+    return call_reply(call, 200);
+}
+
+/* ---- an operator ends them --------------------------------------------------------------------------------------- */
 
 static int
 revoke_all_of(struct call *call, int64_t account_id)

@@ -20,6 +20,7 @@
 #include "reply.h"
 #include "secret.h"
 #include "text.h"
+#include "usage.h"
 
 #define TOKEN_SIZE_MAX 4096
 
@@ -169,7 +170,9 @@ content_type_fits(const struct request *self)
         return false;
     if (self->operation->upload)
         return content_type_is(type, "application/x-ndjson") || content_type_is(type, "application/ndjson");
-    return content_type_is(type, "application/json");
+    if (self->operation->form && content_type_is(type, "application/x-www-form-urlencoded"))
+        return true;
+    return !self->operation->form_only && content_type_is(type, "application/json");
 }
 
 static void
@@ -186,7 +189,9 @@ admit_body(struct request *self)
     }
     if ((self->operation->body || self->operation->upload) && !content_type_fits(self)) {
         reply_fail(self, FAIL_UNSUPPORTED_MEDIA_TYPE,
-                   self->operation->upload ? "Send the body as application/x-ndjson" : NULL);
+                   self->operation->upload      ? "Send the body as application/x-ndjson"
+                   : self->operation->form_only ? "Send the body as application/x-www-form-urlencoded"
+                                                : NULL);
         return;
     }
 }
@@ -318,6 +323,7 @@ admit_caller(struct request *self)
 
     if (!take_caller(self))
         return;
+    usage_note(self->gateway->usage, &self->identity);
     for (; scope && *scope; scope++) {
         if (!identity_has_scope(&self->identity, *scope)) {
             if (self->operation->audience == AUDIENCE_APP)
@@ -453,6 +459,20 @@ admit_no_operation(struct request *self, const struct page *page, unsigned metho
     reply_header_static(self, "Allow", allow);
 }
 
+/* Also a preflight, which has no operation: any of the path's tells. */
+static bool
+is_page(const struct request *self)
+{
+    struct route_match match = self->route;
+
+    for (int method = 0; method < HTTP_METHODS && !match.operation; method++) {
+        if (match.methods & (1u << method))
+            router_find(self->gateway->router, method, arena_strndup(self->arena, self->path.base, self->path.len),
+                        self->path.len, &match);
+    }
+    return match.operation && match.operation->answer == ANSWER_PAGE;
+}
+
 void
 admit_begin(struct request *self)
 {
@@ -468,6 +488,7 @@ admit_begin(struct request *self)
     router_find(self->gateway->router, self->method, arena_strndup(self->arena, self->path.base, self->path.len),
                 self->path.len, &self->route);
     self->operation = self->route.operation;
+    self->no_cors = is_page(self);
     if (!self->operation) {
         page = self->route.methods == 0 ? docs_find(self->path) : NULL;
         admit_no_operation(self, page, page ? 1u << HTTP_GET : self->route.methods);

@@ -54,7 +54,7 @@ allowed_origin(const struct cors *self, struct request *request)
 {
     struct str origin = request->headers[HEADER_ORIGIN];
 
-    if (!origin.base)
+    if (!origin.base || request->no_cors)
         return NULL;
     if (self->any)
         return "*";

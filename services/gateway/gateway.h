@@ -17,12 +17,14 @@ struct limiter;
 struct proxies;
 struct router;
 struct rpc;
+struct usage;
 
 struct gateway {
     int64_t id;      /* 63 random bits, new at each start: how auth knows this incarnation */
     struct rpc *rpc; /* the ROUTER and its monitor */
     struct hub *hub;
     struct identities *identities;
+    struct usage *usage; /* of apps, for auth */
     struct limiter *limiter;
     struct router *router;
     struct cors *cors;

@@ -48,6 +48,8 @@ static const struct {
     [HEADER_IF_NONE_MATCH] = NAME("If-None-Match"),
     [HEADER_ORIGIN] = NAME("Origin"),
     [HEADER_FORWARDED_FOR] = NAME("X-Forwarded-For"),
+    [HEADER_FORWARDED_PROTO] = NAME("X-Forwarded-Proto"),
+    [HEADER_COOKIE] = NAME("Cookie"),
 #undef NAME
 };
 

@@ -300,14 +300,18 @@ static void
 read_identity(struct in in, struct identity *identity)
 {
     const char *scopes = in_text(in, "caller.scopes");
+    struct str credential = in_str(in, "credential");
 
     *identity = (struct identity){.audience = (enum audience)in_int(in, "caller.audience", AUDIENCE_NONE),
                                   .app_id = in_int(in, "caller.app_id", 0),
                                   .store_id = in_int(in, "caller.store_id", 0),
                                   .installation_id = in_int(in, "caller.installation_id", 0),
                                   .account_id = in_int(in, "caller.account_id", 0),
+                                  .session_id = in_int(in, "caller.session_id", 0),
                                   .scopes = scopes == NULL ? "" : scopes,
                                   .service = ""};
+    if (credential.len < sizeof identity->credential)
+        memcpy(identity->credential, credential.base ? credential.base : "", credential.len);
 }
 
 /* True when the answer is older than the question and auth should be asked once more. */

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "metric.h"
 #include "rpc.h"
+#include "usage.h"
 
 enum { POLL_HTTP, POLL_RPC, POLL_MONITOR, POLL_SIGNAL, POLLS };
 
@@ -59,6 +60,7 @@ wait_time(struct loop *self)
     next_ms = earliest(next_ms, hub_next_ms(gateway->hub));
     if (renews_lease(self))
         next_ms = earliest(next_ms, identities_next_ms(gateway->identities));
+    next_ms = earliest(next_ms, usage_next_ms(gateway->usage));
     if (self->drain_until_ms > 0)
         next_ms = earliest(next_ms, self->drain_until_ms);
     now_ms = clock_monotonic_ms();
@@ -87,7 +89,8 @@ is_drained(const struct loop *self)
 {
     if (self->drain_until_ms == 0)
         return false;
-    return (http_is_idle(self->gateway->http) && hub_in_flight(self->gateway->hub) == 0) ||
+    return (http_is_idle(self->gateway->http) && hub_in_flight(self->gateway->hub) == 0 &&
+            usage_next_ms(self->gateway->usage) == INT64_MAX) ||
            clock_monotonic_ms() >= self->drain_until_ms;
 }
 
@@ -108,9 +111,12 @@ turn(struct loop *self)
     hub_tick(gateway->hub);
     if (renews_lease(self))
         identities_tick(gateway->identities);
+    usage_tick(gateway->usage);
     http_tick(gateway->http);
     if (self->polls[POLL_HTTP].revents || http_next_ms(gateway->http) <= clock_monotonic_ms())
         http_run(gateway->http);
+    if (!renews_lease(self))
+        usage_drain(gateway->usage);
     access_flush(gateway->access);
     self->more_rpc = rpc_has_input(gateway->rpc);
 }

@@ -31,6 +31,7 @@
 #include "proxies.h"
 #include "router.h"
 #include "rpc.h"
+#include "usage.h"
 #include "secret.h"
 
 static int64_t
@@ -136,6 +137,7 @@ start(struct gateway *self, const char *process, void *zmq_context)
         return -1;
     self->hub = hub_new(&transport, self->id);
     self->identities = identities_new(self->hub, self->id, config.identity_lease_ms);
+    self->usage = usage_new(self->hub, self->id);
     self->http = http_new(self);
     return self->http ? 0 : -1;
 }
@@ -144,6 +146,7 @@ static void
 stop(struct gateway *self)
 {
     http_destroy(&self->http);
+    usage_destroy(&self->usage);
     identities_destroy(&self->identities);
     hub_destroy(&self->hub);
     limiter_destroy(&self->limiter);

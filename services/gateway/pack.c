@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "form.h"
 #include "in.h"
 #include "json.h"
 #include "out.h"
@@ -14,6 +15,7 @@
 #include "reply.h"
 #include "secret.h"
 #include "validate.h"
+#include "web.h"
 
 #define FRAME_OVERHEAD 65536
 
@@ -136,6 +138,10 @@ pack_body(struct request *self, struct arena *arena, struct validation *validati
         return 0;
     }
     *form = BODY_VALUE;
+    if (operation->form && (operation->form_only || form_is(self))) {
+        form_pack(self, arena, validation, target);
+        return 0;
+    }
     buf_init(&decoded_body, 4 * BODY_IN_LOOP_MAX);
     if (self->body.size == 0)
         buf_append_byte(&decoded_body, (char)0x80);
@@ -157,7 +163,7 @@ static void
 pack_caller(struct out *out, const struct identity *identity)
 {
     out_key(out, "caller");
-    out_map(out, 6);
+    out_map(out, 7);
     out_key(out, "audience");
     out_int(out, identity->audience);
     out_key(out, "app_id");
@@ -168,6 +174,8 @@ pack_caller(struct out *out, const struct identity *identity)
     out_int(out, identity->installation_id);
     out_key(out, "account_id");
     out_int(out, identity->account_id);
+    out_key(out, "session_id");
+    out_int(out, identity->session_id);
     out_key(out, "scopes");
     out_text(out, identity->scopes ? identity->scopes : "");
 }
@@ -268,6 +276,7 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
 {
     enum body_form form = piece ? BODY_PIECE : BODY_NONE;
     bool called = self->identity.audience != AUDIENCE_NONE, keyed = pack_has_key(self);
+    bool web = self->operation->answer != ANSWER_JSON;
     size_t sizes[3];
     struct out out;
     char *parts;
@@ -280,7 +289,7 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
         return -1;
     parts = self->scratch.data;
     out_init(&out, &self->frame, OUT_MSGPACK);
-    out_map(&out, 5 + 2u * keyed + (form != BODY_NONE));
+    out_map(&out, 5 + 2u * keyed + (form != BODY_NONE) + web);
     pack_caller(&out, called ? &self->identity : &(struct identity){.audience = AUDIENCE_NONE});
     out_key(&out, "path");
     out_msgpack(&out, (struct str){parts, sizes[0]});
@@ -292,6 +301,8 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
     out_text(&out, self->address);
     if (keyed)
         pack_key(self, arena, &out);
+    if (web)
+        web_pack(self, &out);
     if (form == BODY_VALUE) {
         out_key(&out, "body");
         out_msgpack(&out, (struct str){parts + sizes[1], sizes[2] - sizes[1]});

@@ -16,16 +16,21 @@
 #include "in.h"
 #include "log.h"
 #include "out.h"
+#include "reply_private.h"
 #include "stream.h"
+#include "web.h"
 
-#define HEADER_VALUE_MAX 2048
+#define HEADER_VALUE_MAX 8192
 #define ERROR_SIZE_MAX   262144
 
 /* What a service may set. */
 static const char *const service_headers[] = {
-    "Retry-After",  "Idempotent-Replayed", "Location",    "ETag",
-    "Content-Type", "Content-Disposition", "Deprecation", "Sunset",
+    "Retry-After",         "Idempotent-Replayed", "Location", "ETag",          "Content-Type",
+    "Content-Disposition", "Deprecation",         "Sunset",   "Cache-Control",
 };
+
+/* And where browsers and RFC clients are answered (x-answer). */
+static const char *const web_headers[] = {"Set-Cookie", "WWW-Authenticate", "Content-Security-Policy"};
 
 void
 reply_header_static(struct request *self, const char *name, const char *value)
@@ -108,13 +113,23 @@ reply_page(struct request *self, const char *content_type, const char *text, siz
 
 /* ---- errors -------------------------------------------------------------------------------------------------- */
 
-struct error {
-    int status;
-    const char *code;
-    const char *message;
-    const struct validation *validation; /* the gateway's own list of fields */
-    struct in errors, details;           /* a service's; absent when there are none */
-};
+unsigned
+error_fields(const struct error *self)
+{
+    return self->validation ? self->validation->count : in_count(self->errors, "");
+}
+
+void
+error_field(const struct error *self, unsigned index, const char **field, const char **message)
+{
+    if (self->validation) {
+        *field = self->validation->errors[index].field;
+        *message = self->validation->errors[index].message;
+        return;
+    }
+    *field = in_text(in_item(self->errors, index), "field");
+    *message = in_text(in_item(self->errors, index), "message");
+}
 
 static void
 write_status_code_message(struct request *self, struct out *out, const struct error *error)
@@ -152,13 +167,10 @@ write_fields(struct out *out, const struct error *error, unsigned count)
     out_key(out, "errors");
     out_list(out, count);
     for (unsigned i = 0; i < count; i++) {
-        if (error->validation) {
-            write_field(out, error->validation->errors[i].field, error->validation->errors[i].message);
-        } else {
-            struct in item = in_item(error->errors, i);
+        const char *field, *message;
 
-            write_field(out, in_text(item, "field"), in_text(item, "message"));
-        }
+        error_field(error, i, &field, &message);
+        write_field(out, field, message);
     }
 }
 
@@ -179,15 +191,18 @@ write_details(struct out *out, struct in details)
 }
 
 static void
-reply_error(struct request *self, const struct error *error)
+write_error(struct request *self, const struct error *error)
 {
-    unsigned fields = error->validation ? error->validation->count : in_count(error->errors, "");
+    bool oauth = self->operation && self->operation->answer == ANSWER_OAUTH;
+    unsigned fields = error_fields(error);
     struct buf text;
     struct out out;
 
     buf_init(&text, ERROR_SIZE_MAX);
     out_init(&out, &text, OUT_JSON);
-    out_map(&out, 3 + (fields > 0) + in_count(error->details, ""));
+    out_map(&out, 3 + 2u * oauth + (fields > 0) + in_count(error->details, ""));
+    if (oauth)
+        web_write_oauth_error(self, &out, error);
     write_status_code_message(self, &out, error);
     if (fields > 0)
         write_fields(&out, error, fields);
@@ -199,11 +214,20 @@ reply_error(struct request *self, const struct error *error)
         log_event(LOG_ERROR, "error_unwritable", "s:request_id", self->request_id, "s:code", error->code, NULL);
         buf_free(&text);
         if (error->code != fail->code)
-            reply_error(self, &plain);
+            write_error(self, &plain);
         return;
     }
     reply_json(self, error->status, (struct str){arena_strndup(self->arena, text.data, text.size), text.size});
     buf_free(&text);
+}
+
+static void
+reply_error(struct request *self, const struct error *error)
+{
+    if (self->operation && self->operation->answer == ANSWER_PAGE)
+        web_reply_error(self, error);
+    else
+        write_error(self, error);
     if (error->status == 503)
         reply_header_static(self, "Retry-After", "1");
     else if (error->status == 429 && self->limit.limit > 0)
@@ -287,8 +311,18 @@ is_printable(struct str text)
 }
 
 static void
+add_known_header(struct request *self, const char *const *known, unsigned count, struct str name, struct str value)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (name.len == strlen(known[i]) && strncasecmp(name.base, known[i], name.len) == 0 && is_printable(value))
+            reply_header_static(self, known[i], arena_strndup(self->arena, value.base, value.len));
+    }
+}
+
+static void
 add_service_headers(struct request *self, zmq_msg_t *frame)
 {
+    bool web = self->operation->answer != ANSWER_JSON;
     struct in map;
 
     if (zmq_msg_size(frame) == 0)
@@ -298,11 +332,9 @@ add_service_headers(struct request *self, zmq_msg_t *frame)
     for (unsigned i = 0; i < in_count(map, ""); i++) {
         struct str name = in_key(map, i), value = in_str(in_value(map, i), "");
 
-        for (unsigned k = 0; k < ARRAY_COUNT(service_headers); k++) {
-            if (name.len == strlen(service_headers[k]) && strncasecmp(name.base, service_headers[k], name.len) == 0 &&
-                is_printable(value))
-                reply_header_static(self, service_headers[k], arena_strndup(self->arena, value.base, value.len));
-        }
+        add_known_header(self, service_headers, ARRAY_COUNT(service_headers), name, value);
+        if (web)
+            add_known_header(self, web_headers, ARRAY_COUNT(web_headers), name, value);
     }
 }
 
@@ -312,8 +344,10 @@ add_validator(struct request *self)
 {
     struct answer *answer = &self->answer;
     struct str known = self->headers[HEADER_IF_NONE_MATCH];
-    const char *tag = header_value(self, "ETag");
+    const char *tag = header_value(self, "ETag"), *caching = header_value(self, "Cache-Control");
 
+    if (caching && strcmp(caching, "no-store") == 0)
+        return; /* a secret, fresh each time */
     if (!tag) {
         char *made = arena_alloc(self->arena, ETAG_SIZE);
 
@@ -321,7 +355,8 @@ add_validator(struct request *self)
         tag = made;
         reply_header_static(self, "ETag", tag);
     }
-    reply_header_static(self, "Cache-Control", "private, no-cache");
+    if (!caching)
+        reply_header_static(self, "Cache-Control", "private, no-cache");
     if (known.base && etag_matches(known, tag))
         answer->status = 304; /* the body stays for its length and is not sent */
 }
@@ -369,7 +404,8 @@ reply_service(struct request *self, struct hub_reply *reply)
     else
         reply_success(self, reply);
     add_service_headers(self, &reply->headers);
-    if (!reply->error && self->answer.status == 200 && self->method == HTTP_GET && !self->answer.stream)
+    if (!reply->error && self->answer.status == 200 && self->method == HTTP_GET && !self->answer.stream &&
+        self->operation->answer != ANSWER_PAGE)
         add_validator(self);
     zmq_msg_close(&reply->headers);
     zmq_msg_close(&reply->body);
@@ -382,6 +418,8 @@ reply_complete(struct request *self)
 {
     struct answer *answer = &self->answer;
 
+    if (self->operation && self->operation->answer == ANSWER_PAGE)
+        web_page_headers(self);
     if (answer->status != 304 && !header_value(self, "Content-Type"))
         reply_header_static(self, "Content-Type", "application/json");
     if (!header_value(self, "Cache-Control"))

@@ -46,6 +46,8 @@ enum request_header {
     HEADER_IF_NONE_MATCH,
     HEADER_ORIGIN,
     HEADER_FORWARDED_FOR,
+    HEADER_FORWARDED_PROTO,
+    HEADER_COOKIE,
     HEADERS,
 };
 
@@ -96,6 +98,7 @@ struct request {
     bool is_head, is_options;
     bool is_limited; /* under /api/: counts in the global class */
     bool upper_case; /* the developer family's error codes */
+    bool no_cors;    /* a page: no script of another origin may read it (RFC 9700, 2.6) */
     struct str headers[HEADERS];
     int64_t content_length; /* as announced; 0 when not */
     char request_id[REQUEST_ID_MAX + 1];

@@ -78,7 +78,7 @@ app_create(struct rpc *rpc, int64_t owner, const char *name)
 
     rpc_call(rpc, &reply, "auth.apps.create",
              "{\"owner_account_id\":%lld,\"name\":\"%s\",\"redirect_urls\":[\"http://127.0.0.1:3000/oauth/callback\"],"
-             "\"requested_scopes\":" EVERY_SCOPE "}",
+             "\"app_url\":\"http://127.0.0.1:3000/embed\",\"requested_scopes\":" EVERY_SCOPE "}",
              (long long)owner, name);
     return (struct app){in_int(reply, "app_id", 0), in_text(reply, "client_id"), in_text(reply, "client_secret"),
                         in_text(reply, "session_signing_key")};

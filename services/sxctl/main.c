@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"demo", sxctl_demo, "[BASE_URL]: load the demo stores and write demo.json, once"},
     {"bench-data", sxctl_bench_data, "STORES ORDERS: load stores to measure with and write bench.json"},
     {"keys", sxctl_keys, "DIRECTORY: make the CURVE keys that are missing there"},
+    {"rotate-master-key", sxctl_rotate_master_key,
+     "[--wait SECONDS] [FILE...]: a new master key, everything that is stored sealed anew; may be killed and run again"},
     {"settings", sxctl_settings, "print the table of settings for the README"},
 };
 
@@ -32,7 +34,7 @@ usage(FILE *target)
 {
     fprintf(target, "usage: sxctl COMMAND\n\n");
     for (unsigned i = 0; i < ARRAY_COUNT(commands); i++)
-        fprintf(target, "  %-12s %s\n", commands[i].name, commands[i].help);
+        fprintf(target, "  %-17s %s\n", commands[i].name, commands[i].help);
     return target == stdout ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

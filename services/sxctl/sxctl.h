@@ -6,6 +6,7 @@
 int sxctl_call(int argc, char **argv);
 int sxctl_who(int argc, char **argv);
 int sxctl_keys(int argc, char **argv);
+int sxctl_rotate_master_key(int argc, char **argv);
 int sxctl_settings(int argc, char **argv);
 int sxctl_create_admin(int argc, char **argv);
 int sxctl_supervise(int argc, char **argv);

@@ -37,8 +37,8 @@ def jwt(key, claims, header=None):
 
 def session_token(shop, key=None, **claims):
     now = int(time.time())
-    claims = {"sub": str(shop.store_id), "sid": shop.installation_id, "app_id": shop.app_id, "iat": now, "exp": now + 600,
-              **claims}
+    claims = {"aud": shop.client_id, "sub": str(shop.store_id), "sid": shop.installation_id, "app_id": shop.app_id, "gen": 1,
+              "iat": now, "exp": now + 600, **claims}
     return jwt(key or shop.session_signing_key, {name: value for name, value in claims.items() if value is not None})
 
 

@@ -32,10 +32,10 @@ class Owner:
             currency="BDT", address="12 Mirpur Road, Dhaka", domain="shop.example", language="bn")
         return store_id
 
-    def make_app(self, scopes=None):
+    def make_app(self, scopes=None, **fields):
         return self.platform.call(
             "auth.apps.create", owner_account_id=self.account_id, name=f"App {os.urandom(6).hex()}",
-            redirect_urls=["https://app.example/callback"], requested_scopes=scopes or SCOPES)
+            redirect_urls=["https://app.example/callback"], requested_scopes=scopes or SCOPES, **fields)
 
     def open_shop(self, scopes=None, store_id=None, app=None):
         store_id = store_id or self.open_store()

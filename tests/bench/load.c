@@ -2,8 +2,9 @@
  *
  * load PORT CONNECTIONS SECONDS REQUESTS_FILE
  *
- * Each line of the file is PATH, a tab, and further header lines with \r\n written as |. Every connection walks the
- * lines from a place of its own and has one request under way. One thread, epoll, at most SECONDS_MAX seconds,
+ * Each line of the file is PATH, a tab, and further header lines with \r\n written as |; behind another tab may stand a
+ * form, which is sent by POST. Every connection walks the lines from a place of its own and has one request under way;
+ * with SECONDS 0 each line is sent once, by whichever connection is free. One thread, epoll, at most SECONDS_MAX seconds,
  * 127.0.0.1 only. Unlike wrk it reports the rate of every one-second window and exact percentiles.
  */
 #include <arpa/inet.h>
@@ -22,7 +23,7 @@
 
 #define CONNECTIONS_MAX 2048
 #define SECONDS_MAX     300
-#define REQUESTS_MAX    4096
+#define REQUESTS_MAX    65536
 #define BUCKETS         2000000 /* microseconds; slower ones count as the last */
 #define ANSWER_MAX      (1 << 20)
 
@@ -40,7 +41,8 @@ struct connection {
 static struct connection connections[CONNECTIONS_MAX];
 static char *requests[REQUESTS_MAX];
 static size_t request_sizes[REQUESTS_MAX];
-static uint32_t request_count;
+static uint32_t request_count, request_next;
+static bool once;
 static uint32_t histogram[BUCKETS];
 static uint64_t windows[SECONDS_MAX + 1], statuses[600], resets, answers, bytes;
 static int epoll_fd;
@@ -71,17 +73,24 @@ requests_read(const char *path)
     if (file == NULL)
         die(path);
     while (request_count < REQUESTS_MAX && fgets(line, sizeof line, file) != NULL) {
-        char *headers = strchr(line, '\t');
+        char *headers = strchr(line, '\t'), *form;
         size_t size;
 
         line[strcspn(line, "\n")] = '\0';
         if (headers == NULL)
             continue;
         *headers++ = '\0';
-        size = (size_t)snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", line);
+        form = strchr(headers, '\t');
+        if (form != NULL)
+            *form++ = '\0';
+        size = (size_t)snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", form ? "POST" : "GET", line);
+        if (form != NULL)
+            size += (size_t)snprintf(text + size, sizeof text - size,
+                                     "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n",
+                                     strlen(form));
         for (; *headers != '\0'; headers++)
             size += (size_t)snprintf(text + size, sizeof text - size, *headers == '|' ? "\r\n" : "%c", *headers);
-        size += (size_t)snprintf(text + size, sizeof text - size, "\r\n\r\n");
+        size += (size_t)snprintf(text + size, sizeof text - size, "\r\n\r\n%s", form ? form : "");
         requests[request_count] = strdup(text);
         request_sizes[request_count++] = size;
     }
@@ -93,6 +102,10 @@ requests_read(const char *path)
 static void
 connection_send(struct connection *self)
 {
+    if (once && request_next == request_count)
+        return;
+    if (once)
+        self->next = request_next++;
     self->sent_us = now_us();
     self->size = self->expected = self->head_size = 0;
     if (write(self->fd, requests[self->next], request_sizes[self->next]) != (ssize_t)request_sizes[self->next])
@@ -203,7 +216,8 @@ main(int argc, char **argv)
         seconds = argc == 5 ? (int)strtol(argv[3], NULL, 10) : 0;
     int64_t started_us, until_us;
 
-    if (count < 1 || count > CONNECTIONS_MAX || seconds < 1 || seconds > SECONDS_MAX) {
+    once = seconds == 0;
+    if (count < 1 || count > CONNECTIONS_MAX || seconds < 0 || seconds > SECONDS_MAX) {
         fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS REQUESTS_FILE\n");
         return 2;
     }
@@ -216,8 +230,8 @@ main(int argc, char **argv)
         connection_open(&connections[i]);
     }
     started_us = now_us();
-    until_us = started_us + seconds * INT64_C(1000000);
-    while (now_us() < until_us) {
+    until_us = started_us + (once ? SECONDS_MAX : seconds) * INT64_C(1000000);
+    while (now_us() < until_us && !(once && answers >= request_count)) {
         int ready = epoll_wait(epoll_fd, events, 256, 100);
 
         for (int i = 0; i < ready; i++)

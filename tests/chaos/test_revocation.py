@@ -12,11 +12,16 @@ import os
 import random
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from api.credentials import session_token
+from api.embedded import TOKEN
+from api.oauth import REVOKE
+from api.oauth import TOKEN as OAUTH_TOKEN
 from api.platform import Platform
-from api.shop import Owner
+from api.shop import PASSWORD, Owner
 
 SCALE = float(os.environ.get("SX_TEST_SCALE", "0.1"))
 ROUNDS = max(24, round(1000 * SCALE))
@@ -125,6 +130,10 @@ class Revoker:
         self.owner = Owner(platform)
         self.apps = [self.owner.make_app() for _ in range(4)]
         self.stores = [self.owner.open_store() for _ in range(4)]
+        self.unshared = self.owner.make_app()                   # its session tokens are signed with the platform's key pair
+        self.call("auth.apps.set_session_algorithm", app_id=self.unshared["app_id"], algorithm="ES256")
+        answer = platform.post("/api/auth/login", {"email": self.owner.email, "password": PASSWORD})
+        self.merchant = {"x-auth-token": answer.json()["data"]["token"]}
 
     def call(self, operation, **body):
         """Through a gateway that runs; one that was stopped meanwhile has not answered, so the call is made again."""
@@ -134,8 +143,8 @@ class Revoker:
             except TimeoutError:
                 self.platform.local.rpc.clear()
 
-    def install(self):
-        app, store_id = random.choice(self.apps), random.choice(self.stores)
+    def install(self, app=None):
+        app, store_id = app or random.choice(self.apps), random.choice(self.stores)
         grant = self.call("auth.installations.create", app_id=app["app_id"], store_id=store_id)
         return app, store_id, grant
 
@@ -146,8 +155,65 @@ class Revoker:
         return Credential(kind, {"X-Client-Id": app["client_id"], "X-Client-Secret": app["client_secret"],
                                  "X-Store-Id": store_id})
 
+    def session(self, kind):
+        """A session token of an embedded app and what kills it."""
+        if kind == "session, keys":
+            _, _, grant = self.install(self.unshared)
+            token, revoke = self.signed(grant), lambda: self.call("auth.session_keys.rotate", at_once=True)
+        else:
+            app, store_id, grant = self.install()
+            token = session_token(SimpleNamespace(**{**app, **grant, "store_id": store_id}), gen=grant["generation"])
+            revoke = {
+                "session, key": lambda: self.rotate_key(app),
+                "session, uninstall": lambda: self.call("auth.installations.end", installation_id=grant["installation_id"]),
+                "session, algorithm": lambda: self.call("auth.apps.set_session_algorithm", app_id=app["app_id"], algorithm="ES256"),
+            }[kind]
+        return Credential(kind, {"Authorization": f"Bearer {token}"}), revoke, \
+            (lambda: self.call("auth.apps.set_session_algorithm", app_id=app["app_id"], algorithm="HS256")) if "algorithm" in kind else None
+
+    def signed(self, grant):
+        """A session token made by the platform; asked for again when the gateway was stopped meanwhile."""
+        while True:
+            answer = self.platform.post(TOKEN, {"installation_id": grant["installation_id"]}, headers=self.merchant,
+                                        gateway=self.stopper.free)
+            if answer.status_code == 200:
+                return answer.json()["session_token"]
+            assert answer.status_code >= 500, answer.text
+
+    def ask(self, app, path, **fields):
+        """An OAuth endpoint, asked as the app until it has said yes or no."""
+        while True:
+            answer = self.platform.post(path, {"client_id": app["client_id"], "client_secret": app["client_secret"], **fields},
+                                        gateway=self.stopper.free)
+            if answer.status_code < 500:
+                return answer.status_code, answer.json().get("data")
+            time.sleep(0.05)
+
+    def refresh(self, app, refresh_token):
+        return self.ask(app, OAUTH_TOKEN, grant_type="refresh_token", refresh_token=refresh_token)
+
+    def oauth(self, kind):
+        """What an app does to its own tokens, and what a refresh token that comes twice does to them."""
+        app, _, grant = self.install()
+        if kind.startswith("oauth revoke"):
+            token = grant["access_token" if kind.endswith("access") else "refresh_token"]
+            return self.by_token(kind, grant), lambda: self.ask(app, REVOKE, token=token)
+        status, pair = self.refresh(app, grant["refresh_token"])
+        assert status == 200
+        if kind == "oauth, refreshed again":
+            return self.by_token(kind, pair), lambda: self.refresh(app, grant["refresh_token"])
+        status, pair = self.refresh(app, pair["refresh_token"])
+        assert status == 200
+        return self.by_token(kind, pair), lambda: self.refresh(app, grant["refresh_token"])
+
     def prepare(self, kind):
         """Fresh credentials, what kills them, and what makes the next round possible again (None: they stay dead)."""
+        if kind.startswith("session"):
+            credential, revoke, restore = self.session(kind)
+            return [credential], revoke, restore
+        if kind.startswith("oauth"):
+            credential, revoke = self.oauth(kind)
+            return [credential], revoke, None
         app, store_id, grant = self.install()
         token, client = self.by_token(kind, grant), self.by_client(kind, app, store_id)
         if kind == "token":
@@ -171,8 +237,13 @@ class Revoker:
     def rotate(self, app):
         app["client_secret"] = self.call("auth.apps.rotate_secret", app_id=app["app_id"])["client_secret"]
 
+    def rotate_key(self, app):
+        app["session_signing_key"] = self.call("auth.apps.rotate_signing_key", app_id=app["app_id"])["session_signing_key"]
 
-KINDS = ["token", "tokens", "reinstall", "uninstall, token", "uninstall, client", "secret", "app off", "suspended", "frozen"]
+
+KINDS = ["token", "tokens", "reinstall", "uninstall, token", "uninstall, client", "secret", "app off", "suspended", "frozen",
+         "session, key", "session, uninstall", "session, algorithm", "session, keys",
+         "oauth revoke, access", "oauth revoke, refresh", "oauth, refreshed again", "oauth, reused"]
 
 
 @pytest.fixture(scope="module")

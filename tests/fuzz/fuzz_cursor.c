@@ -5,7 +5,19 @@
 
 #include "cursor.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    const uint8_t keys[1][CURSOR_KEY_SIZE] = {"a key that no input contains"};
+
+    (void)argc;
+    (void)argv;
+    cursor_set_keys(keys, 1);
+    return 0;
+}
 
 /* A cursor made of the bytes themselves, changed in one bit that they choose. */
 static void

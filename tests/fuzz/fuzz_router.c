@@ -1,7 +1,8 @@
 /* Whatever URL a client sends: it leads to an operation or to none, and the REQUEST made of it is one well-formed
  * value.
  *
- * The first byte chooses the method; a newline ends the URL, and the rest is the body. */
+ * The first byte chooses the method and whether the body is a form; a newline ends the URL, and the rest is the body.
+ */
 #include <assert.h>
 #include <string.h>
 
@@ -23,6 +24,8 @@ pack(struct str query, struct str body)
     request.method = (int)request.operation->method;
     request.query = query;
     request.headers[HEADER_IDEMPOTENCY_KEY] = query;
+    request.headers[HEADER_COOKIE] = query;
+    request.headers[HEADER_HOST] = query;
     buf_reset(&request.body);
     buf_append(&request.body, body.base, body.len);
     if (pack_request(&request, request.arena, NULL) == 0) {
@@ -52,6 +55,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         request.method_name = "GET";
         request.address = "192.0.2.1";
     }
+    request.headers[HEADER_CONTENT_TYPE] =
+        data[0] & 0x80 ? STR("application/x-www-form-urlencoded") : STR("application/json");
     newline = memchr(text, '\n', size - 1);
     len = newline ? (size_t)(newline - text) : size - 1;
     mark = memchr(text, '?', len);

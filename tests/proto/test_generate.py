@@ -100,6 +100,12 @@ def test_a_good_contract_is_accepted(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+def form(schema, *kinds):
+    return {"required": True, "content": {kind: {"schema": schema} for kind in kinds or [FORM]}}
+
+
+FORM = "application/x-www-form-urlencoded"
+FLAT = {"type": "object", "properties": {"a": {"type": "string"}}}
 BROKEN = {
     "unknown schema word": (BODY, {"pattern": "^a"}, '"pattern" is not enforced'),
     "unknown word deep inside": (BODY + ("properties", "note"), {"minimum": 3}, "note"),
@@ -129,6 +135,14 @@ BROKEN = {
         {"name": "after", "in": "query", "schema": {"type": "integer"}}]}, '"after"'),
     "upload by GET": (LIST, {"x-upload": True}, "x-upload is for POST"),
     "upload under a key": (CREATE, {"x-upload": True}, "exclude each other"),
+    "answer of an unknown form": (LIST, {"x-answer": "xml"}, "x-answer must be one of"),
+    "form where JSON is answered": (CREATE, {"requestBody": form(FLAT)}, "forms are for x-answer"),
+    "page with a body for the worker": (CREATE, {"x-answer": "page", "requestBody": form(FLAT)}, "x-body-limit of at most"),
+    "form with a list": (CREATE, {"x-answer": "oauth", "x-body-limit": 16384, "requestBody": form(
+        {"type": "object", "properties": {"a": {"type": "array"}}})}, '"a": a form has fields'),
+    "body of an unknown kind": (CREATE, {"requestBody": form(FLAT, "text/plain")}, "needs content"),
+    "body with two schemas": (CREATE, {"x-answer": "oauth", "x-body-limit": 16384, "requestBody": {"content": {
+        FORM: {"schema": FLAT}, "application/json": {"schema": {"type": "object"}}}}}, "one schema"),
     "body limit too high": (CREATE, {"x-body-limit": 1 << 30}, "x-body-limit"),
     "unknown error code": (CREATE, {"x-errors": ["out_of_luck"]}, "out_of_luck"),
     "unknown scope": (LIST, {"security": [{"app": ["read:everything"]}]}, "read:everything"),
@@ -150,6 +164,9 @@ BROKEN = {
     "callers forgotten": (REVOKE, {"x-callers": []}, "x-callers"),
     "unknown caller": (REVOKE, {"x-callers": ["somebody"]}, "somebody"),
     "call to itself": (REVOKE, {"x-callers": ["auth"]}, "downwards only"),
+    "unknown actor": (REVOKE, {"x-actors": ["somebody"]}, "somebody"),
+    "actor of the gateway": (REVOKE, {"x-actors": ["gateway"]}, "is no service"),
+    "actor and caller": (REVOKE, {"x-actors": ["store-data"]}, "is in x-callers as well"),
     "unknown internal word": (REVOKE, {"security": []}, "security"),
 }
 
@@ -180,6 +197,15 @@ def test_calls_that_would_go_round_are_refused(tmp_path):
     contract["internal"]["operations"]["webhooks.events.publish"] = {
         "summary": "Publish", "x-callers": ["auth"], "reply": {}}
     assert '"auth" does not stand above "webhooks"' in refused(tmp_path, contract)
+
+
+def test_an_actor_may_call_upwards(tmp_path):
+    """It holds no worker, so nothing can wait in a circle; the hub takes its service for a caller."""
+    contract = good()
+    contract["internal"]["operations"]["webhooks.events.publish"] = {
+        "summary": "Publish", "x-actors": ["auth"], "reply": {}}
+    result = run(tmp_path, contract)
+    assert result.returncode == 0, result.stderr
 
 
 def test_two_equal_routes_are_refused(tmp_path):
@@ -246,6 +272,21 @@ def test_the_document_holds_envelopes_and_standard_errors(tmp_path):
     assert "304" in paths["/api/apps/v1/orders"]["get"]["responses"]
     assert "404" in paths["/api/apps/v1/orders/{order_id}"]["get"]["responses"]
     assert not any(word in json.dumps(paths) for word in ("x-data", "x-errors", "x-idempotent", "x-timeout"))
+
+
+def test_pages_and_oauth_endpoints_are_documented_as_what_they_are(tmp_path):
+    contract = good()
+    at(contract, CREATE).update({"x-answer": "oauth", "x-body-limit": 16384, "x-idempotent": False,
+                                 "requestBody": form(FLAT, "application/json", FORM)})
+    at(contract, LIST).update({"x-answer": "page"})
+    assert run(tmp_path, contract).returncode == 0
+    made = json.loads((tmp_path / "gen" / "openapi.json").read_text())
+    node = made["paths"]["/api/apps/v1/orders"]
+    refused_with = made["components"]["responses"][node["post"]["responses"]["415"]["$ref"].rpartition("/")[2]]
+    assert "OAuthError" in json.dumps(refused_with)
+    page = made["components"]["responses"][node["get"]["responses"]["429"]["$ref"].rpartition("/")[2]]
+    assert list(page["content"]) == ["text/html"] and "304" not in node["get"]["responses"]
+    assert "x-answer" not in json.dumps(made)
 
 
 def test_every_reference_of_the_document_leads_somewhere(tmp_path):

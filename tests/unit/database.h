@@ -6,6 +6,7 @@
 #ifndef DATABASE_H
 #define DATABASE_H
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,9 +94,22 @@ static inline struct migration
 shared_migration(void)
 {
     static char *sql;
+    char *longer;
+    glob_t files;
 
-    if (!sql)
-        sql = read_text("libshared/schema/000_shared.sql");
+    if (!sql) {
+        sql = xstrdup("");
+        assert_int_equal(glob("libshared/schema/*.sql", 0, NULL, &files), 0);
+        for (size_t i = 0; i < files.gl_pathc; i++) { /* in the order of their names, as they are applied */
+            char *text = read_text(files.gl_pathv[i]);
+
+            assert_true(asprintf(&longer, "%s%s\n", sql, text) > 0);
+            free(sql);
+            free(text);
+            sql = longer;
+        }
+        globfree(&files);
+    }
     return (struct migration){"000_shared.sql", sql};
 }
 

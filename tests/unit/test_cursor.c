@@ -12,9 +12,9 @@
 static int
 setup(void **state)
 {
-    uint8_t key[32] = "0123456789abcdef0123456789abcde";
+    const uint8_t keys[1][CURSOR_KEY_SIZE] = {"0123456789abcdef0123456789abcde"};
 
-    cursor_set_key(key);
+    cursor_set_keys(keys, 1);
     *state = arena_new(4096);
     return 0;
 }
@@ -122,10 +122,14 @@ another_key_is_refused(void **state)
 {
     struct cursor cursor = sample();
     char *text = cursor_encode(&cursor, *state);
-    uint8_t key[32] = {1};
+    const uint8_t other[1][CURSOR_KEY_SIZE] = {{1}};
+    const uint8_t both[2][CURSOR_KEY_SIZE] = {{1}, "0123456789abcdef0123456789abcde"};
 
-    cursor_set_key(key);
+    cursor_set_keys(other, 1);
     assert_int_equal(decode(&cursor, *state, text, strlen(text)), -1);
+    cursor_set_keys(both, 2); /* while keys are exchanged: the old ones are still read, the new ones are written */
+    assert_int_equal(decode(&cursor, *state, text, strlen(text)), 0);
+    assert_string_not_equal(cursor_encode(&cursor, *state), text);
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "master_key.h"
 #include "secret.h"
 
 #define MASTER "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
@@ -23,7 +24,7 @@ load_master(void **state)
     if (fd < 0 || write(fd, MASTER, sizeof MASTER - 1) != sizeof MASTER - 1)
         return -1;
     close(fd);
-    secret_load_master(path);
+    master_load(path);
     return unlink(path);
 }
 
@@ -151,6 +152,21 @@ nothing_can_be_sealed_too(void **state)
     assert_int_equal(secret_open(opened, "secrets", STR("x"), sealed, sizeof sealed), -1);
 }
 
+/* A value that was sealed before sealed values named their key. */
+static void
+values_without_an_id_open_too(void **state)
+{
+    uint8_t sealed[4 + SEAL_OVERHEAD], opened[4];
+
+    (void)state;
+    secret_seal(sealed, "secrets", STR("app:7"), "text", 4);
+    memset(sealed, 0, MASTER_KEY_ID_SIZE);
+    assert_int_equal(secret_open(opened, "secrets", STR("app:7"), sealed, sizeof sealed), 0);
+    assert_memory_equal(opened, "text", 4);
+    sealed[sizeof sealed - 1] ^= 1;
+    assert_int_equal(secret_open(opened, "secrets", STR("app:7"), sealed, sizeof sealed), -1);
+}
+
 int
 main(void)
 {
@@ -163,6 +179,7 @@ main(void)
         cmocka_unit_test(keys_differ_by_label),
         cmocka_unit_test(sealed_values_open_only_where_they_belong),
         cmocka_unit_test(nothing_can_be_sealed_too),
+        cmocka_unit_test(values_without_an_id_open_too),
     };
 
     return cmocka_run_group_tests(tests, load_master, NULL);

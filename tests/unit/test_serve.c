@@ -10,6 +10,7 @@
 
 #include "bounds.h"
 #include "clock.h"
+#include "master_key.h"
 #include "secret.h"
 #include "serve.h"
 
@@ -261,7 +262,7 @@ setup(void **state)
     file = fopen(path, "w");
     fputs(key, file);
     fclose(file);
-    secret_load_master(path);
+    master_load(path);
     unlink(path);
     owner = db_connect(TEST_SERVICE, true);
     status = owner ? migrate_run(owner, TEST_SCHEMA, migrations, 2) : -1;

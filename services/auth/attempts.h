@@ -1,0 +1,26 @@
+/* attempts.h - how often something may be tried in a while (contract K.2: lockout, OTP).
+ *
+ * Counted in a table, so that all processes count together and a restart forgets nothing. An attempt is counted before
+ * it is looked at, so that parallel ones are counted one by one; a good one may be forgiven afterwards.
+ */
+#ifndef ATTEMPTS_H
+#define ATTEMPTS_H
+
+#include "call.h"
+
+/* Whom it counts against: "account:7", "otp:+8801…". Stored as a hash; upper and lower case are the same. */
+struct attempts {
+    const char *who;
+    int64_t max;      /* in one window */
+    int64_t window_s; /* from the first attempt */
+    const char *why;  /* what the refused one is told, with Retry-After */
+};
+
+/* Counts one more. -1: rate_limited when there were max before it in this window. No transaction may be open. */
+int attempts_count(struct call *call, const struct attempts *self) must_check;
+int attempts_forget(struct call *call, const struct attempts *self) must_check;
+
+/* Housekeeping: a few windows that are over. */
+int attempts_trim(struct call *call) must_check;
+
+#endif

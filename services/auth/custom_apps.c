@@ -1,0 +1,310 @@
+/* custom_apps.c - apps that a merchant makes for one store, with credentials that work at once (contract C.4, K.2).
+ *
+ * A custom app is installed on its home store from the start and can go nowhere else. It has an access token for a year
+ * and no refresh token: the merchant makes a new one by hand. Names are the creator's own: they may not have two alike.
+ */
+#include <string.h>
+
+#include "apps.h"
+#include "audit.h"
+#include "auth_operations.h"
+#include "clock.h"
+#include "credentials.h"
+#include "installation.h"
+#include "invalidation.h"
+#include "listing.h"
+#include "scopes.h"
+#include "statements.h"
+#include "store_access.h"
+
+#define PERMISSION     "apps__manage_apps"
+#define CUSTOM_TOKEN_S (365 * 86400) /* contract B: one year */
+#define TOKEN_BYTES    32
+
+struct custom_token {
+    const char *text;
+    int64_t expires_us;
+};
+
+/* query.store_id or body.store_id; 0 when neither is given. */
+static int
+find_store_id(struct call *call, int64_t *store_id)
+{
+    int64_t in_query = in_int(call->in, "query.store_id", 0), in_body = in_int(call->in, "body.store_id", 0);
+
+    *store_id = in_query ? in_query : in_body;
+    if (in_query && in_body && in_query != in_body)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "store_id", "is not the same in query and body; give it once");
+    return 0;
+}
+
+static int
+need_store_id(struct call *call, int64_t *store_id)
+{
+    if (find_store_id(call, store_id))
+        return -1;
+    if (*store_id == 0)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "store_id", "is required: the store the app is for");
+    return 0;
+}
+
+static int
+no_such_app(struct call *call)
+{
+    return call_fail(call, FAIL_NOT_FOUND, "app_id", "No such custom app in a store of yours");
+}
+
+/* The custom app at path.app_id, when the caller may manage it. A store's apps do not exist for those who have nothing
+ * to do with the store. */
+static int
+find_app(struct call *call, struct rows *app)
+{
+    int64_t store_id;
+
+    if (find_store_id(call, &store_id) ||
+        db_run(call, CUSTOM_APP_FIND, app, "ll", in_int(call->in, "path.app_id", 0), call->caller.account_id))
+        return -1;
+    if (app->count == 0 || (store_id && store_id != rows_int(app, 0, "home_store_id")))
+        return no_such_app(call);
+    return store_allow(call, rows_int(app, 0, "home_store_id"), PERMISSION, STORE_CHANGE);
+}
+
+static int
+token_insert(struct call *call, const struct rows *installation, struct custom_token *token)
+{
+    int64_t now_us = clock_now_us();
+    uint8_t hash[SHA256_SIZE];
+
+    token->text = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
+    token->expires_us = now_us + US_PER_SECOND * CUSTOM_TOKEN_S;
+    secret_sha256(hash, token->text, strlen(token->text));
+    return db_post(call, TOKEN_INSERT, "llsxtt", rows_int(installation, 0, "installation_id"),
+                   rows_int(installation, 0, "generation"), "access", hash, sizeof hash, token->expires_us, now_us);
+}
+
+/* Five members. */
+static void
+write_token(struct out *out, const struct custom_token *token, const char *scopes)
+{
+    out_key(out, "access_token");
+    out_text(out, token->text);
+    out_key(out, "token_type");
+    out_text(out, "Bearer");
+    out_key(out, "expires_in");
+    out_int(out, CUSTOM_TOKEN_S);
+    out_key(out, "expires_at");
+    out_time(out, token->expires_us);
+    out_key(out, "scopes");
+    scopes_write(out, scopes);
+}
+
+int
+custom_apps_list(struct call *call)
+{
+    int64_t store_id, now_us = clock_now_us();
+    struct rows rows, count;
+    struct listing page;
+
+    if (need_store_id(call, &store_id) || store_allow(call, store_id, PERMISSION, STORE_READ))
+        return -1;
+    page = (struct listing){.list = "custom_apps", .of = store_id, .id_column = "app_id", .descending = true};
+    if (listing_begin(&page, call) ||
+        db_run(call, CUSTOM_APPS_PAGE, &rows, "ltlll", store_id, now_us, listing_id(&page), listing_wanted(&page),
+               listing_offset(&page)) ||
+        db_run(call, CUSTOM_APPS_COUNT, &count, "l", store_id))
+        return -1;
+    return listing_reply(&page, call, &rows, rows_int(&count, 0, "total"));
+}
+
+static int
+app_insert(struct call *call, int64_t store_id, const char *scopes, const struct app_credentials *credentials,
+           struct rows *rows)
+{
+    const char *name = in_text(call->in, "body.name");
+
+    if (db_try(call, CUSTOM_APP_INSERT, rows, "lssslssxxt", call->caller.account_id, name, app_slug(call, name, true),
+               in_text(call->in, "body.description"), store_id, scopes, credentials->client_id,
+               credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key, (size_t)SEALED_KEY_SIZE,
+               clock_now_us()))
+        return -1;
+    if (db_violated(rows))
+        return call_fail(call, FAIL_DUPLICATE_NAME, "name", NULL);
+    return 0;
+}
+
+static int
+reply_created(struct call *call, const struct rows *installation, const struct app_credentials *credentials,
+              const struct custom_token *token, const char *scopes)
+{
+    struct out *out = &call->out;
+
+    call_seal(call);
+    call_data(call);
+    out_map(out, 12);
+    out_key(out, "app_id");
+    out_int(out, rows_int(installation, 0, "app_id"));
+    out_key(out, "installation_id");
+    out_int(out, rows_int(installation, 0, "installation_id"));
+    out_key(out, "store_id");
+    out_int(out, rows_int(installation, 0, "store_id"));
+    out_key(out, "name");
+    out_text(out, in_text(call->in, "body.name"));
+    out_key(out, "description");
+    out_text(out, in_text(call->in, "body.description"));
+    out_key(out, "client_id");
+    out_text(out, credentials->client_id);
+    out_key(out, "client_secret");
+    out_text(out, credentials->client_secret);
+    write_token(out, token, scopes);
+    return call_reply(call, 201);
+}
+
+int
+custom_apps_create(struct call *call)
+{
+    struct app_credentials credentials;
+    struct custom_token token;
+    struct rows app, installation;
+    int64_t store_id, app_id;
+    const char *scopes;
+    uint32_t set;
+
+    if (need_store_id(call, &store_id) || scopes_of_request(call, "body.scopes", "scopes", &set) ||
+        store_allow(call, store_id, PERMISSION, STORE_CHANGE))
+        return -1;
+    scopes = scopes_text(call->arena, set);
+    app_make_credentials(call, &credentials);
+    if (db_begin(call) || app_insert(call, store_id, scopes, &credentials, &app))
+        return -1;
+    app_id = rows_int(&app, 0, "app_id");
+    if (audit_put(call, "custom_app.created", "app", app_id, store_id, app_id) ||
+        installation_install(call, store_id, app_id, scopes, INSTALLATION_CUSTOM, &installation) ||
+        token_insert(call, &installation, &token) || installation_commit(call, &installation))
+        return -1;
+    return reply_created(call, &installation, &credentials, &token, scopes);
+}
+
+static int
+reply_view(struct call *call, int64_t app_id)
+{
+    struct rows rows;
+
+    if (db_run(call, CUSTOM_APP_VIEW, &rows, "lt", app_id, clock_now_us()))
+        return -1;
+    if (rows.count == 0)
+        return no_such_app(call);
+    return call_reply_row(call, 200, &rows, 0);
+}
+
+/* Scopes that are given count for the credentials there are, from the answer on. */
+static int
+set_scopes(struct call *call, const struct rows *app, const char *scopes)
+{
+    int64_t app_id = rows_int(app, 0, "app_id"), installation_id = rows_int(app, 0, "installation_id");
+
+    if (db_post(call, INSTALLATION_SET_SCOPES, "lst", installation_id, scopes, clock_now_us()) ||
+        audit_put(call, "custom_app.scopes_changed", "app", app_id, rows_int(app, 0, "home_store_id"), app_id))
+        return -1;
+    return invalidation_commit(call, "installation", installation_id);
+}
+
+int
+custom_apps_update(struct call *call)
+{
+    const char *name = in_text(call->in, "body.name"), *scopes = NULL;
+    bool describe = in_has(call->in, "body.description") || in_is_null(call->in, "body.description");
+    struct rows app, rows;
+    int64_t app_id;
+    uint32_t set;
+
+    if (!name && !describe && !in_has(call->in, "body.scopes"))
+        return call_fail(call, FAIL_VALIDATION_ERROR, "name", "give a name, a description or scopes to change");
+    if (in_has(call->in, "body.scopes")) {
+        if (scopes_of_request(call, "body.scopes", "scopes", &set))
+            return -1;
+        scopes = scopes_text(call->arena, set);
+    }
+    if (find_app(call, &app))
+        return -1;
+    app_id = rows_int(&app, 0, "app_id");
+    if (db_begin(call) || db_try(call, CUSTOM_APP_UPDATE, &rows, "lsbsst", app_id, name, describe,
+                                 in_text(call->in, "body.description"), scopes, clock_now_us()))
+        return -1;
+    if (db_violated(&rows))
+        return call_fail(call, FAIL_DUPLICATE_NAME, "name", NULL);
+    if (rows.count == 0)
+        return no_such_app(call);
+    if (audit_put(call, "custom_app.updated", "app", app_id, rows_int(&app, 0, "home_store_id"), app_id) ||
+        (scopes ? set_scopes(call, &app, scopes) : db_commit(call)))
+        return -1;
+    return reply_view(call, app_id);
+}
+
+int
+custom_apps_regenerate_token(struct call *call)
+{
+    struct rows app, installation;
+    struct custom_token token;
+    int64_t installation_id;
+
+    if (find_app(call, &app))
+        return -1;
+    installation_id = rows_int(&app, 0, "installation_id");
+    if (db_begin(call) || db_run(call, INSTALLATION_FOR_TOKENS, &installation, "l", installation_id))
+        return -1;
+    if (installation.count == 0)
+        return call_fail(call, FAIL_INVALID_INSTALLATION, "app_id",
+                         "The app was uninstalled from its store; delete it and make a new one");
+    if (db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, clock_now_us()) ||
+        token_insert(call, &installation, &token) ||
+        audit_put(call, "custom_app.token_regenerated", "installation", installation_id,
+                  rows_int(&app, 0, "home_store_id"), rows_int(&app, 0, "app_id")) ||
+        invalidation_commit(call, "installation", installation_id))
+        return -1;
+    call_seal(call);
+    call_data(call);
+    out_map(&call->out, 7);
+    out_key(&call->out, "app_id");
+    out_int(&call->out, rows_int(&app, 0, "app_id"));
+    out_key(&call->out, "installation_id");
+    out_int(&call->out, installation_id);
+    write_token(&call->out, &token, rows_text(&installation, 0, "granted_scopes"));
+    return call_reply(call, 200);
+}
+
+int
+custom_apps_rotate_secret(struct call *call)
+{
+    struct rows app;
+
+    if (find_app(call, &app))
+        return -1;
+    return credentials_exchange_secret(call, rows_int(&app, 0, "app_id"), rows_int(&app, 0, "home_store_id"));
+}
+
+/* The installation first: when we are killed in between, the app is still there to be deleted again. */
+int
+custom_apps_delete(struct call *call)
+{
+    struct rows app, rows;
+    int64_t app_id;
+
+    if (find_app(call, &app))
+        return -1;
+    app_id = rows_int(&app, 0, "app_id");
+    if (installation_end(call, rows_int(&app, 0, "installation_id"), &rows) || db_begin(call) ||
+        db_run(call, CUSTOM_APP_DELETE, &rows, "lt", app_id, clock_now_us()))
+        return -1;
+    if (rows.count == 0)
+        return no_such_app(call);
+    if (audit_put(call, "custom_app.deleted", "app", app_id, rows_int(&app, 0, "home_store_id"), app_id) ||
+        invalidation_commit(call, "app", app_id))
+        return -1;
+    call_data(call);
+    out_map(&call->out, 2);
+    out_key(&call->out, "app_id");
+    out_int(&call->out, app_id);
+    out_key(&call->out, "deleted");
+    out_int(&call->out, 1);
+    return call_reply(call, 200);
+}

@@ -1,0 +1,91 @@
+/* queries_custom.h - custom apps, the exchange of credentials, and when each was last used. */
+#include "reseal_sql.h"
+
+/* ---- custom apps ------------------------------------------------------------------------------------------------- */
+
+/* $1 creator, $2 name, $3 slug, $4 description, $5 store, $6 scopes, $7 .. $9 credentials, $10 now. */
+QUERY(CUSTOM_APP_INSERT,
+      "insert into app (owner_account_id, type, name, slug, description, home_store_id, redirect_urls, "
+      "requested_scopes, client_id, client_secret_hash, session_signing_key, created_at, updated_at) "
+      "values ($1, 'custom', $2, $3, $4, $5, '[]', $6, $7, $8, $9, $10, $10) returning app_id")
+
+/* A custom app of a store that has to do with account $2. */
+QUERY(CUSTOM_APP_FIND,
+      "select app.app_id, home_store_id, client_id, installation_id from app "
+      "join store on store.store_id = home_store_id "
+      "join installation on installation.app_id = app.app_id and installation.store_id = home_store_id "
+      "where app.app_id = $1 and deleted_at is null and (store.owner_account_id = $2 or exists (select from "
+      "store_member where store_member.store_id = home_store_id and account_id = $2))")
+
+QUERY(CUSTOM_APP_VIEW, "select " CUSTOM_APP_COLUMNS("$2") " where app.app_id = $1 and app.deleted_at is null")
+
+/* $1 store, $2 now, $3 the id before which the page begins, $4 limit, $5 offset. */
+QUERY(CUSTOM_APPS_PAGE,
+      "select " CUSTOM_APP_COLUMNS("$2") " where app.home_store_id = $1 and app.deleted_at is null "
+                                         "and app.app_id < $3 order by app.app_id desc limit $4 offset $5")
+
+QUERY(CUSTOM_APPS_COUNT, "select count(*) as total from app where home_store_id = $1 and deleted_at is null")
+
+/* $3: whether the description changes. */
+QUERY(CUSTOM_APP_UPDATE,
+      "update app set name = coalesce($2, name), description = case when $3 then $4 else description end, "
+      "requested_scopes = coalesce($5, requested_scopes), updated_at = $6 where app_id = $1 and deleted_at is null "
+      "returning app_id")
+
+QUERY(INSTALLATION_SET_SCOPES,
+      "update installation set granted_scopes = $2, updated_at = $3 where installation_id = $1")
+
+QUERY(CUSTOM_APP_DELETE, "update app set deleted_at = $2, is_active = false, updated_at = $2 where app_id = $1 "
+                         "and deleted_at is null returning app_id")
+
+/* ---- the exchange of credentials --------------------------------------------------------------------------------- */
+
+/* An app that account $2 develops; a custom app belongs to its store, whoever made it. */
+QUERY(APP_OF_DEVELOPER, "select app_id from app where app_id = $1 and owner_account_id = $2 and home_store_id is null "
+                        "and deleted_at is null")
+
+/* $4: when the secret before dies; null: at once. */
+QUERY(APP_SET_SECRET,
+      "update app set previous_secret_hash = case when $4::timestamptz is not null then client_secret_hash end, "
+      "previous_secret_expires_at = $4, client_secret_hash = $2, secret_number = secret_number + 1, "
+      "secret_made_at = $3, updated_at = $3 where app_id = $1 and deleted_at is null "
+      "returning app_id, client_id, previous_secret_expires_at")
+
+QUERY(APP_SET_SIGNING_KEY,
+      "update app set session_signing_key = $2, signing_key_number = signing_key_number + 1, "
+      "signing_key_made_at = $3, updated_at = $3 where app_id = $1 and deleted_at is null returning app_id")
+
+QUERY(
+    APP_CREDENTIALS,
+    "select app.app_id, app.client_id, " SECRET_USE_COLUMNS(
+        "$2") ", "
+              "coalesce(signing_key_made_at, app.created_at) as signing_key_created_at, "
+              "signing_key_use.last_used_at as signing_key_last_used_at from app " SECRET_USE_TABLES
+              " left join credential_use as signing_key_use on signing_key_use.credential = "
+              "'signing_key:' || app.app_id || ':' || signing_key_number where app.app_id = $1 and deleted_at is null")
+
+/* ---- when each was last used ------------------------------------------------------------------------------------- */
+
+/* $1: [{"credential", "last_used_us"}, ...]. In the order of the names, so that two batches do not lock crosswise. */
+QUERY(CREDENTIAL_USE_PUT,
+      "insert into credential_use as known (credential, last_used_at) "
+      "select credential, max(timestamptz 'epoch' + last_used_us * interval '1 microsecond') "
+      "from json_to_recordset($1) as entry (credential text, last_used_us bigint) "
+      "where length(credential) between 1 and 64 group by credential order by credential "
+      "on conflict (credential) do update set last_used_at = greatest(known.last_used_at, excluded.last_used_at)")
+
+/* $1 the credential, $2 now, $3: whose last use is later stays as it is, and is not locked: an upsert would lock it. */
+QUERY(SECRET_USE_NOTE,
+      "with known as (update credential_use set last_used_at = $2 where credential = $1 and last_used_at < $3) "
+      "insert into credential_use (credential, last_used_at) select $1, $2 "
+      "where not exists (select from credential_use where credential = $1) on conflict do nothing")
+
+/* ---- exchange of the master key (reseal.h) ----------------------------------------------------------------------- */
+
+QUERY(SIGNING_KEYS_TO_RESEAL, "select " RESEAL_PLACE ", client_id as about, session_signing_key as sealed from app "
+                              "where " RESEAL_OTHERS("session_signing_key"))
+QUERY(SIGNING_KEY_RESEAL, "update app set session_signing_key = $2 where ctid = " RESEAL_AT("$1"))
+
+QUERY(SESSION_KEYS_TO_RESEAL, "select " RESEAL_PLACE ", kid as about, private_key as sealed from session_key "
+                              "where " RESEAL_OTHERS("private_key"))
+QUERY(SESSION_KEY_RESEAL, "update session_key set private_key = $2 where ctid = " RESEAL_AT("$1"))

@@ -1,0 +1,164 @@
+/* queries_installations.h - installations: made, looked at, used, ended; and what their apps are told. */
+
+/* The app's row is locked, so that an app cannot be deleted while it is being installed. */
+QUERY(APP_FOR_INSTALL,
+      "select app_id, requested_scopes, is_active::int as active from app where app_id = $1 and deleted_at is null "
+      "for share")
+
+/* $2 account, $3 store. A custom app lives on its one store only. */
+QUERY(APP_FOR_DIRECT_INSTALL,
+      "select app_id, requested_scopes, (is_active and type = 'platform' and (is_listed or owner_account_id in "
+      "($2, (select owner_account_id from store where store_id = $3))))::int as active "
+      "from app where app_id = $1 and deleted_at is null for share")
+
+QUERY(APP_SET_LISTED, "update app set is_listed = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
+                      "and (type = 'platform' or not $2) returning app_id, is_listed")
+
+/* One row per store and app for ever. $3 scopes, $4 now, $5 way. _event: the data of app.installed. */
+QUERY(INSTALLATION_INSTALL,
+      "with put as (insert into installation (store_id, app_id, granted_scopes, installed_at, created_at, updated_at, "
+      "way) select store_id, $2, $3, $4, $4, $4, $5 from store where store_id = $1 "
+      "on conflict (store_id, app_id) do update set generation = installation.generation + 1, "
+      "granted_scopes = $3, status = 'active', installed_at = $4, uninstalled_at = null, updated_at = $4, way = $5 "
+      "returning *) "
+      "select put.installation_id, put.store_id, put.app_id, put.generation, put.granted_scopes, put.status, "
+      "json_build_object('installation_id', put.installation_id, 'app_id', put.app_id, 'app_name', app.name, "
+      "'scopes', string_to_array(put.granted_scopes, ' '), 'generation', put.generation, 'installed_at', "
+      "to_char(put.installed_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) as _event "
+      "from put join app using (app_id)")
+
+QUERY(INSTALLATION_GET,
+      "select installation_id, store_id, app_id, generation, granted_scopes, " INSTALLATION_STATUS ", installed_at, "
+      "uninstalled_at, created_at, updated_at from installation where installation_id = $1")
+
+QUERY(INSTALLATION_FOR_TOKENS, "select installation_id, store_id, app_id, generation, granted_scopes from installation "
+                               "where installation_id = $1 and status = 'active' for update")
+
+QUERY(INSTALLATION_LOCK, "select installation_id, store_id, app_id, generation, status as _status, " INSTALLATION_STATUS
+                         " from installation where installation_id = $1 for update")
+
+QUERY(INSTALLATION_OF_APP, "select installation_id from installation where app_id = $1 and store_id = $2")
+
+/* _event: the data of app.uninstalled. */
+QUERY(INSTALLATION_END,
+      "update installation set status = 'uninstalling', uninstalled_at = $2, updated_at = $2 from app "
+      "where installation_id = $1 and app.app_id = installation.app_id "
+      "returning json_build_object('installation_id', installation_id, 'app_id', app.app_id, 'app_name', app.name, "
+      "'generation', generation, 'uninstalled_at', "
+      "to_char(uninstalled_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) as _event")
+
+QUERY(INSTALLATION_TOKENS_SET_REVOKED,
+      "update token set revoked_at = $2 where installation_id = $1 and revoked_at is null")
+
+/* ---- what the merchant sees -------------------------------------------------------------------------------------- */
+
+/* $2 account: the store's owner or one of its members. */
+QUERY(INSTALLATION_STORE_OF,
+      "select store_id, app_id from installation join store using (store_id) where installation_id = $1 and "
+      "(owner_account_id = $2 or exists (select from store_member where store_member.store_id = store.store_id "
+      "and account_id = $2))")
+
+QUERY(INSTALLATION_VIEW,
+      "select " INSTALLATION_COLUMNS " from " INSTALLATION_TABLES " where installation.installation_id = $1")
+
+/* $2: active, uninstalled, or null for both. $3 the id before which the page begins, $4 limit, $5 offset. One row with
+ * nothing but the total when the page is empty. */
+QUERY(INSTALLATIONS_OF_STORE,
+      "with total as (select count(*) as _total from installation where store_id = $1 and "
+      "($2::text is null or (status = 'active') = ($2 = 'active'))) "
+      "select total._total, page.* from total left join lateral (select " INSTALLATION_COLUMNS
+      " from " INSTALLATION_TABLES " where installation.store_id = $1 and installation.installation_id < $3 and "
+      "($2::text is null or (installation.status = 'active') = ($2 = 'active')) "
+      "order by installation.installation_id desc limit $4 offset $5) as page on true")
+
+/* ---- uninstall.c ------------------------------------------------------------------------------------------------- */
+
+QUERY(UNINSTALL_PUT, "insert into uninstall (installation_id, generation, next_at, created_at) values ($1, $2, $3, $3)")
+
+/* $1 now, $2 until when the row is held. */
+QUERY(UNINSTALL_CLAIM,
+      "update uninstall set tries = tries + 1, next_at = $2 where (installation_id, generation) = "
+      "(select installation_id, generation from uninstall where next_at <= $1 order by next_at limit 1 "
+      "for update skip locked) returning installation_id, generation, step, tries")
+
+QUERY(UNINSTALL_ADVANCE,
+      "update uninstall set step = step + 1 where installation_id = $1 and generation = $2 and step = $3")
+
+QUERY(UNINSTALL_DELAY,
+      "update uninstall set next_at = $4 where installation_id = $1 and generation = $2 and tries = $3")
+
+QUERY(INSTALLATION_FINISH,
+      "update installation set status = 'uninstalled', updated_at = $3 where installation_id = $1 and generation = $2 "
+      "and status = 'uninstalling'")
+
+/* Locks the row, so that a reinstall comes before or after. */
+QUERY(INSTALLATION_REDACT,
+      "select store_id, json_build_object('store_id', store_id, 'app_id', app_id, 'installation_id', installation_id, "
+      "'redact_requested_at', to_char($3::timestamptz at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) "
+      "as _event from installation where installation_id = $1 and generation = $2 and status = 'uninstalled' "
+      "for update")
+
+QUERY(UNINSTALL_DELETE, "delete from uninstall where installation_id = $1 and generation = $2")
+
+/* ---- app_push.c -------------------------------------------------------------------------------------------------- */
+
+/* A later push replaces an earlier one, never the other way round: a saga that is late must not undo a reinstall. */
+QUERY(PUSH_TOKEN_PUT,
+      "insert into app_push (installation_id, generation, kind, next_at, created_at) "
+      "select $1, $2, 'token', $3, $3 from installation join app using (app_id) where installation_id = $1 "
+      "and webhook_url is not null "
+      "on conflict (installation_id) do update set generation = $2, kind = 'token', attempts = 0, token_ids = '{}', "
+      "next_at = $3, created_at = $3 where app_push.generation < $2")
+
+QUERY(PUSH_REVOKE_PUT,
+      "insert into app_push (installation_id, generation, kind, next_at, created_at) "
+      "select $1, $2, 'revoke', $3, $3 from installation join app using (app_id) where installation_id = $1 "
+      "and generation = $2 and status = 'uninstalling' and way = 'direct' and webhook_url is not null "
+      "on conflict (installation_id) do update set generation = $2, kind = 'revoke', attempts = 0, token_ids = '{}', "
+      "next_at = $3, created_at = $3 where app_push.generation < $2 "
+      "or (app_push.generation = $2 and app_push.kind = 'token')")
+
+/* The next attempt is noted before this one is made: $2 to $7 are when it comes after the first, second, ... one. */
+QUERY(PUSH_CLAIM,
+      "update app_push set attempts = attempts + 1, next_at = (array[$2, $3, $4, $5, $6, $7]::timestamptz[])"
+      "[least(attempts, 5) + 1] where installation_id in (select installation_id from app_push where next_at <= $1 "
+      "order by next_at limit $8 for update skip locked) returning installation_id, generation, kind, attempts")
+
+/* The push and all it needs, if it is still the newest and still true. */
+QUERY(PUSH_TARGET,
+      "select app_push.installation_id, store_id, app_id, client_id, session_signing_key, webhook_url "
+      "from app_push join installation using (installation_id) join app using (app_id) where installation_id = $1 "
+      "and app_push.generation = $2 and kind = $3 and installation.generation = $2 and webhook_url is not null and "
+      "(installation.status = 'active') = (kind = 'token') and (kind = 'revoke' or "
+      "(app.is_active and app.deleted_at is null)) for update of installation")
+
+QUERY(PUSH_TOKEN_INSERT,
+      "with made as (insert into token (installation_id, generation, kind, token_hash, expires_at, created_at) "
+      "values ($1, $2, 'access', $3, $4, $5) returning token_id) "
+      "update app_push set token_ids = token_ids || made.token_id from made where app_push.installation_id = $1")
+
+QUERY(PUSH_DONE, "delete from app_push where installation_id = $1 and generation = $2 and kind = $3 "
+                 "returning cardinality(token_ids) as made")
+
+/* What earlier attempts brought, or did not bring: whoever got the last token needs them no more. Before PUSH_DONE. */
+QUERY(PUSH_TOKENS_SET_REVOKED,
+      "update token set revoked_at = $4 from app_push where app_push.installation_id = $1 and app_push.generation = $2 "
+      "and app_push.kind = $3 and token.installation_id = $1 and revoked_at is null and token_id = any (token_ids) "
+      "and token_id <> token_ids[cardinality(token_ids)]")
+
+/* ---- usage.c ----------------------------------------------------------------------------------------------------- */
+
+QUERY(USAGE_BATCH_TAKE,
+      "insert into usage_batch (gateway_id, batch, taken_at) values ($1, $2, $3) on conflict (gateway_id) do update "
+      "set batch = $2, taken_at = $3 where usage_batch.batch < $2")
+
+/* In the order of the ids, so that the batches of two gateways do not lock crosswise. */
+QUERY(USAGE_ADD,
+      "insert into installation_usage as known (installation_id, request_count, last_used_at) "
+      "select installation_id, sum(requests), max(timestamptz 'epoch' + last_used_us * interval '1 microsecond') "
+      "from json_to_recordset($1) as entry (installation_id bigint, requests bigint, last_used_us bigint) "
+      "join installation using (installation_id) group by installation_id order by installation_id "
+      "on conflict (installation_id) do update set request_count = known.request_count + excluded.request_count, "
+      "last_used_at = greatest(known.last_used_at, excluded.last_used_at)")
+
+QUERY(USAGE_BATCHES_TRIM, "delete from usage_batch where taken_at < $1")

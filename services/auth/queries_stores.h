@@ -1,0 +1,84 @@
+/* queries_stores.h - the SQL of stores as people see them: whose they are, who helps there, what is asked for privacy,
+ * and what the audit log tells about them. Included by queries.h where QUERY has a meaning: no guard.
+ */
+
+/* ---- stores ------------------------------------------------------------------------------------------------------ */
+
+QUERY(STORE_INSERT, "insert into store (owner_account_id, name, created_at, updated_at) "
+                    "select account_id, $2, $3, $3 from account where account_id = $1 "
+                    "returning store_id, owner_account_id, name, status, created_at")
+
+QUERY(STORE_SET_STATUS, "update store set status = $2, updated_at = $3 where store_id = $1 returning store_id, status")
+
+QUERY(STORES_OF_ACCOUNT,
+      "select store_id, name, status, created_at from store where owner_account_id = $1 order by store_id limit 250")
+
+/* No row when the account has nothing to do with the store. */
+QUERY(STORE_ACCESS, "select store.status, (owner_account_id = $2)::int as is_owner, permissions "
+                    "from store left join store_member on store_member.store_id = store.store_id and account_id = $2 "
+                    "where store.store_id = $1 and (owner_account_id = $2 or account_id is not null)")
+
+#define STORES_MINE                                                                                                    \
+    "select store_id, 'owner' as role, null as permissions from store where owner_account_id = $1 "                    \
+    "union all select store_id, 'member', permissions from store_member where account_id = $1"
+
+/* $2 after this id, $3 so many, $4 leave out. */
+QUERY(STORES_MINE_PAGE, "select store_id, name, status, role, permissions, created_at from (" STORES_MINE ") as mine "
+                        "join store using (store_id) where store_id > $2 order by store_id limit $3 offset $4")
+
+QUERY(STORES_MINE_COUNT, "select count(*) as total from (" STORES_MINE ") as mine")
+
+#undef STORES_MINE
+
+/* ---- a store's profile is made in store-data --------------------------------------------------------------------- */
+
+QUERY(STORE_SETUP_INSERT,
+      "insert into store_setup (store_id, name, email, phone, address, domain, language, next_at, created_at) "
+      "values ($1, $2, $3, $4, $5, $6, $7, $8, $8)")
+
+/* Takes one that is due, and puts it off meanwhile: 5 s, then twice as long each time, 5 minutes at most. */
+QUERY(STORE_SETUP_TAKE,
+      "update store_setup set tries = least(tries + 1, 1000), "
+      "next_at = $1::timestamptz + least(5 * 2 ^ least(tries, 10), 300) * interval '1 second' "
+      "where store_id = (select store_id from store_setup where next_at <= $1 order by next_at limit 1 "
+      "for update skip locked) returning store_id, name, email, phone, address, domain, language, tries")
+
+QUERY(STORE_SETUP_DONE, "delete from store_setup where store_id = $1")
+
+/* ---- members ----------------------------------------------------------------------------------------------------- */
+
+QUERY(MEMBER_PUT,
+      "insert into store_member (store_id, account_id, permissions, added_by_account_id, created_at, updated_at) "
+      "values ($1, $2, $3, $4, $5, $5) on conflict (store_id, account_id) do update set permissions = $3, "
+      "updated_at = $5 returning created_at, (xmax = 0)::int as is_new")
+
+QUERY(MEMBER_REMOVE, "delete from store_member where store_id = $1 and account_id = $2")
+
+QUERY(MEMBERS_PAGE,
+      "select account_id, name, email, permissions, store_member.created_at from store_member "
+      "join account using (account_id) where store_id = $1 and account_id > $2 order by account_id limit $3 offset $4")
+
+QUERY(MEMBERS_COUNT, "select count(*) as total from store_member where store_id = $1")
+
+/* ---- privacy ----------------------------------------------------------------------------------------------------- */
+
+/* The store's row is locked: what a store asks for is told in the order in which it was asked. */
+QUERY(PRIVACY_INSERT, "with locked as (select store_id from store where store_id = $1 for no key update) "
+                      "insert into privacy_request (store_id, customer_id, kind, account_id, created_at) "
+                      "select store_id, $2, $3, $4, $5 from locked "
+                      "returning privacy_request_id, store_id, customer_id, created_at")
+
+/* ---- audit ------------------------------------------------------------------------------------------------------- */
+
+QUERY(AUDIT_INSERT,
+      "insert into audit (at, actor, actor_account_id, action, target, target_id, store_id, app_id, request_id, "
+      "address) values ($1, $2, nullif($3::bigint, 0), $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0), $9, "
+      "$10)")
+
+/* The newest first: $2 before this id. */
+QUERY(AUDIT_PAGE,
+      "select audit_id, at, actor, actor_account_id, account.name as actor_name, action, target, target_id, app_id, "
+      "request_id, address from audit left join account on account_id = actor_account_id "
+      "where store_id = $1 and audit_id < $2 order by audit_id desc limit $3 offset $4")
+
+QUERY(AUDIT_COUNT, "select count(*) as total from (select from audit where store_id = $1 limit $2) as counted")

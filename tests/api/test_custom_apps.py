@@ -1,0 +1,328 @@
+"""Custom apps: made by a merchant for one store, with credentials that work at once (contract C.4, K.2)."""
+
+import concurrent.futures
+import json
+import os
+
+import pytest
+
+from .credentials import ORDERS, STORE, accepted, bearer, refused
+from .shop import PASSWORD, Owner
+
+CUSTOM = "/api/apps/custom"
+YEAR_S = 365 * 86400
+
+
+@pytest.fixture
+def store(platform, merchant):
+    """A store of the merchant's own, and requests as the merchant."""
+    return Store(platform, merchant, merchant.open_store())
+
+
+class Store:
+    def __init__(self, platform, account, store_id):
+        self.platform, self.account, self.store_id = platform, account, store_id
+
+    def ask(self, method, path="", body=None, **options):
+        return self.platform.request(method, CUSTOM + path, json_body=body,
+                                     headers={"x-auth-token": self.account.token}, **options)
+
+    def make(self, name=None, scopes=("read:store",), **further):
+        body = {"store_id": self.store_id, "name": name or f"Import {os.urandom(4).hex()}", "scopes": list(scopes),
+                **further}
+        answer = self.ask("POST", "", body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]
+
+    def list(self, **query):
+        answer = self.ask("GET", "", params={"store_id": self.store_id, **query})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def member(self, *permissions):
+        """Somebody else who helps in this store."""
+        helper = Owner(self.platform)
+        answer = self.platform.post("/api/auth/login", {"email": helper.email, "password": PASSWORD})
+        helper.token = accepted(answer)["token"]
+        if permissions:
+            answer = self.platform.post(f"/api/stores/{self.store_id}/members",
+                                        {"email": helper.email, "permissions": list(permissions)},
+                                        headers={"x-auth-token": self.account.token})
+            assert answer.status_code in (200, 201), answer.text
+        return Store(self.platform, helper, self.store_id)
+
+
+def client(app, secret=None, store_id=None):
+    return {"X-Client-Id": app["client_id"], "X-Client-Secret": secret or app["client_secret"],
+            "X-Store-Id": str(store_id or app["store_id"])}
+
+
+def works(platform, headers, path=STORE):
+    return platform.get(path, headers=headers).status_code == 200
+
+
+# ---- made ------------------------------------------------------------------------------------------------------------
+
+
+def test_its_credentials_work_at_once_on_its_store_alone(platform, store):
+    app = store.make("Warehouse", ["read_store", "read:orders"], description="Prints labels")
+    assert (app["name"], app["description"], app["scopes"]) == ("Warehouse", "Prints labels",
+                                                                ["read:orders", "read:store"])
+    assert (app["store_id"], app["token_type"], app["expires_in"]) == (store.store_id, "Bearer", YEAR_S)
+    for headers in (bearer(app["access_token"]), client(app)):
+        assert accepted(platform.get(STORE, headers=headers))["store_id"] == store.store_id
+        refused(platform.post(ORDERS, {"items": [{"name": "Tea", "price": 1, "quantity": 1}]}, headers=headers), 403,
+                "insufficient_scope")
+    refused(platform.get(STORE, headers=client(app, store_id=store.account.open_store())), 401, "not_installed")
+    [listed] = store.list()["data"]
+    assert (listed["app_id"], listed["name"], listed["status"], listed["is_active"]) == (app["app_id"], "Warehouse",
+                                                                                        "active", 1)
+    text = json.dumps(store.list())
+    assert app["client_secret"] not in text and app["access_token"] not in text
+    installed = platform.call("auth.installations.get", installation_id=app["installation_id"])
+    assert (installed["app_id"], installed["store_id"]) == (app["app_id"], store.store_id)
+
+
+def test_its_token_lives_for_a_year(platform, store):
+    app = store.make()
+    [[lifetime]] = platform.postgres.rows(
+        "select extract(epoch from expires_at - created_at)::bigint from auth.token where installation_id = %s",
+        (app["installation_id"],))
+    assert lifetime == YEAR_S
+    rows = platform.postgres.rows("select kind from auth.token where installation_id = %s", (app["installation_id"],))
+    assert rows == [("access",)]                    # nothing to refresh with: the merchant makes a new one
+
+
+def test_nothing_is_stored_in_clear(platform, store):
+    app = store.make()
+    [row] = platform.postgres.rows("select row_to_json(app)::text from auth.app where app_id = %s", (app["app_id"],))
+    assert app["client_secret"].removeprefix("sx_secret_") not in row[0]
+    for process in platform.processes.values():
+        text = process.log.read_text(errors="replace")
+        assert app["client_secret"] not in text and app["access_token"] not in text
+
+
+def test_names_are_the_creators_own(platform, store):
+    app = store.make("Bot")
+    for name in ("Bot", "BOT", "bot"):
+        body = {"store_id": store.store_id, "name": name, "scopes": ["read:store"]}
+        assert refused(store.ask("POST", "", body), 409, "duplicate_name")["errors"][0]["field"] == "name"
+    other = Store(platform, store.account, store.account.open_store())
+    refused(other.ask("POST", "", {"store_id": other.store_id, "name": "Bot", "scopes": ["read:store"]}), 409,
+            "duplicate_name")                      # the same creator, whatever the store
+    helper = store.member("apps__manage_apps")
+    helper.make("Bot")
+    second = store.make("Bot two")
+    refused(store.ask("PATCH", f"/{second['app_id']}", {"name": "bot"}), 409, "duplicate_name")
+    assert store.ask("DELETE", f"/{app['app_id']}").status_code == 200
+    store.make("Bot")                              # free again
+
+
+def test_the_same_name_at_the_same_time_is_made_once(store):
+    body = {"store_id": store.store_id, "name": "Racer", "scopes": ["read:store"]}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = [answer.status_code for answer in pool.map(lambda _: store.ask("POST", "", body), range(8))]
+    assert sorted(answers) == [201] + [409] * 7
+    assert store.list()["pagination"]["total"] == 1
+
+
+def test_the_list_is_paged(store):
+    made = [store.make()["app_id"] for _ in range(5)]
+    body = store.list(limit=2)
+    seen = [app["app_id"] for app in body["data"]]
+    while body["pagination"]["next_cursor"]:
+        body = store.list(limit=2, cursor=body["pagination"]["next_cursor"])
+        seen += [app["app_id"] for app in body["data"]]
+    assert seen == made[::-1] and body["pagination"]["total"] == 5
+    assert [app["app_id"] for app in store.list(limit=2, page=3)["data"]] == made[:1]
+    refused(store.ask("GET", "", params={"store_id": store.store_id, "cursor": "x"}), 400, "validation_error")
+
+
+# ---- changed ---------------------------------------------------------------------------------------------------------
+
+
+def test_name_description_and_scopes_change(platform, store):
+    app = store.make("Before", ["read:store", "read:orders"], description="old")
+    path, headers = f"/{app['app_id']}", bearer(app["access_token"])
+    assert accepted(store.ask("PATCH", path, {"name": "After"}))["description"] == "old"
+    assert accepted(store.ask("PATCH", path, {"description": None}))["description"] is None
+    assert works(platform, headers, ORDERS)
+    view = accepted(store.ask("PATCH", path, {"scopes": ["read:store", "write:orders"]}))
+    assert (view["name"], view["scopes"]) == ("After", ["write:orders", "read:store"])
+    refused(platform.get(ORDERS, headers=headers), 403, "insufficient_scope")
+    refused(platform.get(ORDERS, headers=client(app)), 403, "insufficient_scope")
+    answer = platform.post(ORDERS, {"items": [{"name": "Tea", "price": 1, "quantity": 1}]}, headers=headers)
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_new_token_ends_the_old_one(platform, store):
+    app = store.make()
+    path = f"/{app['app_id']}/regenerate-token"
+    assert works(platform, bearer(app["access_token"]))
+    fresh = accepted(store.ask("POST", path))
+    refused(platform.get(STORE, headers=bearer(app["access_token"])), 401, "invalid_token")
+    assert works(platform, bearer(fresh["access_token"])) and works(platform, client(app))
+    assert fresh["expires_in"] == YEAR_S and fresh["installation_id"] == app["installation_id"]
+    again = accepted(store.ask("POST", path, {"store_id": store.store_id}))
+    refused(platform.get(STORE, headers=bearer(fresh["access_token"])), 401, "invalid_token")
+    assert works(platform, bearer(again["access_token"]))
+
+
+def test_of_many_new_tokens_at_once_one_lives(platform, store):
+    app = store.make()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: store.ask("POST", f"/{app['app_id']}/regenerate-token"), range(16)))
+    tokens = [answer.json()["data"]["access_token"] for answer in answers if answer.status_code == 200]
+    assert len(tokens) == 16
+    assert sum(works(platform, bearer(token)) for token in tokens) == 1
+
+
+def test_a_new_secret_ends_the_old_one(platform, store):
+    app = store.make()
+    assert works(platform, client(app))
+    fresh = accepted(store.ask("POST", f"/{app['app_id']}/rotate-secret"))
+    assert fresh["previous_secret_expires_at"] is None and fresh["client_id"] == app["client_id"]
+    refused(platform.get(STORE, headers=client(app)), 401, "invalid_client")
+    assert works(platform, client(app, fresh["client_secret"])) and works(platform, bearer(app["access_token"]))
+
+
+def test_a_deleted_app_is_dead(platform, store):
+    app = store.make()
+    path = f"/{app['app_id']}"
+    assert works(platform, bearer(app["access_token"])) and works(platform, client(app))
+    assert accepted(store.ask("DELETE", path)) == {"app_id": app["app_id"], "deleted": 1}
+    refused(platform.get(STORE, headers=bearer(app["access_token"])), 401, "invalid_token")
+    refused(platform.get(STORE, headers=client(app)), 401, "invalid_client")
+    for method, further in (("DELETE", ""), ("PATCH", ""), ("POST", "/regenerate-token"), ("POST", "/rotate-secret")):
+        refused(store.ask(method, path + further, {"name": "Again"} if method == "PATCH" else None), 404, "not_found")
+    assert store.list()["data"] == []
+
+
+def test_an_uninstalled_app_gets_no_token(platform, store):
+    app = store.make()
+    platform.call("auth.installations.end", installation_id=app["installation_id"])
+    refused(platform.get(STORE, headers=bearer(app["access_token"])), 401, "invalid_token")
+    refused(store.ask("POST", f"/{app['app_id']}/regenerate-token"), 400, "invalid_installation")
+    [listed] = store.list()["data"]
+    assert listed["status"] == "uninstalled" and listed["token_expires_at"] is None
+    assert store.ask("DELETE", f"/{app['app_id']}").status_code == 200
+
+
+# ---- whose it is -----------------------------------------------------------------------------------------------------
+
+
+def every_route(store, app_id):
+    """Each route once, as this person: the answers."""
+    app = {"name": f"New {os.urandom(4).hex()}", "scopes": ["read:store"]}
+    return {
+        "list": store.ask("GET", "", params={"store_id": store.store_id}),
+        "create": store.ask("POST", "", {"store_id": store.store_id, **app}),
+        "update": store.ask("PATCH", f"/{app_id}", {"description": "mine"}),
+        "token": store.ask("POST", f"/{app_id}/regenerate-token"),
+        "secret": store.ask("POST", f"/{app_id}/rotate-secret"),
+        "delete": store.ask("DELETE", f"/{app_id}"),
+    }
+
+
+def test_another_stores_apps_do_not_exist(platform, store):
+    app = store.make()
+    stranger = store.member()
+    for answer in every_route(stranger, app["app_id"]).values():
+        refused(answer, 404, "not_found")
+    answers = [stranger.ask("DELETE", f"/{app_id}").json() for app_id in (app["app_id"], 2**62)]
+    assert answers[0] == answers[1]
+    own = Store(platform, stranger.account, stranger.account.open_store())
+    refused(own.ask("DELETE", f"/{app['app_id']}", params={"store_id": own.store_id}), 404, "not_found")
+    refused(store.ask("DELETE", f"/{app['app_id']}", params={"store_id": store.account.open_store()}), 404, "not_found")
+    assert works(platform, client(app)) and works(platform, bearer(app["access_token"]))
+
+
+def test_a_member_needs_the_permission(platform, store):
+    app = store.make()
+    for answer in every_route(store.member("apps__install_apps", "apps__view_webhooks"), app["app_id"]).values():
+        refused(answer, 403, "forbidden")
+    answers = every_route(store.member("apps__manage_apps"), app["app_id"])
+    assert {answer.status_code for answer in answers.values()} == {200, 201}, answers
+
+
+def test_a_platform_app_is_no_custom_app(platform, store):
+    app = store.account.make_app()
+    for answer in list(every_route(store, app["app_id"]).values())[2:]:
+        refused(answer, 404, "not_found")
+
+
+@pytest.mark.parametrize("status", ["suspended", "frozen"])
+def test_a_store_that_is_stopped(platform, store, status):
+    app = store.make()
+    platform.call("auth.stores.set_status", store_id=store.store_id, status=status)
+    answers = every_route(store, app["app_id"])
+    listed = answers.pop("list")
+    if status == "frozen":
+        assert listed.status_code == 200                # its merchant may look
+    else:
+        refused(listed, 403, "store_inactive")
+    for answer in answers.values():
+        refused(answer, 403, "store_inactive")
+    refused(platform.get(STORE, headers=client(app)), 403, "store_inactive")
+
+
+def test_only_merchants_are_asked(platform, store, shop, developer):
+    path = f"{CUSTOM}?store_id={store.store_id}"
+    refused(platform.get(path), 401, "missing_token")
+    refused(platform.get(path, headers=bearer("sx_ms_" + "0" * 64)), 401, "invalid_token")
+    refused(platform.get(path, headers=shop.bearer), 401, "missing_auth")
+    refused(platform.get(path, headers=bearer(developer.token)), 401, "missing_auth")
+    for method, leaf in (("POST", ""), ("PATCH", "/1"), ("DELETE", "/1"), ("POST", "/1/regenerate-token"),
+                         ("POST", "/1/rotate-secret")):
+        refused(platform.request(method, CUSTOM + leaf, json_body={}), 401, "missing_token")
+        refused(platform.request(method, CUSTOM + leaf, json_body={}, headers=shop.bearer), 401, "missing_auth")
+
+
+# ---- bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change, field", [
+    ({"store_id": None}, "store_id"), ({"store_id": 0}, "store_id"), ({"store_id": "x"}, "store_id"),
+    ({"store_id": 2**63}, "store_id"), ({"name": None}, "name"), ({"name": "ab"}, "name"),
+    ({"name": "x" * 256}, "name"), ({"name": 7}, "name"), ({"description": "x" * 2001}, "description"),
+    ({"description": 1}, "description"), ({"scopes": None}, "scopes"), ({"scopes": []}, "scopes"),
+    ({"scopes": "read:store"}, "scopes"), ({"scopes": ["read:everything"]}, "scopes[0]"),
+    ({"scopes": ["read:store", ""]}, "scopes[1]"), ({"scopes": ["read:store"] * 65}, "scopes"),
+])
+def test_what_cannot_be_made(store, change, field):
+    body = {"store_id": store.store_id, "name": "Fine name", "scopes": ["read:store"], **change}
+    body = {name: value for name, value in body.items() if value is not None}
+    errors = refused(store.ask("POST", "", body), 400, "validation_error")["errors"]
+    assert field in [error["field"] for error in errors], errors
+    assert store.list()["data"] == []
+
+
+def test_what_cannot_be_changed(store):
+    app = store.make()
+    path = f"/{app['app_id']}"
+    for body in ({}, {"store_id": store.store_id}, {"name": ""}, {"name": None, "scopes": []}, {"scopes": ["x"]}):
+        refused(store.ask("PATCH", path, body), 400, "validation_error")
+    for hours in (-1, 169, "1", 1.5, True):
+        refused(store.ask("POST", f"{path}/rotate-secret", {"overlap_hours": hours}), 400, "validation_error")
+    refused(store.ask("POST", f"{path}/regenerate-token", {"store_id": store.store_id},
+                      params={"store_id": store.store_id + 1}), 400, "validation_error")
+    for bad in ("0", "x", "-1", str(2**63)):
+        refused(store.ask("DELETE", f"/{bad}"), 404, "not_found")
+    refused(store.ask("DELETE", path, params={"store_id": "x"}), 400, "validation_error")
+    refused(store.ask("GET"), 400, "validation_error")
+    refused(store.ask("GET", f"?store_id={store.store_id}&store_id={store.store_id}"), 400, "validation_error")
+
+
+def test_every_change_is_in_the_audit(platform, store):
+    app = store.make()
+    path = f"/{app['app_id']}"
+    accepted(store.ask("PATCH", path, {"scopes": ["read:orders"]}))
+    accepted(store.ask("POST", f"{path}/regenerate-token"))
+    accepted(store.ask("POST", f"{path}/rotate-secret"))
+    accepted(store.ask("DELETE", path))
+    rows = platform.postgres.rows("select action, actor_account_id, store_id from auth.audit where app_id = %s "
+                                  "order by audit_id", (app["app_id"],))
+    assert [action for action, _, _ in rows] == [
+        "custom_app.created", "app.installed", "custom_app.updated", "custom_app.scopes_changed",
+        "custom_app.token_regenerated", "app.secret_rotated", "app.uninstalled", "custom_app.deleted"]
+    assert {(account, store_id) for _, account, store_id in rows} == {(store.account.account_id, store.store_id)}
