@@ -303,8 +303,9 @@ call_service(struct call *self, const char *operation, const struct buf *argumen
         buf_free(&request);
         return call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
     }
-    rc = client_request(self->peers, private->from, operation, WIRE_FLAG_NESTED, &request, deadline_ms, &answer,
-                        &maybe_sent);
+    peers_sync(self->peers);
+    rc = client_request(self->peers, peers_named(self->peers, private->from), operation, WIRE_FLAG_NESTED, &request,
+                        deadline_ms, &answer, &maybe_sent);
     buf_free(&request);
     if (rc != 0)
         return fail_unanswered(self, maybe_sent, maybe_sent && clock_monotonic_ms() >= deadline_ms);

@@ -18,6 +18,7 @@
 #include "cursor.h"
 #include "log.h"
 #include "peers.h"
+#include "scheduling.h"
 #include "secret.h"
 #include "worker.h"
 
@@ -31,6 +32,7 @@ struct running {
     const struct service *service;
     void *context;
     struct gateways *gateways;
+    struct intake *intake, *aside;
     struct worker *workers[WORKER_THREADS_MAX + GATEWAYS_MAX];
     unsigned worker_count;
 };
@@ -78,8 +80,7 @@ check_schema(const struct service *self)
         exit(EXIT_FAILURE);
 }
 
-/* Each gateway needs a worker of each pool whose home it is (protocols 3): those that are there, or are still to come.
- */
+/* Each gateway needs a worker of each pool (protocols 3): those that are there, or are still to come. */
 static unsigned
 workers_needed(const struct running *self)
 {
@@ -100,14 +101,19 @@ check_workers(const struct running *self)
     return -1;
 }
 
-static void
-start_worker(struct running *self, const char *name)
+static struct intake *
+start_pool(struct running *self, const char *name, unsigned workers)
 {
-    struct worker *worker = worker_new(self->service, name, self->gateways, self->worker_count);
+    struct intake *intake = intake_new(name, self->gateways, workers);
 
-    if (!worker)
-        exit(EXIT_FAILURE); /* db_new has said why */
-    self->workers[self->worker_count++] = worker;
+    for (unsigned i = 0; i < workers; i++) {
+        struct worker *worker = worker_new(self->service, intake, self->gateways, self->worker_count);
+
+        if (!worker)
+            exit(EXIT_FAILURE); /* db_new has said why */
+        self->workers[self->worker_count++] = worker;
+    }
+    return intake;
 }
 
 static void
@@ -120,20 +126,22 @@ start_all(struct running *self)
     self->gateways = gateways_new(self->context, service->name);
     if (check_workers(self) != 0)
         exit(EXIT_FAILURE);
-    for (unsigned i = 0; i < config.workers; i++)
-        start_worker(self, service->name);
+    self->intake = start_pool(self, service->name, (unsigned)config.workers);
     if (service->aside)
-        for (unsigned i = 0; i < workers_needed(self) || i < ASIDE_WORKERS_MIN; i++)
-            start_worker(self, service->aside);
+        self->aside = start_pool(self, service->aside,
+                                 workers_needed(self) > ASIDE_WORKERS_MIN ? workers_needed(self) : ASIDE_WORKERS_MIN);
 }
 
 static void
 stop_all(struct running *self)
 {
-    for (unsigned i = 0; i < self->worker_count; i++)
-        worker_stop(self->workers[i]); /* all drain at once */
+    intake_close(self->intake); /* all drain at once */
+    if (self->aside)
+        intake_close(self->aside);
     for (unsigned i = 0; i < self->worker_count; i++)
         worker_destroy(&self->workers[i]);
+    intake_destroy(&self->intake);
+    intake_destroy(&self->aside);
     gateways_destroy(&self->gateways);
     zmq_ctx_term(self->context);
 }
@@ -207,6 +215,7 @@ service_main(int argc, char **argv, const struct service *self)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    scheduling_batch();
     load_keys();
     check_schema(self);
     serve(self, &signals);

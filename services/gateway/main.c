@@ -31,6 +31,7 @@
 #include "proxies.h"
 #include "router.h"
 #include "rpc.h"
+#include "scheduling.h"
 #include "secret.h"
 
 static int64_t
@@ -178,6 +179,7 @@ main(int argc, char **argv)
     log_start(process, level);
     clock_follow(config.dev ? config.clock_file : NULL);
     set_signals();
+    scheduling_batch();
     zmq_context = zmq_ctx_new();
     status = start(&self, process, zmq_context);
     if (status == 0) {
