@@ -2,9 +2,8 @@
  *
  * A worker, which is a process's pool of threads, has given this gateway so many slots. A request goes to the worker of
  * its service with the smallest part of them taken, else it waits in that service's bounded queue, else it fails with
- * 503. A worker that vanishes with a
- * request in hand is found by PING; the request is sent to another worker when that is safe, else it ends as
- * `outcome_unknown`. Every request ends exactly once, by its `done`.
+ * 503. A worker that vanishes with requests in hand is found by PING; each is sent to another worker when that is safe,
+ * else it ends as `outcome_unknown`. Every request ends exactly once, by its `done`.
  *
  * The hub's clock and its way of sending are given to it, so that unit tests drive it without sockets. Single-threaded.
  */

@@ -31,6 +31,16 @@ def accounts_locked(platform):
         blocker.close()
 
 
+def slots(message):
+    return ready_body(message)["slots"]
+
+
+def wait_slots(gateway, wanted):
+    """Until auth's pool has given this gateway so many."""
+    while slots(gateway.wait(READY, worker=gateway.wait_workers("auth", 1)[0])) != wanted:
+        pass
+
+
 # ---- credit ----
 
 
@@ -195,10 +205,6 @@ def test_noise_is_dropped_and_the_next_request_served(gateways):
 # ---- several gateways ----
 
 
-def slots(message):
-    return ready_body(message)["slots"]
-
-
 def test_a_second_gateway_gets_its_share_only_after_the_echo(gateways):
     first = gateways(1)
     first.wait_workers("auth", 1)
@@ -221,15 +227,14 @@ def test_a_second_gateway_gets_its_share_only_after_the_echo(gateways):
     for gateway in (first, second):
         gateway.wait_workers("auth", 1)
         gateway.wait_workers("auth-aside", 1)
-    assert slots(first.wait(READY, worker=first.wait_workers("auth", 1)[0])) == WORKERS - 1
-    assert slots(second.wait(READY, worker=second.wait_workers("auth", 1)[0])) == 1
+    wait_slots(first, WORKERS - 1)
+    wait_slots(second, 1)
     # The second one goes: the first has all of them within a second, and is served.
     first.listen(0.1)
     first.seen.clear()
     second.close()
     started = time.monotonic()
-    while slots(first.wait(READY, worker=first.wait_workers("auth", 1)[0])) < WORKERS:
-        pass
+    wait_slots(first, WORKERS)
     assert time.monotonic() - started < 1.2
     assert first.ask(first.wait_workers("auth", 1)[0], "auth.accounts.find", **find()).status == 404
 
@@ -251,8 +256,7 @@ def test_what_is_in_hand_counts_until_it_is_answered(alone, gateways):
         assert {slots(m) for m in late.seen if m.kind == READY and m.worker in late.wait_workers("auth", 1)} <= {1}
     for number in numbers:
         crowded.wait(REPLY, number=number)
-    while slots(late.wait(READY, worker=late.wait_workers("auth", 1)[0], timeout=2)) < 2:
-        pass
+    wait_slots(late, 2)
 
 
 def test_a_gateway_that_does_not_echo_loses_the_connection(gateways):
@@ -296,8 +300,7 @@ def test_without_its_database_it_is_ready_for_nobody(alone, gateways):
         assert not [m for m in gateway.seen if m.kind == READY and m.worker == worker]
     finally:
         alone.postgres.start()
-    while slots(gateway.wait(READY, worker=worker, timeout=5)) < WORKERS:
-        pass
+    wait_slots(gateway, WORKERS)
     assert gateway.ask(worker, "auth.accounts.find", **find()).status == 404
 
 
