@@ -5,7 +5,19 @@
 
 #include "cursor.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    static const uint8_t key[CURSOR_KEY_SIZE] = {1, 2, 3};
+
+    (void)argc;
+    (void)argv;
+    cursor_set_key(key);
+    return 0;
+}
 
 /* A cursor made of the bytes themselves, changed in one bit that they choose. */
 static void
