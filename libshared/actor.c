@@ -251,7 +251,7 @@ look_at_gateways(const struct actor *self)
 
     (void)peers_sync(self->peers);
     for (unsigned i = 0; i < peers_count(self->peers); i++)
-        while (peer_receive(peers_at(self->peers, i), true, &message) == 0)
+        while (peer_receive(peers_at(self->peers, i), &message) == 0)
             peer_message_close(&message);
 }
 

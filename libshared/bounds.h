@@ -37,11 +37,12 @@
 #define STREAM_CHUNK_MAX         262144 /* protocols 11 */
 #define UPLOAD_ID_MAX            64     /* characters of the id a service gives an upload */
 #define STREAM_NEXT_MAX          1023   /* bytes of X-Stream-Next: where a stream goes on */
-#define ACTORS_MAX               16      /* of one service */
+#define ACTORS_MAX               16     /* of one service */
 #define OPERATION_NAME_MAX       96
 #define SERVICE_NAME_MAX         32
 #define GATEWAYS_MAX             64   /* a worker keeps one socket to each */
-#define WORKERS_PER_CORE         4    /* when SX_WORKERS leaves it to the machine */
+#define WORKERS_PER_CORE         8    /* when SX_WORKERS leaves it to the machine, */
+#define WORKERS_OF_MACHINE_MAX   32   /* which makes no more: each has a connection to PostgreSQL */
 #define WORKER_THREADS_MAX       64   /* also the number of counter stripes (protocols 12) */
 #define QUEUE_PER_SERVICE_MAX    1024 /* requests waiting for a worker; more get 503 */
 #define READY_INTERVAL_MS        1000 /* protocols 2 */

@@ -303,9 +303,10 @@ call_service(struct call *self, const char *operation, const struct buf *argumen
         buf_free(&request);
         return call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
     }
+    peers_sync(self->peers);
     /* Only who holds a worker goes to the head of the queue; an actor can wait. */
-    rc = client_request(self->peers, private->from, operation, private->from ? WIRE_FLAG_NESTED : 0, &request,
-                        deadline_ms, &answer, &maybe_sent);
+    rc = client_request(self->peers, private->from ? peers_named(self->peers, private->from) : NULL, operation,
+                        private->from ? WIRE_FLAG_NESTED : 0, &request, deadline_ms, &answer, &maybe_sent);
     buf_free(&request);
     if (rc != 0)
         return fail_unanswered(self, maybe_sent, maybe_sent && clock_monotonic_ms() >= deadline_ms);

@@ -24,7 +24,7 @@ struct identity {
     int64_t store_id;
     int64_t installation_id;
     int64_t account_id;
-    int64_t session_id; /* of a person who signed in */
+    int64_t session_id;  /* of a person who signed in */
     const char *scopes;  /* space between them, "" when none */
     const char *service; /* internal: its name; "operator" for sxctl */
 

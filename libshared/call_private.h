@@ -18,7 +18,8 @@ struct call_pair {
 
 struct call_private {
     const char *service;     /* whose worker this is */
-    struct peer *from;       /* the gateway the request came through; nested calls prefer it. NULL: an actor's turn */
+    const char *from;        /* endpoint of the gateway the request came through, which nested calls prefer; NULL in
+                                an actor's turn */
     struct buf body;         /* call->out writes here */
     struct str arguments;    /* {path, query, body} as checked, msgpack; over HTTP the whole request */
     struct str request_hash; /* of method, path, query and raw body; 32 bytes */

@@ -22,9 +22,8 @@ is_answer(const struct peer_message *message, const struct peer *peer)
     return message->wire.type == WIRE_REPLY && message->wire.id == peer->last_id;
 }
 
-/* Reads everything there is on all sockets, because an unread message would keep peers_wait from sleeping. What is the
- * worker's is kept for it. 0 when the reply of the awaited gateway was among it; awaited is NULL while nothing was
- * sent. */
+/* Reads everything there is on all sockets, because an unread message would keep peers_wait from sleeping. 0 when the
+ * reply of the awaited gateway was among it; awaited is NULL while nothing was sent. */
 static int
 read_all(struct peers *peers, const struct peer *awaited, struct client_reply *reply)
 {
@@ -34,9 +33,9 @@ read_all(struct peers *peers, const struct peer *awaited, struct client_reply *r
         struct peer *peer = peers_at(peers, i);
         struct peer_message message;
 
-        while (peer_receive(peer, false, &message) == 0) {
+        while (peer_receive(peer, &message) == 0) {
             if (found || !awaited || peer != awaited || !is_answer(&message, peer)) {
-                peer_keep(peer, &message);
+                peer_message_close(&message); /* late: whoever asked has given up */
                 continue;
             }
             reply->status = message.wire.status;
@@ -69,7 +68,7 @@ send_somewhere(struct peers *peers, struct peer *prefer, const struct wire *wire
                 return peer;
         }
         (void)read_all(peers, NULL, NULL);
-        peers_wait(peers, true, -1, next_look_ms(now_ms, deadline_ms));
+        peers_wait(peers, true, next_look_ms(now_ms, deadline_ms));
     }
     return NULL;
 }
@@ -93,7 +92,7 @@ client_request(struct peers *peers, struct peer *prefer, const char *operation, 
             return 0;
         if (!peer_is_live(peer))
             return -1;
-        peers_wait(peers, false, -1, next_look_ms(now_ms, deadline_ms));
+        peers_wait(peers, false, next_look_ms(now_ms, deadline_ms));
     }
     return -1;
 }

@@ -1,7 +1,7 @@
 /* client.h - makes requests to services through the gateways; for call_service, actors and sxctl.
  *
- * A client uses the peers of its thread. One request at a time; a reply counts only if it comes from the gateway the
- * request went to and carries its id (protocols 1).
+ * A client uses the peers of its thread, and brings them up to date (peers_sync) between requests. One request at a
+ * time; a reply counts only if it comes from the gateway the request went to and carries its id (protocols 1).
  */
 #ifndef CLIENT_H
 #define CLIENT_H

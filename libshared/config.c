@@ -180,15 +180,15 @@ check_meaning(void)
     return status;
 }
 
-/* Measured on two cores: with four for each core PostgreSQL and we keep them busy, with two they stand idle a tenth of
- * the time while messages travel. */
+/* Measured on two cores: with eight for each core PostgreSQL and we keep them busy, with four they stand idle a tenth
+ * of the time while messages travel. */
 static int64_t
 workers_for_cores(void)
 {
     int64_t workers = WORKERS_PER_CORE * sysconf(_SC_NPROCESSORS_ONLN);
 
-    workers = workers < config.gateways ? config.gateways : workers;
-    return workers < WORKER_THREADS_MAX ? workers : WORKER_THREADS_MAX;
+    workers = workers < WORKERS_OF_MACHINE_MAX ? workers : WORKERS_OF_MACHINE_MAX;
+    return workers < config.gateways ? config.gateways : workers;
 }
 
 int

@@ -87,8 +87,8 @@ struct operation {
     bool upload;     /* its body is sent on in pieces while it arrives (x-upload) */
     bool upper_case; /* error codes of the developer family */
     enum answer_form answer;
-    bool form;       /* takes application/x-www-form-urlencoded */
-    bool form_only;  /* and no JSON */
+    bool form;      /* takes application/x-www-form-urlencoded */
+    bool form_only; /* and no JSON */
     bool body_required;
     const struct schema *body; /* NULL: takes no body */
     const struct parameter *parameters;

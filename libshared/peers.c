@@ -35,10 +35,8 @@ struct peers {
 
 static struct metric malformed =
     METRIC_COUNTER("sx_rpc_malformed_total", "Messages from gateways that were no messages.");
-static struct metric overrun = METRIC_COUNTER(
-    "sx_rpc_overrun_total", "Messages from gateways that came outside the credit rule and were dropped.");
 
-/* ---- one thread's sockets ---------------------------------------------------------------------------------------- */
+/* ---- the sockets ------------------------------------------------------------------------------------------------- */
 
 /* libzmq refuses only what it does not know. */
 static void
@@ -63,9 +61,12 @@ peer_open(const struct peers *peers, struct peer *self)
     int64_t size_max = WIRE_MESSAGE_MAX;
     size_t fd_size = sizeof(self->fd);
 
+    assert(self->held_count == 0);
     self->last_id = wire_incarnation();
-    self->taken = 0;
-    self->told = 0;
+    self->taken = self->told = 0;
+    self->slots = 0;
+    self->leaving = false;
+    self->ready_ms = 0;
     self->socket = zmq_socket(gateways_context(peers->gateways), ZMQ_DEALER);
     if (!self->socket)
         log_fatal("socket_failed", "s:why", zmq_strerror(errno), NULL);
@@ -92,9 +93,6 @@ peer_open(const struct peers *peers, struct peer *self)
 static void
 peer_close(struct peer *self)
 {
-    for (unsigned i = 0; i < self->kept_count; i++)
-        peer_message_close(&self->kept[i]);
-    self->kept_count = 0;
     zmq_close(self->socket);
     self->socket = NULL;
 }
@@ -112,7 +110,6 @@ peers_new(struct gateways *gateways)
     struct peers *self = xcalloc(1, sizeof(*self));
 
     self->gateways = gateways;
-    peers_sync(self);
     return self;
 }
 
@@ -181,7 +178,7 @@ peers_sync(struct peers *self)
     for (unsigned i = 0; i < self->count; i++) {
         struct peer *peer = self->list[i];
 
-        if (endpoints_have(known, peer->endpoint) || peer_is_live(peer)) {
+        if (endpoints_have(known, peer->endpoint) || peer->held_count > 0 || peer_is_live(peer)) {
             self->outdated |= !endpoints_have(known, peer->endpoint);
             self->list[kept++] = peer;
             continue;
@@ -209,21 +206,33 @@ peers_at(const struct peers *self, unsigned index)
 }
 
 struct peer *
-peers_home(const struct peers *self, unsigned thread)
+peers_named(const struct peers *self, const char *endpoint)
 {
-    struct peer *live[GATEWAYS_MAX];
-    unsigned count = 0;
+    for (unsigned i = 0; i < self->count; i++)
+        if (strcmp(self->list[i]->endpoint, endpoint) == 0)
+            return self->list[i];
+    return NULL;
+}
 
+struct peer *
+peers_live(const struct peers *self)
+{
     for (unsigned i = 0; i < self->count; i++)
         if (peer_is_live(self->list[i]))
-            live[count++] = self->list[i];
-    return count ? live[thread % count] : NULL;
+            return self->list[i];
+    return NULL;
 }
 
 bool
 peer_is_live(const struct peer *self)
 {
     return peer_events(self) & ZMQ_POLLOUT;
+}
+
+bool
+peer_has_input(const struct peer *self)
+{
+    return peer_events(self) & ZMQ_POLLIN;
 }
 
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
@@ -312,33 +321,13 @@ message_read(void *socket, struct peer_message *target)
 }
 
 int
-peer_receive(struct peer *self, bool kept_too, struct peer_message *message)
+peer_receive(struct peer *self, struct peer_message *message)
 {
     int read;
 
-    if (kept_too && self->kept_count) {
-        *message = self->kept[0];
-        self->kept_count--;
-        memmove(self->kept, self->kept + 1, self->kept_count * sizeof(self->kept[0]));
-        return 0;
-    }
     while ((read = message_read(self->socket, message)) == 0)
         ;
     return read == 1 ? 0 : -1;
-}
-
-void
-peer_keep(struct peer *self, struct peer_message *message)
-{
-    bool wanted = message->wire.type == WIRE_REQUEST || message->wire.type == WIRE_BYE;
-
-    if (wanted && self->kept_count < PEER_KEPT_MAX) {
-        self->kept[self->kept_count++] = *message;
-        return;
-    }
-    if (wanted)
-        metric_add(&overrun, 1);
-    peer_message_close(message);
 }
 
 void
@@ -351,9 +340,9 @@ peer_message_close(struct peer_message *message)
 /* zmq_poll would do, with twice the system calls. The descriptors of ZeroMQ are edge-triggered: what happened before
  * the poll must be asked of each socket. */
 void
-peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms)
+peers_wait(struct peers *self, bool for_live, int64_t until_ms)
 {
-    struct pollfd items[GATEWAYS_MAX + 1];
+    struct pollfd items[GATEWAYS_MAX];
     int64_t wait_ms = until_ms - clock_monotonic_ms();
     unsigned count = 0;
 
@@ -362,8 +351,6 @@ peers_wait(struct peers *self, bool for_live, int wake_fd, int64_t until_ms)
             return;
         items[count++] = (struct pollfd){.fd = self->list[i]->fd, .events = POLLIN};
     }
-    if (wake_fd >= 0)
-        items[count++] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
     if (wait_ms > 0)
         poll(items, count, (int)wait_ms);
 }
@@ -375,13 +362,13 @@ collect_acks(struct peer *self, uint64_t version, void (*acked)(void *context, i
 {
     struct peer_message message;
 
-    while (peer_receive(self, false, &message) == 0) {
+    while (peer_receive(self, &message) == 0) {
         int64_t gateway_id;
 
         if (message.wire.type == WIRE_ACK && message.wire.id == version &&
             text_to_int(zmq_msg_data(&message.name), zmq_msg_size(&message.name), &gateway_id) == 0)
             acked(context, gateway_id);
-        peer_keep(self, &message);
+        peer_message_close(&message);
     }
 }
 
@@ -410,8 +397,7 @@ peers_invalidate(struct peers *self, uint64_t version, const struct buf *tags, i
         done = enough(context);
         if (done)
             break;
-        peers_wait(self, false, -1,
-                   now_ms + INVALIDATE_LOOK_MS < deadline_ms ? now_ms + INVALIDATE_LOOK_MS : deadline_ms);
+        peers_wait(self, false, now_ms + INVALIDATE_LOOK_MS < deadline_ms ? now_ms + INVALIDATE_LOOK_MS : deadline_ms);
         now_ms = clock_monotonic_ms();
     }
     free(known);

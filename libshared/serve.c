@@ -266,7 +266,7 @@ end_call(struct server *self, struct call *call)
 }
 
 void
-serve_request(struct server *self, struct peer *from, struct peer_message *request, int64_t received_ms,
+serve_request(struct server *self, const char *from, struct peer_message *request, int64_t received_ms,
               struct served *reply)
 {
     struct str name = {zmq_msg_data(&request->name), zmq_msg_size(&request->name)};

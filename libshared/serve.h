@@ -18,13 +18,13 @@ struct served {
     zmq_msg_t body;     /* frame 3; the receiver's to send or close */
 };
 
-/* What one worker needs, borrowed. */
+/* What one worker needs, borrowed. peers are for the requests its handlers make. */
 struct server *server_new(const struct service *service, struct db *db, struct peers *peers);
 void server_destroy(struct server **self);
 
 /* Handles one request that reached this thread at received_ms (clock_monotonic_ms). Always gives a reply. The request
- * stays the caller's to close. */
-void serve_request(struct server *self, struct peer *from, struct peer_message *request, int64_t received_ms,
+ * stays the caller's to close. from is the endpoint of the gateway it came through. */
+void serve_request(struct server *self, const char *from, struct peer_message *request, int64_t received_ms,
                    struct served *reply);
 
 /* Housekeeping between requests, for one worker of a process: forgets a batch of old answers under Idempotency-Keys.

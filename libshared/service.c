@@ -20,6 +20,7 @@
 #include "log.h"
 #include "master_key.h"
 #include "peers.h"
+#include "scheduling.h"
 #include "secret.h"
 #include "worker.h"
 
@@ -33,6 +34,7 @@ struct running {
     const struct service *service;
     void *context;
     struct gateways *gateways;
+    struct intake *intake, *aside;
     struct worker *workers[WORKER_THREADS_MAX + GATEWAYS_MAX];
     unsigned worker_count;
     struct actor *actors[ACTORS_MAX];
@@ -102,8 +104,7 @@ check_schema(const struct service *self)
         exit(EXIT_FAILURE);
 }
 
-/* Each gateway needs a worker of each pool whose home it is (protocols 3): those that are there, or are still to come.
- */
+/* Each gateway needs a worker of each pool (protocols 3): those that are there, or are still to come. */
 static unsigned
 workers_needed(const struct running *self)
 {
@@ -124,14 +125,19 @@ check_workers(const struct running *self)
     return -1;
 }
 
-static void
-start_worker(struct running *self, const char *name)
+static struct intake *
+start_pool(struct running *self, const char *name, unsigned workers)
 {
-    struct worker *worker = worker_new(self->service, name, self->gateways, self->worker_count);
+    struct intake *intake = intake_new(name, self->gateways, workers);
 
-    if (!worker)
-        exit(EXIT_FAILURE); /* db_new has said why */
-    self->workers[self->worker_count++] = worker;
+    for (unsigned i = 0; i < workers; i++) {
+        struct worker *worker = worker_new(self->service, intake, self->gateways, self->worker_count);
+
+        if (!worker)
+            exit(EXIT_FAILURE); /* db_new has said why */
+        self->workers[self->worker_count++] = worker;
+    }
+    return intake;
 }
 
 static void
@@ -153,11 +159,10 @@ start_all(struct running *self)
     self->gateways = gateways_new(self->context, service->name);
     if (check_workers(self) != 0)
         exit(EXIT_FAILURE);
-    for (unsigned i = 0; i < config.workers; i++)
-        start_worker(self, service->name);
+    self->intake = start_pool(self, service->name, (unsigned)config.workers);
     if (service->aside)
-        for (unsigned i = 0; i < workers_needed(self) || i < ASIDE_WORKERS_MIN; i++)
-            start_worker(self, service->aside);
+        self->aside = start_pool(self, service->aside,
+                                 workers_needed(self) > ASIDE_WORKERS_MIN ? workers_needed(self) : ASIDE_WORKERS_MIN);
     assert(service->actor_count <= ACTORS_MAX);
     for (unsigned i = 0; i < service->actor_count; i++)
         start_actor(self, i);
@@ -166,14 +171,17 @@ start_all(struct running *self)
 static void
 stop_all(struct running *self)
 {
-    for (unsigned i = 0; i < self->worker_count; i++)
-        worker_stop(self->workers[i]); /* all drain at once */
+    intake_close(self->intake); /* all drain at once */
+    if (self->aside)
+        intake_close(self->aside);
     for (unsigned i = 0; i < self->service->actor_count; i++)
         actor_stop(self->actors[i]);
     for (unsigned i = 0; i < self->worker_count; i++)
         worker_destroy(&self->workers[i]);
     for (unsigned i = 0; i < self->service->actor_count; i++)
         actor_destroy(&self->actors[i]);
+    intake_destroy(&self->intake);
+    intake_destroy(&self->aside);
     gateways_destroy(&self->gateways);
     zmq_ctx_term(self->context);
 }
@@ -236,6 +244,7 @@ service_main(int argc, char **argv, const struct service *self)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    scheduling_batch();
     load_keys();
     reseal_columns(self->sealed, self->sealed_count);
     check_schema(self);

@@ -14,7 +14,7 @@
     NUMBER(dev, "SX_DEV", 0, 0, 1, "1 allows what only development needs: the settable clock, data filling, http targets") \
     TEXT(database_url, "SX_DATABASE_URL", NULL, "libpq connection string without a user; unset: the private cluster in SX_HOME") \
     TEXT(database_password_file, "SX_DATABASE_PASSWORD_FILE", NULL, "file with the password of this process's database role") \
-    NUMBER(workers, "SX_WORKERS", 0, 0, 64, "worker threads of a service process, at least as many as gateways; 0: four for each core") \
+    NUMBER(workers, "SX_WORKERS", 0, 0, 64, "worker threads of a service process, at least as many as gateways; 0: eight for each core, at most 32") \
     TEXT(gateway, "SX_GATEWAY", NULL, "host:port of the gateways' RPC socket, all addresses of the name; unset: the sockets in SX_HOME/run") \
     TEXT(rpc_listen, "SX_RPC_LISTEN", NULL, "tcp address the gateway's RPC socket binds, as tcp://0.0.0.0:5570; unset: ipc in SX_HOME/run") \
     TEXT(keys, "SX_KEYS", NULL, "directory of CURVE keys, needed with tcp; sxctl keys makes it") \

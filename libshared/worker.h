@@ -1,20 +1,20 @@
-/* worker.h - the actor that handles requests: a thread with its own sockets, connection and arena.
+/* worker.h - the actor that handles requests: a thread with its own connection, arena, and sockets for requests of its
+ * own. Requests come to it through the intake of its pool.
  *
- * Created means running, destroyed means gone. READY goes to the worker's home gateway when it is idle, and again each
- * second; one REQUEST at a time is taken, handled and answered. Before it goes, a worker sends BYE and waits for the
- * echo (protocols 14).
+ * Created means running, destroyed means gone.
  */
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "intake.h"
 #include "service.h"
 
 struct worker;
 
-/* name is the pool it is ready for: the service's name, or service->aside. index numbers the workers of a process: it
- * picks the home. service and gateways are borrowed. NULL after logging why when there is no database. */
-struct worker *worker_new(const struct service *service, const char *name, struct gateways *gateways, unsigned index);
-void worker_stop(struct worker *self); /* asks it to drain and go; worker_destroy waits for that */
-void worker_destroy(struct worker **self);
+/* index numbers the workers of a process. service, intake and gateways are borrowed. NULL after logging why when there
+ * is no database. */
+struct worker *worker_new(const struct service *service, struct intake *intake, struct gateways *gateways,
+                          unsigned index);
+void worker_destroy(struct worker **self); /* waits until it has gone, which it does once intake_close was called */
 
 #endif

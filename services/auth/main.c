@@ -6,8 +6,8 @@
  * oauth_authorize.c (the merchant consents) with oauth_browser.c and oauth_pages.c, oauth_token.c (codes and refresh
  * tokens become tokens) with oauth_client.c, oauth_tokens.c (revocation, introspection, metadata).
  */
-#include "apps.h"
 #include "app_push.h"
+#include "apps.h"
 #include "auth_operations.h"
 #include "session_keys.h"
 #include "statements.h"

@@ -7,9 +7,9 @@
 #include "queries_accounts.h"
 #include "queries_custom.h"
 #include "queries_installations.h"
-#include "queries_stores.h"
 #include "queries_oauth.h"
 #include "queries_session_tokens.h"
+#include "queries_stores.h"
 
 /* ---- apps -------------------------------------------------------------------------------------------------------- */
 

@@ -60,12 +60,10 @@ QUERY(OAUTH_REFRESH_LOCK,
       "select token_id, installation_id, generation, expires_at, used_at, successor_id, "
       "(revoked_at is not null)::int as revoked from token where token_hash = $1 and kind = 'refresh' for update")
 
-QUERY(OAUTH_SUCCESSOR,
-      "select token_id, access_id, (used_at is null and revoked_at is null)::int as unused from token "
-      "where token_id = $1")
+QUERY(OAUTH_SUCCESSOR, "select token_id, access_id, (used_at is null and revoked_at is null)::int as unused from token "
+                       "where token_id = $1")
 
-QUERY(OAUTH_REFRESH_SET_USED,
-      "update token set used_at = coalesce(used_at, $2), successor_id = $3 where token_id = $1")
+QUERY(OAUTH_REFRESH_SET_USED, "update token set used_at = coalesce(used_at, $2), successor_id = $3 where token_id = $1")
 
 /* A refresh token and the access token given with it. */
 QUERY(OAUTH_PAIR_SET_REVOKED, "update token set revoked_at = $3 where token_id in ($1, $2) and revoked_at is null")

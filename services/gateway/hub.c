@@ -1,7 +1,7 @@
 /* hub.c - requests on their way to workers: queues, dispatch, retries, the one end of each.
  *
  * The rules, in one place. A pool with an idle worker has an empty queue. A call is in exactly one of three states:
- * queued, sent to the one worker whose `call` points to it, or ended. Whatever may run a `done` comes last in its
+ * queued, sent to the one worker whose `sent` points to it, or ended. Whatever may run a `done` comes last in its
  * function, because a done may submit the next call, which may end others.
  */
 #include "hub_private.h"
@@ -202,7 +202,7 @@ withdraw(struct hub *self, struct hub_call *call)
     if (call->state == CALL_QUEUED)
         dequeue(self, pool_of_call(self, call), call);
     else if (call->worker != NULL)
-        call->worker->call = NULL;
+        hub_worker_drop_call(call->worker, call);
     hub_deadline_remove(self, call);
     call->worker = NULL;
     call->state = CALL_NONE;
@@ -248,15 +248,12 @@ send_call(struct hub *self, struct hub_pool *pool, struct hub_worker *worker, st
         if (errno == EHOSTUNREACH)
             hub_worker_lose(self, worker);
         else
-            hub_worker_set_idle(self, worker, false);
+            hub_worker_silence(self, worker);
         return false;
     }
     dequeue(self, pool, call);
-    hub_worker_set_idle(self, worker, false);
-    worker->last_sent = wire.id;
-    worker->process->requests++;
-    worker->busy = true;
-    worker->call = call;
+    hub_worker_note_sent(worker, wire.id, call);
+    hub_worker_settle(self, worker);
     call->state = CALL_SENT;
     call->worker = worker;
     call->id = wire.id;
@@ -280,7 +277,7 @@ hub_dispatch(struct hub *self, struct hub_pool *pool)
             metric_add(&timeouts_total, 1);
             hub_end_local(self, call, FAIL_GATEWAY_TIMEOUT);
         } else
-            send_call(self, pool, pool->idle, call, now_ms);
+            send_call(self, pool, hub_worker_choose(pool), call, now_ms);
     }
 }
 
@@ -437,11 +434,16 @@ hub_services(const struct hub *self, struct hub_service_state *target, unsigned 
     for (unsigned i = 0; i < count; i++) {
         const struct hub_pool *pool = &self->pools[i];
 
-        target[i] = (struct hub_service_state){.service = pool->name,
-                                               .workers = pool->workers,
-                                               .idle = pool->idle_count,
-                                               .queued = pool->queued,
-                                               .foreign_contract = pool->foreign};
+        target[i] = (struct hub_service_state){
+            .service = pool->name, .queued = pool->queued, .foreign_contract = pool->foreign};
+    }
+    for (const struct hub_worker *worker = self->workers; worker != NULL; worker = worker->next) {
+        unsigned i = (unsigned)(worker->pool - self->pools);
+
+        if (i >= count)
+            continue;
+        target[i].workers += worker->slots;
+        target[i].idle += worker->idle ? worker->slots - worker->sent_count : 0;
     }
     return count;
 }

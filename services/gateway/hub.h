@@ -1,9 +1,9 @@
 /* hub.h - workers, credits, queues, deadlines, retries; knows no HTTP (protocols 1, 2, 3, 4, 14).
  *
- * A worker thread that is ready has given this gateway one credit. A request goes to the most recently ready worker of
- * its service, else it waits in that service's bounded queue, else it fails with 503. A worker that vanishes with a
- * request in hand is found by PING; the request is sent to another worker when that is safe, else it ends as
- * `outcome_unknown`. Every request ends exactly once, by its `done`.
+ * A worker, which is a process's pool of threads, has given this gateway so many slots. A request goes to the worker of
+ * its service with the smallest part of them taken, else it waits in that service's bounded queue, else it fails with
+ * 503. A worker that vanishes with requests in hand is found by PING; each is sent to another worker when that is safe,
+ * else it ends as `outcome_unknown`. Every request ends exactly once, by its `done`.
  *
  * The hub's clock and its way of sending are given to it, so that unit tests drive it without sockets. Single-threaded.
  */
@@ -83,7 +83,7 @@ void hub_cancel(struct hub *self, struct hub_call *call); /* the owner is gone; 
  * 4: the hub refuses undeclared callers; decision 12: a READY under another name is refused). Takes the messages over.
  *
  * Who a REQUEST comes from: the CURVE name; else the service the peer is ready for; else, on ipc, the service its
- * `caller` names (an actor, a worker's socket to a gateway that is not its home); else "operator". */
+ * `caller` names (an actor, a worker thread's own socket); else "operator". */
 void hub_receive(struct hub *self, struct str routing_id, const char *peer, zmq_msg_t *header, zmq_msg_t *name,
                  zmq_msg_t *body);
 

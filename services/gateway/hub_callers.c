@@ -96,7 +96,7 @@ nested_done(struct hub_call *call, struct hub_reply *reply)
     }
     zmq_msg_close(&reply->headers);
     zmq_msg_close(&reply->body);
-    if (caller->requests == NULL && (caller->pool == NULL || (caller->leaving && !caller->busy)))
+    if (caller->requests == NULL && (caller->pool == NULL || (caller->leaving && caller->sent_count == 0)))
         hub_worker_forget(hub, caller);
 }
 
@@ -122,7 +122,7 @@ is_listed(const struct operation *operation, const char *caller)
 }
 
 /* An unnamed peer on ipc is one of the platform's own processes, in a directory only they can enter: an actor, or a
- * worker's socket to a gateway that is not its home. It says which in its request. */
+ * worker thread with a request of its own. It says which in its request. */
 static bool
 is_allowed(struct hub *self, const struct hub_worker *worker, const char *peer, const struct operation *operation,
            struct str request)
@@ -164,23 +164,21 @@ find_operation(struct hub *self, struct str name)
 }
 
 static void
-write_processes(struct out *out, const struct hub_process *first)
+write_processes(struct out *out, const struct hub *self, const struct hub_pool *pool)
 {
-    unsigned count = 0;
-
-    for (const struct hub_process *each = first; each != NULL; each = each->next)
-        count++;
-    out_list(out, count);
-    for (const struct hub_process *each = first; each != NULL; each = each->next) {
+    out_list(out, pool->workers);
+    for (const struct hub_worker *each = self->workers; each != NULL; each = each->next) {
+        if (each->pool != pool)
+            continue;
         out_map(out, 4);
         out_key(out, "instance");
         out_text(out, each->instance);
         out_key(out, "workers");
-        out_int(out, each->workers);
+        out_int(out, each->slots);
         out_key(out, "idle");
-        out_int(out, each->idle);
+        out_int(out, each->idle ? each->slots - each->sent_count : 0);
         out_key(out, "requests");
-        out_int(out, (int64_t)each->requests);
+        out_int(out, (int64_t)each->total);
     }
 }
 
@@ -189,9 +187,11 @@ static void
 answer_who(struct hub *self, struct str routing_id, const struct wire *request)
 {
     struct wire wire = {.type = WIRE_REPLY, .status = 200, .id = request->id};
+    struct hub_service_state states[SERVICES_MAX];
     struct buf body;
     struct out out;
 
+    hub_services(self, states, SERVICES_MAX);
     buf_init(&body, WIRE_MESSAGE_MAX);
     out_init(&out, &body, request->flags & WIRE_FLAG_JSON ? OUT_JSON : OUT_MSGPACK);
     out_list(&out, self->pool_count);
@@ -202,15 +202,15 @@ answer_who(struct hub *self, struct str routing_id, const struct wire *request)
         out_key(&out, "service");
         out_text(&out, pool->name);
         out_key(&out, "workers");
-        out_int(&out, pool->workers);
+        out_int(&out, states[i].workers);
         out_key(&out, "idle");
-        out_int(&out, pool->idle_count);
+        out_int(&out, states[i].idle);
         out_key(&out, "queued");
         out_int(&out, pool->queued);
         out_key(&out, "foreign_contract");
         out_int(&out, pool->foreign);
         out_key(&out, "processes");
-        write_processes(&out, pool->processes);
+        write_processes(&out, self, pool);
     }
     send_reply(self, routing_id, &wire, STR(""), (struct str){body.data, body.size});
     buf_free(&body);

@@ -24,41 +24,40 @@ struct hub_queue {
     struct hub_call *first, *last;
 };
 
-/* A process of a service, as the READYs of its workers name it; for gateway.who. Gone with the last of its workers
- * here. */
-struct hub_process {
-    struct hub_process *next;
-    char instance[INSTANCE_MAX + 1]; /* HOST:PID */
-    unsigned workers, idle;
-    uint64_t requests; /* sent to it; counts from its first worker's READY */
-};
-
 /* The workers that are ready under one name, and the calls that wait for one of them. */
 struct hub_pool {
     char name[SERVICE_NAME_MAX + 1];
     char service[SERVICE_NAME_MAX + 1]; /* whose pool it is; "auth" for "auth-aside" */
     struct hub_queue queues[QUEUES];
     unsigned queued;
-    struct hub_worker *idle; /* the most recently ready first */
-    unsigned workers, idle_count, foreign;
-    struct hub_process *processes;
+    struct hub_worker *idle; /* those that take a request; the most recently ready first */
+    unsigned workers, foreign;
     int64_t seen_ms;               /* when it last had a worker */
     struct operation metrics_read; /* NAME.metrics.read, which every service answers and no contract lists */
     char metrics_name[OPERATION_NAME_MAX];
 };
 
-/* One routing id: a worker when it has a pool, otherwise somebody who has requests under way. */
+/* One REQUEST that was sent and not answered: a slot that is taken. */
+struct hub_sent {
+    uint64_t id;
+    struct hub_call *call; /* NULL when nobody waits for it any more */
+};
+
+/* One routing id: a worker when it has a pool, otherwise somebody who has requests under way. A worker is a process,
+ * or a group of its threads: it takes as many requests at a time as it has slots. */
 struct hub_worker {
     struct hub_worker *bucket_next;
     struct hub_worker *next, *previous; /* of all with a pool */
     struct hub_worker *idle_next, *idle_previous;
     struct hub_pool *pool;
-    struct hub_process *process; /* NULL exactly when pool is */
-    struct hub_call *call;       /* in its hands; NULL when it is idle, or when nobody waits for it any more */
-    uint64_t last_sent;          /* id of the last REQUEST it was sent; 0 when none */
+    char instance[INSTANCE_MAX + 1]; /* HOST:PID */
+    struct hub_sent *sent;           /* in its hands; room for slots, or for what it held when it had more of them */
+    unsigned sent_count, slots;
+    uint64_t last_sent; /* id of the last REQUEST it was sent; 0 when none */
+    uint64_t total;     /* requests sent since its first READY */
     int64_t seen_ms;
-    bool idle;                   /* has given its credit */
-    bool busy;                   /* was sent last_sent and has not answered it */
+    bool idle;                   /* in pool->idle: a slot is free, and nothing says that it should not be used */
+    bool silent;                 /* was not heard of for too long, or takes nothing; until it speaks */
     bool leaving;                /* has said BYE */
     bool foreign;                /* was built from another contract */
     unsigned timeouts;           /* deadlines missed in a row */
@@ -103,7 +102,11 @@ struct hub_worker *hub_worker_find(const struct hub *self, struct str routing_id
 struct hub_worker *hub_worker_add(struct hub *self, struct str routing_id); /* NULL when there are too many */
 void hub_worker_forget(struct hub *self, struct hub_worker *worker);        /* nothing in its hands */
 void hub_worker_lose(struct hub *self, struct hub_worker *worker);          /* whatever is in its hands is lost */
-void hub_worker_set_idle(struct hub *self, struct hub_worker *worker, bool idle);
+void hub_worker_settle(struct hub *self, struct hub_worker *worker); /* into pool->idle or out of it, as it is now */
+void hub_worker_silence(struct hub *self, struct hub_worker *worker);
+void hub_worker_note_sent(struct hub_worker *worker, uint64_t id, struct hub_call *call); /* a slot must be free */
+void hub_worker_drop_call(struct hub_worker *worker, const struct hub_call *call);        /* it works on for nobody */
+struct hub_worker *hub_worker_choose(const struct hub_pool *pool);
 void hub_take_ready(struct hub *self, struct str routing_id, const char *peer, uint64_t id, struct str name,
                     struct str body);
 void hub_take_reply(struct hub *self, struct str routing_id, const struct wire *wire, zmq_msg_t *headers,

@@ -1,7 +1,9 @@
 /* hub_workers.c - routing ids: who is ready, who works, who has gone (protocols 1, 2, 14).
  *
- * The credit rule is in hub_take_ready and hub_take_reply and nowhere else. A worker is taken for gone only when the
- * ROUTER says that its routing id does not exist any more; silence alone costs it its credit, nothing else.
+ * The credit rule is in hub_take_ready and hub_take_reply and nowhere else: a worker has as many slots as its READY
+ * says, a REQUEST takes one, its REPLY gives it back. READY also names the requests that are in its hands; one that it
+ * has taken and does not name will never be answered. A worker is taken for gone only when the ROUTER says that its
+ * routing id does not exist any more; silence alone costs it its credit, nothing else.
  */
 #include "hub_private.h"
 
@@ -18,7 +20,7 @@ static struct metric unknown_total =
     METRIC_COUNTER("sx_hub_unknown_replies_total", "Replies to no request under way; dropped.");
 static struct metric late_total = METRIC_COUNTER("sx_hub_late_replies_total", "Replies nobody waited for any more.");
 static struct metric stale_total =
-    METRIC_COUNTER("sx_hub_stale_ready_total", "READYs that crossed a REQUEST; they give no credit.");
+    METRIC_COUNTER("sx_hub_stale_ready_total", "READYs that crossed a REQUEST, which stays in the worker's hands.");
 static struct metric refused_total =
     METRIC_COUNTER("sx_hub_refused_ready_total", "READYs under a name that is unknown or not the peer's.");
 static struct metric vanished_total = METRIC_COUNTER("sx_hub_workers_vanished_total", "Workers that went without BYE.");
@@ -65,40 +67,6 @@ hub_worker_add(struct hub *self, struct str routing_id)
     return worker;
 }
 
-/* The process behind "HOST:PID/INDEX", made if this is the first worker of it that is heard of. */
-static struct hub_process *
-process_named(struct hub_pool *pool, struct str instance)
-{
-    const char *slash = instance.len > 0 ? memrchr(instance.base, '/', instance.len) : NULL;
-    size_t len = slash != NULL ? (size_t)(slash - instance.base) : instance.len;
-    struct hub_process *process = pool->processes;
-
-    len = len < INSTANCE_MAX ? len : INSTANCE_MAX;
-    while (process != NULL && !str_is((struct str){instance.base, len}, process->instance))
-        process = process->next;
-    if (process != NULL)
-        return process;
-    process = xcalloc(1, sizeof *process);
-    if (len > 0)
-        memcpy(process->instance, instance.base, len);
-    process->next = pool->processes;
-    pool->processes = process;
-    return process;
-}
-
-static void
-leave_process(struct hub_pool *pool, struct hub_process *process)
-{
-    struct hub_process **link = &pool->processes;
-
-    if (--process->workers > 0)
-        return;
-    while (*link != process)
-        link = &(*link)->next;
-    *link = process->next;
-    free(process);
-}
-
 /* After this neither a message nor the end of a request of its own finds it; whoever holds the pointer frees it. */
 static void
 unlink_worker(struct hub *self, struct hub_worker *worker)
@@ -112,7 +80,8 @@ unlink_worker(struct hub *self, struct hub_worker *worker)
     self->peer_count--;
     if (worker->pool == NULL)
         return;
-    hub_worker_set_idle(self, worker, false);
+    worker->leaving = true;
+    hub_worker_settle(self, worker);
     if (worker->next != NULL)
         worker->next->previous = worker->previous;
     if (worker->previous != NULL)
@@ -122,9 +91,14 @@ unlink_worker(struct hub *self, struct hub_worker *worker)
     self->worker_count--;
     worker->pool->workers--;
     worker->pool->foreign -= worker->foreign;
-    leave_process(worker->pool, worker->process);
-    worker->process = NULL;
     worker->pool->seen_ms = hub_now_ms(self);
+}
+
+static void
+free_worker(struct hub_worker *worker)
+{
+    free(worker->sent);
+    free(worker);
 }
 
 void
@@ -132,54 +106,43 @@ hub_worker_forget(struct hub *self, struct hub_worker *worker)
 {
     assert(worker->requests == NULL);
     unlink_worker(self, worker);
-    free(worker);
+    free_worker(worker);
 }
 
-/* The second half of a loss, when nothing finds the worker any more. */
+/* The second half of a loss, when nothing finds the worker any more. The end of one call may cancel another that is
+ * still in its hands: it is then not there any more when its turn comes. */
 static void
 bury(struct hub *self, struct hub_worker *worker)
 {
-    struct hub_call *call = worker->call;
-
     if (worker->pool != NULL) {
         metric_add(&vanished_total, 1);
-        log_event(LOG_WARN, "worker_lost", "s:service", worker->pool->name, "s:operation",
-                  call == NULL ? NULL : call->operation->name, "s:request_id", call == NULL ? NULL : call->request_id,
-                  "l:workers_left", (int64_t)worker->pool->workers, NULL);
+        log_event(LOG_WARN, "worker_lost", "s:service", worker->pool->name, "s:instance", worker->instance,
+                  "l:requests", (int64_t)worker->sent_count, NULL);
     }
-    free(worker);
-    if (call != NULL) {
+    while (worker->sent_count > 0) {
+        struct hub_call *call = worker->sent[--worker->sent_count].call;
+
+        if (call == NULL)
+            continue;
         call->worker = NULL;
         hub_call_lost(self, call);
     }
-}
-
-/* The threads of one process die together, but their connections are seen to end one after the other. Its idle workers
- * get nothing more until their next READY, or a retry would go to a sibling that is just as dead. */
-static void
-doubt_siblings(struct hub *self, const struct hub_worker *lost)
-{
-    struct hub_worker *next;
-
-    for (struct hub_worker *worker = lost->pool->idle; worker != NULL; worker = next) {
-        next = worker->idle_next;
-        if (worker->process == lost->process)
-            hub_worker_set_idle(self, worker, false);
-    }
+    free_worker(worker);
 }
 
 void
 hub_worker_lose(struct hub *self, struct hub_worker *worker)
 {
-    if (worker->pool != NULL)
-        doubt_siblings(self, worker);
     unlink_worker(self, worker);
     bury(self, worker);
 }
 
+/* ---- slots ------------------------------------------------------------------------------------------------------- */
+
 void
-hub_worker_set_idle(struct hub *self, struct hub_worker *worker, bool idle)
+hub_worker_settle(struct hub *self, struct hub_worker *worker)
 {
+    bool idle = !worker->leaving && !worker->silent && worker->sent_count < worker->slots;
     struct hub_pool *pool = worker->pool;
 
     if (worker->idle == idle)
@@ -191,9 +154,7 @@ hub_worker_set_idle(struct hub *self, struct hub_worker *worker, bool idle)
         if (pool->idle != NULL)
             pool->idle->idle_previous = worker;
         pool->idle = worker;
-        pool->idle_count++;
         self->idle_count++;
-        worker->process->idle++;
         if (self->sweep_ms == INT64_MAX)
             self->sweep_ms = hub_now_ms(self) + READY_INTERVAL_MS;
         return;
@@ -204,9 +165,64 @@ hub_worker_set_idle(struct hub *self, struct hub_worker *worker, bool idle)
         worker->idle_previous->idle_next = worker->idle_next;
     else
         pool->idle = worker->idle_next;
-    pool->idle_count--;
     self->idle_count--;
-    worker->process->idle--;
+}
+
+void
+hub_worker_silence(struct hub *self, struct hub_worker *worker)
+{
+    worker->silent = true;
+    hub_worker_settle(self, worker);
+}
+
+/* The one with the smallest part of its slots taken; the most recently ready of equals, whose memory is warm. */
+struct hub_worker *
+hub_worker_choose(const struct hub_pool *pool)
+{
+    struct hub_worker *best = pool->idle;
+
+    for (struct hub_worker *each = best->idle_next; each != NULL; each = each->idle_next)
+        if (each->sent_count * best->slots < best->sent_count * each->slots)
+            best = each;
+    return best;
+}
+
+void
+hub_worker_note_sent(struct hub_worker *worker, uint64_t id, struct hub_call *call)
+{
+    assert(worker->sent_count < worker->slots);
+    worker->sent[worker->sent_count++] = (struct hub_sent){id, call};
+    worker->last_sent = id;
+    worker->total++;
+}
+
+void
+hub_worker_drop_call(struct hub_worker *worker, const struct hub_call *call)
+{
+    for (unsigned i = 0; i < worker->sent_count; i++)
+        if (worker->sent[i].call == call)
+            worker->sent[i].call = NULL;
+}
+
+/* Gives a slot back. */
+static struct hub_call *
+take_sent(struct hub_worker *worker, unsigned index)
+{
+    struct hub_call *call = worker->sent[index].call;
+
+    worker->sent[index] = worker->sent[--worker->sent_count];
+    if (call != NULL)
+        call->worker = NULL;
+    return call;
+}
+
+static int
+find_sent(const struct hub_worker *worker, uint64_t id)
+{
+    for (unsigned i = 0; i < worker->sent_count; i++)
+        if (worker->sent[i].id == id)
+            return (int)i;
+    return -1;
 }
 
 int
@@ -215,24 +231,40 @@ hub_send(struct hub *self, const struct hub_worker *worker, const struct wire *w
     return self->transport.send(self->transport.context, worker->routing, worker->routing_size, wire, name, body);
 }
 
-/* What its READY says of it: of which process it is, and whether that was built from this contract. */
-static void
-read_ready(struct hub *self, struct hub_worker *worker, struct str body)
-{
-    struct in in;
-    bool read = in_decode(&in, self->arena, body.base, body.len) == 0;
+/* What READY says. The texts lie in the hub's arena. */
+struct ready {
+    struct str instance, contract;
+    unsigned slots;
+    uint64_t taken;                    /* id of the last REQUEST taken on this connection */
+    uint32_t held[WORKER_THREADS_MAX]; /* the counters of those in its hands, of the same incarnation */
+    unsigned held_count;
+};
 
-    worker->foreign = !read || !str_is(in_str(in, "contract"), contract_digest);
-    worker->process = process_named(worker->pool, read ? in_str(in, "instance") : STR(""));
-    worker->process->workers++;
-    arena_reset(self->arena);
+/* A worker that says nothing of slots has one, and nothing in its hands when it is ready. */
+static void
+read_ready(struct hub *self, uint64_t id, struct str body, struct ready *ready)
+{
+    struct in in = {NULL, self->arena}, held;
+    bool read = in_decode(&in, self->arena, body.base, body.len) == 0;
+    int64_t slots = read ? in_int(in, "slots", 1) : 1;
+
+    *ready = (struct ready){.taken = id, .instance = STR(""), .contract = STR("")};
+    ready->slots = slots < 1 ? 1 : slots > WORKER_THREADS_MAX ? WORKER_THREADS_MAX : (unsigned)slots;
+    if (!read)
+        return;
+    ready->instance = in_str(in, "instance");
+    ready->contract = in_str(in, "contract");
+    held = in_at(in, "held");
+    for (unsigned i = 0; i < in_count(held, "") && i < WORKER_THREADS_MAX; i++)
+        ready->held[ready->held_count++] = (uint32_t)in_int(in_item(held, i), "", 0);
 }
 
 /* The worker behind a READY, made if this is its first; NULL when the name is not one it may have. */
 static struct hub_worker *
-worker_for_ready(struct hub *self, struct str routing_id, const char *peer, struct str name, struct str body)
+worker_for_ready(struct hub *self, struct str routing_id, const char *peer, struct str name, const struct ready *ready)
 {
     struct hub_worker *worker = hub_worker_find(self, routing_id);
+    size_t len = ready->instance.len < INSTANCE_MAX ? ready->instance.len : INSTANCE_MAX;
     struct hub_pool *pool;
 
     if (worker != NULL && worker->pool != NULL)
@@ -245,7 +277,9 @@ worker_for_ready(struct hub *self, struct str routing_id, const char *peer, stru
     if (worker == NULL)
         return NULL;
     worker->pool = pool;
-    read_ready(self, worker, body);
+    worker->foreign = !str_is(ready->contract, contract_digest);
+    if (len > 0)
+        memcpy(worker->instance, ready->instance.base, len);
     worker->next = self->workers;
     if (self->workers != NULL)
         self->workers->previous = worker;
@@ -258,31 +292,69 @@ worker_for_ready(struct hub *self, struct str routing_id, const char *peer, stru
     return worker;
 }
 
+static void
+set_slots(struct hub_worker *worker, unsigned slots)
+{
+    unsigned room = slots > worker->sent_count ? slots : worker->sent_count;
+
+    worker->sent = xrealloc(worker->sent, room * sizeof worker->sent[0]);
+    worker->slots = slots;
+}
+
+/* It has taken this request and does not hold it: if the answer has not come by now, it never will. What the READY
+ * crossed on its way has a greater id; an id of another incarnation says nothing of ours. */
+static bool
+is_forgotten(const struct ready *ready, uint64_t id)
+{
+    if (id >> 32 != ready->taken >> 32 || id > ready->taken)
+        return false;
+    for (unsigned i = 0; i < ready->held_count; i++)
+        if (ready->held[i] == (uint32_t)id)
+            return false;
+    return true;
+}
+
+/* The next call that was in the worker's hands and is lost; NULL when there is none. */
+static struct hub_call *
+take_forgotten(struct hub_worker *worker, const struct ready *ready)
+{
+    struct hub_call *call = NULL;
+
+    for (unsigned i = 0; i < worker->sent_count && call == NULL;)
+        if (is_forgotten(ready, worker->sent[i].id))
+            call = take_sent(worker, i);
+        else
+            i++;
+    return call;
+}
+
 void
 hub_take_ready(struct hub *self, struct str routing_id, const char *peer, uint64_t id, struct str name, struct str body)
 {
-    struct hub_worker *worker = worker_for_ready(self, routing_id, peer, name, body);
+    struct hub_worker *worker;
     struct hub_call *lost;
+    struct ready ready;
 
+    read_ready(self, id, body, &ready);
+    worker = worker_for_ready(self, routing_id, peer, name, &ready);
+    arena_reset(self->arena);
     if (worker == NULL) {
         metric_add(&refused_total, 1);
         log_event(LOG_WARN, "ready_refused", "s:peer", peer, NULL);
         return;
     }
     worker->seen_ms = hub_now_ms(self);
-    if (worker->last_sent != 0 && id != worker->last_sent) {
+    worker->silent = worker->leaving = false;
+    if (worker->last_sent != 0 && id != worker->last_sent)
         metric_add(&stale_total, 1);
-        return;
-    }
-    /* It has taken its last request and is idle: if the answer has not come by now, it never will. */
-    lost = worker->call;
-    worker->call = NULL;
-    worker->busy = worker->leaving = false;
-    hub_worker_set_idle(self, worker, true);
-    if (lost != NULL) {
-        lost->worker = NULL;
-        hub_call_lost(self, lost);
-    }
+    set_slots(worker, ready.slots);
+    do {
+        lost = take_forgotten(worker, &ready);
+        hub_worker_settle(self, worker);
+        if (lost != NULL)
+            hub_call_lost(self, lost);
+        worker = hub_worker_find(self, routing_id); /* that may have been the end of it */
+    } while (lost != NULL && worker != NULL);
     hub_dispatch(self, hub_pool_named(self, name));
 }
 
@@ -293,25 +365,23 @@ hub_take_reply(struct hub *self, struct str routing_id, const struct wire *wire,
     struct hub_reply reply = {.status = wire->status, .error = (wire->flags & WIRE_FLAG_ERROR) != 0};
     struct hub_pool *pool;
     struct hub_call *call;
+    int index = worker == NULL ? -1 : find_sent(worker, wire->id);
 
-    if (worker == NULL || !worker->busy || worker->last_sent != wire->id) {
+    if (index < 0) {
         metric_add(&unknown_total, 1);
         return;
     }
-    call = worker->call;
+    call = take_sent(worker, (unsigned)index);
     pool = worker->pool;
-    worker->call = NULL;
-    worker->busy = false;
     worker->timeouts = 0;
     worker->seen_ms = hub_now_ms(self);
-    if (!worker->leaving)
-        hub_worker_set_idle(self, worker, true);
-    else if (worker->requests == NULL)
+    worker->silent = false;
+    hub_worker_settle(self, worker);
+    if (worker->leaving && worker->sent_count == 0 && worker->requests == NULL)
         hub_worker_forget(self, worker);
     if (call == NULL)
         metric_add(&late_total, 1);
     else {
-        call->worker = NULL;
         zmq_msg_init(&reply.headers);
         zmq_msg_init(&reply.body);
         zmq_msg_move(&reply.headers, headers);
@@ -329,13 +399,13 @@ hub_take_bye(struct hub *self, struct str routing_id, const struct wire *wire)
     struct wire echo = {.type = WIRE_BYE, .id = wire->id};
 
     if (worker != NULL && worker->pool != NULL) {
-        hub_worker_set_idle(self, worker, false);
         worker->leaving = true;
+        hub_worker_settle(self, worker);
     }
     if (self->transport.send(self->transport.context, routing_id.base, routing_id.len, &echo, STR(""), STR("")) &&
         errno != EHOSTUNREACH)
         log_event(LOG_WARN, "bye_not_echoed", NULL);
-    if (worker != NULL && !worker->busy && worker->requests == NULL)
+    if (worker != NULL && worker->sent_count == 0 && worker->requests == NULL)
         hub_worker_forget(self, worker);
 }
 
@@ -351,16 +421,16 @@ hub_disconnected(struct hub *self)
 void
 hub_ping_workers(struct hub *self)
 {
-    bool everybody = self->ping_step <= HUB_PING_ROUNDS;
+    bool everybody = self->ping_step <= HUB_PING_ROUNDS, waiting = false;
     const struct wire ping = {.type = WIRE_PING};
     struct hub_worker *lost = NULL;
 
     for (struct hub_worker *worker = self->workers, *next; worker != NULL; worker = next) {
+        bool wanted = worker->sent_count > 0 || !worker->idle;
+
         next = worker->next;
-        if (worker->idle && !everybody)
-            continue;
-        if (hub_send(self, worker, &ping, STR(""), STR("")) && errno == EHOSTUNREACH) {
-            doubt_siblings(self, worker);
+        waiting |= wanted;
+        if ((wanted || everybody) && hub_send(self, worker, &ping, STR(""), STR("")) && errno == EHOSTUNREACH) {
             unlink_worker(self, worker);
             worker->next = lost;
             lost = worker;
@@ -368,10 +438,8 @@ hub_ping_workers(struct hub *self)
     }
     if (self->ping_step < HUB_PING_ROUNDS)
         self->ping_ms = hub_now_ms(self) + ping_waits_ms[self->ping_step];
-    else if (self->worker_count > self->idle_count)
-        self->ping_ms = hub_now_ms(self) + HEARTBEAT_INTERVAL_MS;
     else
-        self->ping_ms = INT64_MAX;
+        self->ping_ms = waiting ? hub_now_ms(self) + HEARTBEAT_INTERVAL_MS : INT64_MAX;
     if (self->ping_step <= HUB_PING_ROUNDS)
         self->ping_step++;
     while (lost != NULL) {
@@ -382,7 +450,7 @@ hub_ping_workers(struct hub *self)
     }
 }
 
-/* An idle worker says READY each second. One that does not is stopped, or gone without a trace. */
+/* A worker says READY each second. One that does not is stopped, or gone without a trace. */
 void
 hub_sweep_workers(struct hub *self)
 {
@@ -390,7 +458,7 @@ hub_sweep_workers(struct hub *self)
 
     for (struct hub_worker *worker = self->workers; worker != NULL; worker = worker->next)
         if (worker->idle && now_ms - worker->seen_ms > WORKER_SILENT_MS) {
-            hub_worker_set_idle(self, worker, false);
+            hub_worker_silence(self, worker);
             if (self->ping_ms == INT64_MAX)
                 self->ping_ms = now_ms;
         }

@@ -105,9 +105,10 @@ turn(struct loop *self)
         log_fatal("poll", "s:why", strerror(errno), NULL);
     if (self->polls[POLL_SIGNAL].revents)
         begin_drain(self);
-    if (rpc_lost_peer(gateway->rpc))
+    if (self->polls[POLL_MONITOR].revents && rpc_lost_peer(gateway->rpc))
         hub_disconnected(gateway->hub);
-    rpc_receive(gateway->rpc, gateway->hub, ROUTER_MESSAGES_PER_TURN);
+    if (self->more_rpc || self->polls[POLL_RPC].revents)
+        rpc_receive(gateway->rpc, gateway->hub, ROUTER_MESSAGES_PER_TURN);
     hub_tick(gateway->hub);
     if (renews_lease(self))
         identities_tick(gateway->identities);

@@ -31,8 +31,9 @@
 #include "proxies.h"
 #include "router.h"
 #include "rpc.h"
-#include "usage.h"
+#include "scheduling.h"
 #include "secret.h"
+#include "usage.h"
 
 static int64_t
 now_ms(void *context)
@@ -181,6 +182,7 @@ main(int argc, char **argv)
     log_start(process, level);
     clock_follow(config.dev ? config.clock_file : NULL);
     set_signals();
+    scheduling_batch();
     zmq_context = zmq_ctx_new();
     status = start(&self, process, zmq_context);
     if (status == 0) {

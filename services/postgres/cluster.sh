@@ -56,7 +56,7 @@ write_settings() {
     cat >"$data/selorax.conf.new" <<'SETTINGS'
 listen_addresses = ''
 unix_socket_permissions = 0700
-max_connections = 200
+max_connections = 300
 superuser_reserved_connections = 5
 fsync = on
 synchronous_commit = on

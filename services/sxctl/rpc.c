@@ -26,7 +26,8 @@ rpc_new(void)
     self->context = zmq_ctx_new();
     self->gateways = gateways_new(self->context, "operator");
     self->peers = peers_new(self->gateways);
-    while (!peers_home(self->peers, 0)) {
+    peers_sync(self->peers);
+    while (!peers_live(self->peers)) {
         int64_t now_ms = clock_monotonic_ms();
 
         if (now_ms >= until_ms) {
@@ -34,7 +35,7 @@ rpc_new(void)
                     "sxctl: no gateway answers; start the platform with: make up (or set SX_HOME or SX_GATEWAY)\n");
             exit(EXIT_FAILURE);
         }
-        peers_wait(self->peers, true, -1, now_ms + LOOK_MS);
+        peers_wait(self->peers, true, now_ms + LOOK_MS);
         gateways_refresh(self->gateways);
         peers_sync(self->peers);
     }

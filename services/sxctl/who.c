@@ -46,7 +46,7 @@ wait_for(struct rpc *rpc, const struct peer *gateway)
     int64_t until_ms = clock_monotonic_ms() + ANSWER_WAIT_MS, now_ms;
 
     while (!peer_is_live(gateway) && (now_ms = clock_monotonic_ms()) < until_ms)
-        peers_wait(rpc->peers, false, -1, now_ms + LOOK_MS);
+        peers_wait(rpc->peers, false, now_ms + LOOK_MS);
     return peer_is_live(gateway);
 }
 

@@ -8,8 +8,8 @@ from rpc.gateway import FakeGateway
 
 @pytest.fixture(scope="module")
 def alone():
-    """auth and PostgreSQL, two workers and two aside, nobody to serve."""
-    with Platform(gateways=0, services={"auth": 1}, settings={"SX_WORKERS": "2"}) as platform:
+    """auth and PostgreSQL, three workers and two aside, nobody to serve."""
+    with Platform(gateways=0, services={"auth": 1}, settings={"SX_WORKERS": "3"}) as platform:
         yield platform
 
 

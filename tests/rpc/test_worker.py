@@ -1,36 +1,60 @@
-"""The worker's side of the protocols: credit, homes, draining, and what it does with each kind of request."""
+"""The worker's side of the protocols: credit, several gateways, draining, and what it does with each kind of request."""
 
 import json
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 import pytest
 import zmq
 
-from rpc.gateway import BYE, FLAG_JSON, PING, READY, REPLY, REQUEST, ready_body
+from rpc.gateway import BYE, FLAG_JSON, PING, READY, REPLY, REQUEST, Answer, ready_body
 
-WORKERS = 2                             # of auth; as many are aside
+WORKERS, ASIDE = 3, 2                   # threads of auth
 
 
 def find(email="nobody@example.com"):
     return {"body": {"email": email}}
 
 
+@contextmanager
+def accounts_locked(platform):
+    """What looks for an account waits until this ends."""
+    blocker = platform.postgres.connect()
+    blocker.autocommit = False
+    blocker.cursor().execute("lock table auth.account in access exclusive mode")
+    try:
+        yield
+    finally:
+        blocker.rollback()
+        blocker.close()
+
+
+def slots(message):
+    return ready_body(message)["slots"]
+
+
+def wait_slots(gateway, wanted):
+    """Until auth's pool has given this gateway so many."""
+    while slots(gateway.wait(READY, worker=gateway.wait_workers("auth", 1)[0])) != wanted:
+        pass
+
+
 # ---- credit ----
 
 
-def test_every_worker_says_ready_under_its_pools_name(gateways):
+def test_every_pool_says_ready_with_a_slot_for_each_worker(gateways):
     gateway = gateways()
-    assert len(gateway.wait_workers("auth", WORKERS)) == WORKERS
-    assert len(gateway.wait_workers("auth-aside", 2)) == 2
-    ready = gateway.wait(READY)
-    assert ready.id == 0
-    assert len(ready_body(ready)["contract"]) == 64
-    assert ready_body(ready)["instance"]
+    for pool, threads in (("auth", WORKERS), ("auth-aside", ASIDE)):
+        ready = gateway.wait(READY, worker=gateway.wait_workers(pool, 1)[0])
+        assert ready.id == 0
+        said = ready_body(ready)
+        assert len(said.pop("contract")) == 64 and said.pop("instance")
+        assert said == {"slots": threads, "held": []}
 
 
-def test_ready_is_repeated_each_second_while_idle(gateways):
+def test_ready_is_repeated_each_second(gateways):
     gateway = gateways()
     worker = gateway.wait_workers("auth", 1)[0]
     gateway.listen(0.2)
@@ -47,8 +71,33 @@ def test_ready_tells_the_last_request_taken(gateways):
     assert gateway.wait(READY, worker=worker, fresh=True).id == number
 
 
-def test_a_lost_reply_frees_the_worker_soon(gateways):
-    """The READY behind a REPLY comes at once, not after a second: it frees the worker when the REPLY was lost."""
+def test_ready_names_what_is_in_hand(alone, gateways):
+    gateway = gateways()
+    worker = gateway.wait_workers("auth", 1)[0]
+    gateway.listen(0.2)
+    with accounts_locked(alone):
+        first = gateway.request(worker, "auth.accounts.find", **find())
+        second = gateway.request(worker, "auth.metrics.read")
+        gateway.wait(REPLY, number=second)      # the other thread was free
+        ready = gateway.wait(READY, worker=worker, fresh=True)
+        assert ready.id == second
+        assert ready_body(ready)["held"] == [first & 0xffffffff]
+    gateway.wait(REPLY, number=first)
+    assert ready_body(gateway.wait(READY, worker=worker, fresh=True))["held"] == []
+
+
+def test_a_busy_pool_goes_on_with_what_came_meanwhile(alone, gateways):
+    """More than one socket's worth at once: nothing is left lying, whoever takes it."""
+    gateway = gateways()
+    worker = gateway.wait_workers("auth", 1)[0]
+    for _ in range(200):
+        numbers = [gateway.request(worker, "auth.accounts.find", **find()) for _ in range(WORKERS)]
+        for number in numbers:
+            gateway.wait(REPLY, number=number, timeout=2)
+
+
+def test_a_lost_reply_frees_the_slot_soon(gateways):
+    """The READY behind a REPLY comes at once, not after a second: it frees the slot when the REPLY was lost."""
     gateway = gateways()
     worker = gateway.wait_workers("auth", 1)[0]
     number = gateway.request(worker, "auth.accounts.find", **find())
@@ -60,14 +109,29 @@ def test_a_lost_reply_frees_the_worker_soon(gateways):
 
 def test_a_restarted_gateway_is_found_again(gateways):
     first = gateways()
-    first.wait_workers("auth", WORKERS)
+    first.wait_workers("auth", 1)
     first.close(unlink=False)
     time.sleep(0.3)
     second = gateways()
     started = time.monotonic()
-    worker = second.wait_workers("auth", WORKERS)[0]
+    worker = second.wait_workers("auth", 1)[0]
     assert time.monotonic() - started < 1.5
     assert second.ask(worker, "auth.accounts.find", **find()).status == 404
+
+
+def test_what_lay_while_the_process_was_stopped_is_not_done_too_late(alone, gateways):
+    """Its budget went by unseen: who asked has been told 504, so it must not be carried out now."""
+    gateway = gateways()
+    worker = gateway.wait_workers("auth", 1)[0]
+    gateway.listen(0.5)
+    alone["auth-1"].handle.send_signal(signal.SIGSTOP)
+    made = {"name": "Late", "email": f"late-{time.time_ns()}@example.com", "password": "correct horse"}
+    numbers = [gateway.request(worker, "auth.accounts.create", budget=700, body=made) for _ in range(2)]
+    time.sleep(1.2)
+    alone["auth-1"].handle.send_signal(signal.SIGCONT)
+    answers = [Answer(gateway.wait(REPLY, number=number)) for number in numbers]
+    assert [answer.value["code"] for answer in answers] == ["gateway_timeout"] * 2
+    assert gateway.ask(worker, "auth.accounts.find", **find(made["email"])).status == 404
 
 
 # ---- requests ----
@@ -138,13 +202,13 @@ def test_noise_is_dropped_and_the_next_request_served(gateways):
     assert gateway.ask(worker, "auth.accounts.find", **find()).status == 404
 
 
-# ---- homes ----
+# ---- several gateways ----
 
 
 def test_a_second_gateway_gets_its_share_only_after_the_echo(gateways):
     first = gateways(1)
-    first.wait_workers("auth", WORKERS)
-    first.wait_workers("auth-aside", 2)
+    first.wait_workers("auth", 1)
+    first.wait_workers("auth-aside", 1)
     first.listen(0.2)
     first.seen.clear()
     first.echoes = False
@@ -153,35 +217,52 @@ def test_a_second_gateway_gets_its_share_only_after_the_echo(gateways):
     # The echo is still out: the credit is the first gateway's, and its REQUEST that crossed the BYE is served.
     crossed = first.request(bye.worker, "auth.accounts.find", **find())
     first.wait(REPLY, worker=bye.worker, number=crossed)
-    assert second.count(READY) == 0 or bye.worker not in second.workers
+    second.listen(0.1)
+    assert second.count(READY) == 0
+    other = first.wait(BYE, timeout=3)
+    assert other.worker != bye.worker
     first.send(bye.worker, BYE)
+    first.send(other.worker, BYE)
     first.echoes = True
-    second.wait(READY)
-    moved = first.wait(BYE, timeout=3)
-    assert moved.worker != bye.worker
-    second.wait_workers("auth", 1)
-    second.wait_workers("auth-aside", 1)
-    # Nobody who has left is heard of again.
+    for gateway in (first, second):
+        gateway.wait_workers("auth", 1)
+        gateway.wait_workers("auth-aside", 1)
+    wait_slots(first, WORKERS - 1)
+    wait_slots(second, 1)
+    # The second one goes: the first has all of them within a second, and is served.
     first.listen(0.1)
     first.seen.clear()
-    first.listen(1.3)
-    assert {m.worker for m in first.seen if m.kind == READY} & {bye.worker, moved.worker} == set()
-    assert first.count(READY) > 0
-    # The second one goes: all come home within a second, and are served.
-    first.workers.clear()
     second.close()
     started = time.monotonic()
-    first.wait_workers("auth", WORKERS)
-    first.wait_workers("auth-aside", 2)
+    wait_slots(first, WORKERS)
     assert time.monotonic() - started < 1.2
-    for worker in first.wait_workers("auth", WORKERS):
-        assert first.ask(worker, "auth.accounts.find", **find()).status == 404
+    assert first.ask(first.wait_workers("auth", 1)[0], "auth.accounts.find", **find()).status == 404
+
+
+def test_what_is_in_hand_counts_until_it_is_answered(alone, gateways):
+    """Three threads, two of them busy for the one gateway, whose share becomes one: the other gets what is free, not its share,
+    or a request of its would wait unseen."""
+    crowded = gateways(2)
+    worker = crowded.wait_workers("auth", 1)[0]
+    crowded.listen(0.2)
+    with accounts_locked(alone):
+        numbers = [crowded.request(worker, "auth.accounts.find", **find()) for _ in range(2)]
+        late = gateways(1)
+        crowded.wait(BYE, worker=worker)
+        assert slots(late.wait(READY, worker=late.wait_workers("auth", 1)[0])) == 1
+        for _ in range(5):
+            crowded.listen(0.05)
+            late.listen(0.05)
+        assert {slots(m) for m in late.seen if m.kind == READY and m.worker in late.wait_workers("auth", 1)} <= {1}
+    for number in numbers:
+        crowded.wait(REPLY, number=number)
+    wait_slots(late, 2)
 
 
 def test_a_gateway_that_does_not_echo_loses_the_connection(gateways):
     first = gateways(1)
-    first.wait_workers("auth", WORKERS)
-    first.wait_workers("auth-aside", 2)
+    first.wait_workers("auth", 1)
+    first.wait_workers("auth-aside", 1)
     first.listen(0.2)
     first.seen.clear()
     first.echoes = False
@@ -196,25 +277,58 @@ def test_a_gateway_that_does_not_echo_loses_the_connection(gateways):
     second.wait_workers("auth", 1, timeout=2)
 
 
-# ---- draining ----
+# ---- its database ----
 
 
-def test_a_worker_goes_after_the_echo_and_its_last_reply(alone, gateways):
+def test_without_its_database_it_is_ready_for_nobody(alone, gateways):
     gateway = gateways()
-    workers = gateway.wait_workers("auth", WORKERS) + gateway.wait_workers("auth-aside", 2)
+    worker = gateway.wait_workers("auth", 1)[0]
     gateway.listen(0.2)
     gateway.seen.clear()
     gateway.echoes = False
-    alone["auth-1"].handle.send_signal(signal.SIGTERM)
-    leaving = [gateway.wait(BYE, timeout=2).worker for _ in workers]
-    assert sorted(leaving) == sorted(workers)
-    crossed = gateway.request(leaving[0], "auth.accounts.find", **find())
-    gateway.wait(REPLY, worker=leaving[0], number=crossed)
-    for worker in leaving:
-        gateway.send(worker, BYE)
+    alone.postgres.stop()
+    try:
+        bye = gateway.wait(BYE, worker=worker, timeout=3)
+        # What crossed the BYE is answered all the same.
+        answer = gateway.ask(bye.worker, "auth.accounts.find", **find())
+        assert (answer.status, answer.value["code"]) == (503, "service_unavailable")
+        gateway.send(bye.worker, BYE)
+        gateway.echoes = True
+        gateway.listen(0.3)
+        gateway.seen.clear()
+        gateway.listen(1.5)
+        assert not [m for m in gateway.seen if m.kind == READY and m.worker == worker]
+    finally:
+        alone.postgres.start()
+    wait_slots(gateway, WORKERS)
+    assert gateway.ask(worker, "auth.accounts.find", **find()).status == 404
+
+
+# ---- draining ----
+
+
+def test_a_process_goes_after_the_echoes_and_its_last_reply(alone, gateways):
+    gateway = gateways()
+    workers = gateway.wait_workers("auth", 1) + gateway.wait_workers("auth-aside", 1)
+    gateway.listen(0.2)
+    gateway.seen.clear()
+    gateway.echoes = False
+    with accounts_locked(alone):
+        held = gateway.request(workers[0], "auth.accounts.find", **find())
+        time.sleep(0.2)
+        alone["auth-1"].handle.send_signal(signal.SIGTERM)
+        leaving = [gateway.wait(BYE, timeout=2).worker for _ in workers]
+        assert sorted(leaving) == sorted(workers)
+        crossed = gateway.request(workers[0], "auth.metrics.read")
+        gateway.wait(REPLY, number=crossed)
+        for worker in leaving:
+            gateway.send(worker, BYE)
+        time.sleep(0.2)
+        assert alone["auth-1"].handle.poll() is None
+    gateway.wait(REPLY, number=held)
     assert alone["auth-1"].handle.wait(5) == 0
     alone["auth-1"].start()
-    gateway.wait_workers("auth", WORKERS, timeout=10)
+    gateway.wait_workers("auth", 1, timeout=10)
 
 
 def test_it_goes_without_a_gateway_as_well(alone):

@@ -187,23 +187,36 @@ deliver_bytes(struct hub *hub, const char *from, const char *peer, const struct 
     hub_receive(hub, routing_id, peer, &header, &name, &body);
 }
 
+/* The READY of a worker with so many slots that has these requests in its hands. */
 static inline void
-ready_of(struct hub *hub, const char *from, const char *service, uint64_t id, const char *instance)
+ready_with(struct hub *hub, const char *from, const char *service, uint64_t id, const char *instance, unsigned slots,
+           const uint64_t *held, unsigned held_count)
 {
     struct wire wire = {.type = WIRE_READY, .id = id};
-    char data[256];
     struct buf body;
     struct out out;
 
-    buf_init(&body, sizeof data);
+    buf_init(&body, 1024);
     out_init(&out, &body, OUT_MSGPACK);
-    out_map(&out, 2);
+    out_map(&out, 4);
     out_key(&out, "instance");
     out_text(&out, instance);
     out_key(&out, "contract");
     out_text(&out, contract_digest);
+    out_key(&out, "slots");
+    out_int(&out, slots);
+    out_key(&out, "held");
+    out_list(&out, held_count);
+    for (unsigned i = 0; i < held_count; i++)
+        out_int(&out, (uint32_t)held[i]);
     deliver_bytes(hub, from, NULL, &wire, service, body.data, body.size);
     buf_free(&body);
+}
+
+static inline void
+ready_of(struct hub *hub, const char *from, const char *service, uint64_t id, const char *instance)
+{
+    ready_with(hub, from, service, id, instance, 1, NULL, 0);
 }
 
 /* Of a process of its own. */

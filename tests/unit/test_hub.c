@@ -31,6 +31,48 @@ test_most_recently_ready_worker_first(void **state)
 }
 
 static void
+test_a_worker_takes_as_many_as_it_has_slots(void **state)
+{
+    struct ask asks[4];
+
+    (void)state;
+    ready_with(hub, "w1", "store-data", 0, "one:1", 3, NULL, 0);
+    assert_int_equal(state_of("store-data").workers, 3);
+    for (unsigned i = 0; i < 4; i++)
+        submit(&asks[i], ORDERS_LIST, true);
+    assert_int_equal(router.count, 3);
+    assert_int_equal(state_of("store-data").queued, 1);
+    assert_int_equal(state_of("store-data").idle, 0);
+    reply(hub, "w1", sent_last(2)->wire.id, "second"); /* in any order */
+    assert_string_equal(asks[1].body, "second");
+    assert_int_equal(router.count, 4);
+    reply(hub, "w1", sent_last(4)->wire.id, "first");
+    reply(hub, "w1", sent_last(4)->wire.id, "first again");
+    assert_string_equal(asks[0].body, "first");
+    assert_int_equal(state_of("store-data").idle, 1);
+}
+
+static void
+test_the_least_busy_worker_first(void **state)
+{
+    struct ask asks[6];
+    unsigned large = 0;
+
+    (void)state;
+    ready_with(hub, "large", "store-data", 0, "one:1", 4, NULL, 0);
+    ready_with(hub, "small", "store-data", 0, "two:1", 2, NULL, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        submit(&asks[i], ORDERS_LIST, true);
+        large += strcmp(sent_last(1)->to, "large") == 0;
+    }
+    assert_int_equal(large, 2); /* each has half of its slots taken */
+    for (unsigned i = 3; i < 6; i++)
+        submit(&asks[i], ORDERS_LIST, true);
+    assert_int_equal(router.count, 6);
+    assert_int_equal(state_of("store-data").idle, 0);
+}
+
+static void
 test_queue_is_served_in_order(void **state)
 {
     struct ask asks[4];
@@ -360,12 +402,68 @@ test_cancel(void **state)
     assert_string_equal(next.body, "for the last");
 }
 
+/* What it has taken and does not name is lost; what it names, and what crossed the READY, is not. */
+static void
+test_ready_names_what_is_in_hand(void **state)
+{
+    struct ask lost, held, crossing, late;
+    uint64_t first;
+
+    (void)state;
+    ready_with(hub, "w1", "store-data", 0, "one:1", 4, NULL, 0);
+    submit(&lost, ORDERS_CREATE, false);
+    first = sent_last(1)->wire.id;
+    submit(&held, ORDERS_LIST, true);
+    submit(&late, ORDERS_LIST, true);
+    hub_cancel(hub, &late.call);
+    submit(&crossing, ORDERS_LIST, true);
+    ready_with(hub, "w1", "store-data", first + 2, "one:1", 4, &(uint64_t){first + 1}, 1);
+    assert_int_equal(lost.fail, FAIL_OUTCOME_UNKNOWN);
+    assert_int_equal(held.ends + crossing.ends, 0);
+    assert_int_equal(state_of("store-data").idle, 2);
+    reply(hub, "w1", first + 1, "held");
+    reply(hub, "w1", first + 3, "crossed");
+    assert_string_equal(held.body, "held");
+    assert_string_equal(crossing.body, "crossed");
+    assert_int_equal(state_of("store-data").idle, 4);
+}
+
+static void
+test_a_worker_may_get_fewer_slots_and_more_again(void **state)
+{
+    struct ask asks[4];
+    uint64_t first, held[3];
+
+    (void)state;
+    ready_with(hub, "w1", "store-data", 0, "one:1", 3, NULL, 0);
+    for (unsigned i = 0; i < 4; i++)
+        submit(&asks[i], ORDERS_LIST, true);
+    first = sent_last(3)->wire.id;
+    for (unsigned i = 0; i < 3; i++)
+        held[i] = first + i;
+    ready_with(hub, "w1", "store-data", first + 2, "one:1", 1, held, 3);
+    assert_int_equal(state_of("store-data").workers, 1);
+    reply(hub, "w1", first, "");
+    reply(hub, "w1", first + 1, "");
+    assert_int_equal(router.count, 3); /* two fewer in its hands, and still as many as it has slots */
+    ready_with(hub, "w1", "store-data", first + 2, "one:1", 64, &held[2], 1);
+    assert_int_equal(router.count, 4);
+    assert_int_equal(state_of("store-data").idle, 62);
+    ready_with(hub, "w1", "store-data", first + 3, "one:1", 1000000, &(uint64_t){first + 3}, 1);
+    assert_int_equal(asks[2].ends, 0); /* repeatable: sent again */
+    assert_int_equal(state_of("store-data").workers, 64);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_most_recently_ready_worker_first),
+        TEST(test_a_worker_takes_as_many_as_it_has_slots),
+        TEST(test_the_least_busy_worker_first),
         TEST(test_queue_is_served_in_order),
+        TEST(test_ready_names_what_is_in_hand),
+        TEST(test_a_worker_may_get_fewer_slots_and_more_again),
         TEST(test_pools_are_apart),
         TEST(test_done_may_submit_again),
         TEST(test_reply_of_an_old_incarnation_is_dropped),

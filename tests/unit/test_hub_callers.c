@@ -216,17 +216,15 @@ test_who_tells_of_processes(void **state)
                 "\"processes\":[{\"instance\":\"two:7\",\"workers\":1,\"idle\":1,\"requests\":0},"
                 "{\"instance\":\"one:7\",\"workers\":2,\"idle\":1,\"requests\":1}]}]";
     static const char lost[] =
-        NO_AUTH "{\"service\":\"store-data\",\"workers\":1,\"idle\":0,\"queued\":0,\"foreign_contract\":0,"
-                "\"processes\":[{\"instance\":\"one:7\",\"workers\":1,\"idle\":0,\"requests\":1}]}]";
+        NO_AUTH "{\"service\":\"store-data\",\"workers\":2,\"idle\":1,\"queued\":0,\"foreign_contract\":0,"
+                "\"processes\":[{\"instance\":\"one:7\",\"workers\":2,\"idle\":1,\"requests\":1}]}]";
     struct ask ask;
 
     (void)state;
-    ready_of(hub, "s1", "store-data", 0, "one:7/0");
-    ready_of(hub, "s2", "store-data", 0, "two:7/0");
-    ready_of(hub, "s3", "store-data", 0, "one:7/1");
+    ready_with(hub, "s1", "store-data", 0, "one:7", 2, NULL, 0);
     submit(&ask, ORDERS_LIST, true);
+    ready_of(hub, "s2", "store-data", 0, "two:7");
     assert_string_equal(who(), busy);
-    put_in(router.gone, "s1");
     put_in(router.gone, "s2");
     hub_disconnected(hub);
     hub_tick(hub);

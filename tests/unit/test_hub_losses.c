@@ -100,48 +100,88 @@ test_send_to_a_gone_worker_just_tries_the_next(void **state)
     assert_int_equal(state_of("store-data").workers, 1);
 }
 
-/* A process was killed: its other thread looks idle until its own connection is seen to end. */
+/* Everything that a process had in its hands is lost with it, each by its own rule. */
 static void
-test_sibling_of_a_gone_worker_gets_nothing(void **state)
+test_all_requests_of_a_lost_worker_are_lost(void **state)
 {
-    struct ask ask;
+    struct ask safe, unsafe, given_up, waiting;
 
     (void)state;
-    ready_of(hub, "w3", "store-data", 0, "host:2/0");
-    ready_of(hub, "w2", "store-data", 0, "host:1/1");
-    ready_of(hub, "w1", "store-data", 0, "host:1/0");
-    put_in(router.gone, "w1");
-    submit(&ask, ORDERS_CREATE, false);
-    assert_string_equal(sent_last(1)->to, "w3");
-    assert_int_equal(state_of("store-data").idle, 0);
-    ready_of(hub, "w2", "store-data", 0, "host:1/1"); /* it lives after all */
-    assert_int_equal(state_of("store-data").idle, 1);
-}
-
-/* The same, found by asking: what the lost one held must not go to a thread that died with it. */
-static void
-test_sibling_of_a_lost_worker_is_no_second_one(void **state)
-{
-    struct ask ask;
-    uint64_t id;
-
-    (void)state;
-    ready_of(hub, "w3", "store-data", 0, "host:2/0");
-    ready_of(hub, "w2", "store-data", 0, "host:1/1");
-    ready_of(hub, "w1", "store-data", 0, "host:1/0");
-    submit(&ask, ORDERS_CREATE, true);
-    assert_string_equal(sent_last(1)->to, "w1");
+    ready_with(hub, "w1", "store-data", 0, "one:1", 3, NULL, 0);
+    submit(&given_up, ORDERS_LIST, true);
+    submit(&safe, ORDERS_LIST, true);
+    submit(&unsafe, ORDERS_CREATE, false);
+    submit(&waiting, ORDERS_LIST, true);
+    hub_cancel(hub, &given_up.call);
+    assert_int_equal(state_of("store-data").queued, 1);
     put_in(router.gone, "w1");
     hub_disconnected(hub);
     hub_tick(hub);
-    assert_string_equal(sent_last(1)->to, "w3");
+    assert_int_equal(given_up.ends, 0);
+    assert_int_equal(unsafe.fail, FAIL_OUTCOME_UNKNOWN);
+    assert_int_equal(safe.ends + waiting.ends, 0);
+    assert_int_equal(state_of("store-data").workers, 0);
+    ready_with(hub, "w2", "store-data", 0, "one:2", 3, NULL, 0);
+    reply(hub, "w2", sent_last(1)->wire.id, "waited");
+    reply(hub, "w2", sent_last(1)->wire.id - 1, "again");
+    assert_string_equal(safe.body, "again");
+    assert_string_equal(waiting.body, "waited");
+    assert_int_equal(hub_in_flight(hub), 0);
+}
+
+/* The end of one lost request may cancel the next one. */
+static struct ask *cancelled_by_done;
+
+static void
+cancel_another(struct hub_call *call, struct hub_reply *result)
+{
+    ask_done(call, result);
+    hub_cancel(hub, &cancelled_by_done->call);
+}
+
+static void
+test_a_lost_request_may_cancel_another(void **state)
+{
+    struct ask first, second;
+
+    (void)state;
+    ready_with(hub, "w1", "store-data", 0, "one:1", 2, NULL, 0);
+    submit(&first, ORDERS_CREATE, false);
+    submit(&second, ORDERS_CREATE, false);
+    second.call.done = cancel_another;
+    cancelled_by_done = &first;
+    put_in(router.gone, "w1");
+    hub_disconnected(hub);
+    hub_tick(hub);
+    assert_int_equal(second.ends, 1);
+    assert_int_equal(first.ends, 0);
+    assert_int_equal(hub_in_flight(hub), 0);
+}
+
+static void
+test_bye_with_requests_in_hand(void **state)
+{
+    const struct wire goodbye = {.type = WIRE_BYE};
+    struct ask first, second, third;
+    uint64_t id;
+
+    (void)state;
+    ready_with(hub, "w1", "store-data", 0, "one:1", 3, NULL, 0);
+    submit(&first, ORDERS_LIST, true);
+    submit(&second, ORDERS_LIST, true);
     id = sent_last(1)->wire.id;
-    assert_int_equal(state_of("store-data").idle, 0);
-    put_in(router.gone, "w2");
-    advance(10);
-    assert_int_equal(ask.ends, 0);
-    reply(hub, "w3", id, "ok");
-    assert_string_equal(ask.body, "ok");
+    deliver_bytes(hub, "w1", NULL, &goodbye, "", NULL, 0);
+    assert_int_equal(sent_last(1)->wire.type, WIRE_BYE);
+    submit(&third, ORDERS_LIST, true); /* a slot is free, and not for us */
+    assert_int_equal(state_of("store-data").queued, 1);
+    reply(hub, "w1", id - 1, "1");
+    reply(hub, "w1", id, "2");
+    assert_int_equal(first.ends + second.ends, 2);
+    assert_int_equal(state_of("store-data").workers, 0);
+    assert_int_equal(third.ends, 0);
+    ready_with(hub, "w1", "store-data", id, "one:1", 1, NULL, 0); /* it has stayed after all, with less for us */
+    assert_string_equal(sent_last(1)->to, "w1");
+    assert_int_equal(state_of("store-data").workers, 1);
 }
 
 /* One that is about to leave and waits for an answer of its own is lost together with the one that was to give it. */
@@ -298,8 +338,9 @@ main(void)
         TEST(test_second_loss_ends_the_call),
         TEST(test_lost_worker_without_another_waits_for_one),
         TEST(test_send_to_a_gone_worker_just_tries_the_next),
-        TEST(test_sibling_of_a_gone_worker_gets_nothing),
-        TEST(test_sibling_of_a_lost_worker_is_no_second_one),
+        TEST(test_all_requests_of_a_lost_worker_are_lost),
+        TEST(test_a_lost_request_may_cancel_another),
+        TEST(test_bye_with_requests_in_hand),
         TEST(test_caller_that_leaves_is_lost_with_its_callee),
         TEST(test_full_pipe_is_not_death),
         TEST(test_pings_after_a_disconnect),

@@ -1,13 +1,16 @@
-/* test_hub_model.c - the hub under random events: whatever happens, each call ends once and no worker holds two. */
+/* test_hub_model.c - the hub under random events: whatever happens, each call ends once and no worker holds
+ * more than it has slots. */
 #include "hub_asks.h"
 
 #define MODEL_CALLS   64
 #define MODEL_WORKERS 6
+#define MODEL_SLOTS   3
 
 static struct {
     struct ask asks[MODEL_CALLS];
     bool live[MODEL_CALLS];
-    uint64_t taken[MODEL_WORKERS]; /* in the worker's hands, 0 when none */
+    uint64_t taken[MODEL_WORKERS][MODEL_SLOTS]; /* in the worker's hands */
+    unsigned count[MODEL_WORKERS];
     uint64_t last[MODEL_WORKERS];
     unsigned seen[MODEL_WORKERS]; /* messages of router.sent it has looked at */
     unsigned generation[MODEL_WORKERS];
@@ -28,8 +31,13 @@ model_name(unsigned worker, char name[16])
     snprintf(name, 16, "m%u.%u", worker, model.generation[worker]);
 }
 
-/* What the worker's socket holds for it: at most one REQUEST beyond the one in its hands, or the credit rule is broken.
- */
+static unsigned
+model_slots(unsigned worker)
+{
+    return 1 + worker % MODEL_SLOTS;
+}
+
+/* What the worker's socket holds for it: never more than it has slots, or the credit rule is broken. */
 static void
 model_take(unsigned worker)
 {
@@ -41,8 +49,8 @@ model_take(unsigned worker)
 
         if (strcmp(sent->to, name) != 0 || sent->wire.type != WIRE_REQUEST)
             continue;
-        assert_int_equal(model.taken[worker], 0);
-        model.taken[worker] = model.last[worker] = sent->wire.id;
+        assert_true(model.count[worker] < model_slots(worker));
+        model.taken[worker][model.count[worker]++] = model.last[worker] = sent->wire.id;
     }
 }
 
@@ -68,18 +76,22 @@ model_done(struct hub_call *call, struct hub_reply *result)
 static void
 model_work(unsigned worker)
 {
+    unsigned which = model_random(MODEL_SLOTS);
     char name[16], body[32];
+    uint64_t id;
 
     model_name(worker, name);
     model_take(worker);
-    if (model.taken[worker] == 0) {
-        ready(hub, name, "store-data", model.last[worker]);
+    if (which >= model.count[worker]) {
+        ready_with(hub, name, "store-data", model.last[worker], name, model_slots(worker), model.taken[worker],
+                   model.count[worker]);
         return;
     }
-    snprintf(body, sizeof body, "%llx", (unsigned long long)model.taken[worker]);
+    id = model.taken[worker][which];
+    model.taken[worker][which] = model.taken[worker][--model.count[worker]];
+    snprintf(body, sizeof body, "%llx", (unsigned long long)id);
     if (model_random(20) != 0) /* now and then a reply is lost */
-        reply(hub, name, model.taken[worker], body);
-    model.taken[worker] = 0;
+        reply(hub, name, id, body);
 }
 
 static void
@@ -94,7 +106,8 @@ model_kill(unsigned worker)
         hub_disconnected(hub);
     advance(600);
     model.generation[worker]++;
-    model.taken[worker] = model.last[worker] = 0;
+    model.count[worker] = 0;
+    model.last[worker] = 0;
 }
 
 static void

@@ -339,7 +339,7 @@ gateway_start(enum manner manner)
         usleep(1000);
     gateways_refresh(known);
     peers_sync(peers);
-    while (!peers_home(peers, 0))
+    while (!peers_live(peers))
         usleep(1000);
 }
 
@@ -379,7 +379,7 @@ serve(const char *operation, const char *key, int64_t body, uint8_t flags, uint3
     out_int(&out, body);
     fill_frame(&request.name, operation, strlen(operation));
     fill_frame(&request.body, packed.data, packed.size);
-    serve_request(server, peers_home(peers, 0), &request, clock_monotonic_ms(), &served);
+    serve_request(server, gateway.endpoint, &request, clock_monotonic_ms(), &served);
     assert_int_equal(served.wire.id, 7);
     status = served.wire.status;
     if (in_decode(&value, arena, arena_strndup(arena, zmq_msg_data(&served.body), zmq_msg_size(&served.body)),
