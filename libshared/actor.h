@@ -5,11 +5,13 @@
  * any service with call_service, upwards too, where the operation lists the actor's service under x-actors
  * (proto/README.md).
  *
- * Of all processes of a service one at a time runs the actor of a name: the holder of its row in actor_lease, for
- * LEASE_MS at a time, renewed between turns. A killed process's actor goes on elsewhere when that time is over, a
- * stopped one's (SIGTERM) at once. The lease spares work; it proves nothing: a process that was stopped may finish its
- * turn late, beside the next holder. So a turn takes its work from rows (an outbox, a saga table), locks what it
- * changes, and does nothing that may not happen twice.
+ * Of all processes of a service one at a time begins turns of the actor of a name: the holder of its row in
+ * actor_lease, for LEASE_MS at a time, renewed between turns. A killed process's actor goes on elsewhere when that time
+ * is over, a stopped one's (SIGTERM) at once. The lease spares work; it proves nothing: a turn that takes longer than
+ * LEASE_MS loses it on the way, and a process that was paused may finish its turn late, both beside the next holder. So
+ * a turn takes its work from rows (an outbox, a saga table), locks what it changes, and does nothing that may not
+ * happen twice. What lasts longer than a transaction and must not run beside itself is marked in its row
+ * (app_push.busy_until).
  *
  *     static int turn(struct call *call) { ...; return found ? ACTOR_AGAIN : ACTOR_DONE; }
  *     static const struct actor_plan plans[] = {{.name = "uninstall", .turn = turn, .look_ms = 250, .turn_ms = 10000}};

@@ -2,7 +2,9 @@
  * else is public, and of that the ranges below are not. */
 #include "address.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 struct range4 {
@@ -77,4 +79,26 @@ address_is_public(const struct sockaddr *address)
         return is_public6(in6.sin6_addr.s6_addr);
     default: return false;
     }
+}
+
+void
+address_owner(char target[ADDRESS_OWNER_SIZE], const char *address)
+{
+    struct in6_addr bytes;
+    char text[INET6_ADDRSTRLEN];
+    size_t len = strcspn(address, "%"); /* without a zone */
+
+    snprintf(target, ADDRESS_OWNER_SIZE, "%s", address);
+    if (len >= sizeof text)
+        return;
+    memcpy(text, address, len);
+    text[len] = '\0';
+    if (inet_pton(AF_INET6, text, &bytes) != 1)
+        return;
+    if (IN6_IS_ADDR_V4MAPPED(&bytes)) {
+        inet_ntop(AF_INET, bytes.s6_addr + 12, target, ADDRESS_OWNER_SIZE);
+        return;
+    }
+    memset(bytes.s6_addr + 8, 0, 8);
+    inet_ntop(AF_INET6, &bytes, target, ADDRESS_OWNER_SIZE);
 }

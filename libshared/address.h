@@ -15,4 +15,9 @@
  * addresses that embed an IPv4 address in a way that a translator or tunnel would follow, and for other families. */
 bool address_is_public(const struct sockaddr *address);
 
+/* Whom an address stands for when something is counted: an IPv4 address is one client's, of IPv6 a client has at least
+ * a /64, and its first half is the answer. Other text is answered as it is, cut short. */
+#define ADDRESS_OWNER_SIZE 46
+void address_owner(char target[ADDRESS_OWNER_SIZE], const char *address);
+
 #endif

@@ -27,6 +27,7 @@ enum schema_format {
     FORMAT_DATE,
     FORMAT_SLUG,   /* ^[a-z0-9-]+$ */
     FORMAT_PHONE,  /* ^\+?[0-9]{8,20}$ */
+    FORMAT_NAME,   /* shown to people: no control characters, nothing that hides or turns text around */
     FORMAT_BINARY, /* msgpack binary; internal operations only */
 };
 

@@ -139,6 +139,60 @@ is_phone(const char *text, size_t len)
     return len >= 8 && len <= 20;
 }
 
+/* The code point at *place of well-formed UTF-8; moves on to the next one. */
+static uint32_t
+next_code_point(const char *text, size_t *place)
+{
+    unsigned char first = (unsigned char)text[(*place)++];
+    unsigned more = first < 0x80 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+    uint32_t code_point = more == 0 ? first : first & (0x3Fu >> more);
+
+    for (; more > 0; more--)
+        code_point = code_point << 6 | ((unsigned char)text[(*place)++] & 0x3F);
+    return code_point;
+}
+
+/* Separators of Unicode's kinds Zs, Zl and Zp. */
+static bool
+is_blank(uint32_t c)
+{
+    return c == ' ' || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+/* Control characters, line ends, and what cannot be seen or writes in the other direction: with these a name looks like
+ * another one, or rearranges the sentence it stands in. */
+static bool
+is_deceiving(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0xAD || c == 0x61C || c == 0x180E || c == 0x200B ||
+           c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
+           (c >= 0xE0000 && c <= 0xE007F);
+}
+
+/* The joiners U+200C and U+200D belong to how Bengali, Persian and others are spelt, and to emoji: they are fine
+ * between two characters that are no Latin ones. */
+static bool
+is_name(const char *text, size_t len)
+{
+    uint32_t before = 0;
+    bool seen = false, joined = false;
+
+    if (!text_is_utf8(text, len))
+        return false;
+    for (size_t place = 0; place < len;) {
+        uint32_t c = next_code_point(text, &place);
+        bool joiner = c == 0x200C || c == 0x200D;
+
+        if (is_deceiving(c) || (joiner && (joined || before < 0x300)) || (joined && c < 0x300))
+            return false;
+        seen = seen || !(is_blank(c) || joiner);
+        joined = joiner;
+        before = c;
+    }
+    return seen && !joined;
+}
+
 static bool
 is_uuid(const char *text, size_t len)
 {
@@ -166,6 +220,7 @@ format_error(enum schema_format format, const char *text, size_t len)
     case FORMAT_PHONE: return is_phone(text, len) ? NULL : "must be a phone number of 8 to 20 digits";
     case FORMAT_DATE:
         return len == 10 && text_to_time(text, len, &time_us) == 0 ? NULL : "must be a date such as 2026-01-15";
+    case FORMAT_NAME: return is_name(text, len) ? NULL : "must be visible text without control or direction characters";
     case FORMAT_BINARY: return "must be binary";
     default: return NULL;
     }

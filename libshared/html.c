@@ -48,16 +48,35 @@ html_text(struct buf *target, struct str text)
 }
 
 void
-html_begin(struct buf *target, const char *title)
+html_name(struct buf *target, const char *name)
+{
+    buf_append_text(target, "<bdi>");
+    html_text(target, str_of(name));
+    buf_append_text(target, "</bdi>");
+}
+
+void
+html_begin_about(struct buf *target, const char *before, const char *name, const char *after)
 {
     buf_append_text(target, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
-    html_text(target, str_of(title));
+    html_text(target, str_of(before));
+    html_text(target, str_of(name));
+    html_text(target, str_of(after));
     buf_append_text(target, "</title><style>");
     buf_append_text(target, style);
     buf_append_text(target, "</style></head><body><main>\n<h1>");
-    html_text(target, str_of(title));
+    html_text(target, str_of(before));
+    if (name)
+        html_name(target, name);
+    html_text(target, str_of(after));
     buf_append_text(target, "</h1>\n");
+}
+
+void
+html_begin(struct buf *target, const char *title)
+{
+    html_begin_about(target, title, NULL, NULL);
 }
 
 void

@@ -12,10 +12,16 @@
 
 /* Everything up to the page's content, and everything after it. title is text, not HTML. */
 void html_begin(struct buf *target, const char *title);
+
+/* The same with somebody's name, or NULL, between two parts of the title: see html_name. */
+void html_begin_about(struct buf *target, const char *before, const char *name, const char *after);
 void html_end(struct buf *target);
 
 /* Text inside an element or a quoted attribute: & < > " ' are written as entities. Must be UTF-8; absent is nothing. */
 void html_text(struct buf *target, struct str text);
+
+/* A name that somebody chose, in an element of its own: its direction of writing must not rearrange what is around. */
+void html_name(struct buf *target, const char *name);
 
 /* <input type="hidden" name="..." value="..."> */
 void html_hidden(struct buf *target, const char *name, const char *value);

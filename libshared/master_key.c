@@ -203,6 +203,8 @@ master_keys_write(const struct master_keys *self, const char *path)
                  : -1;
         if (close(fd) || rc || move_into_place(fresh, path))
             rc = -1;
+        if (rc) /* half a key, or a whole one, in a place where nobody looks after it */
+            (void)unlink(fresh);
     }
     secret_wipe(text, sizeof text);
     free(fresh);

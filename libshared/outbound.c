@@ -1,11 +1,15 @@
 /* outbound.c - libcurl, with everything switched off that a stranger could use. */
 #include "outbound.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "actor.h"
@@ -67,6 +71,50 @@ outbound_url(struct arena *arena, const char *url, const char *leaf)
         answer = url_with_leaf(arena, parts, leaf);
     curl_url_cleanup(parts);
     return answer;
+}
+
+/* host is as libcurl writes it: IPv4 in four decimal numbers whatever the URL had, IPv6 in brackets. */
+static bool
+host_is_inside(const char *host)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    char text[INET6_ADDRSTRLEN] = "";
+    size_t len = strlen(host);
+
+    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
+        return !address_is_public((const struct sockaddr *)&v4);
+    if (host[0] == '[' && len - 2 < sizeof text) {
+        memcpy(text, host + 1, len - 2);
+        return inet_pton(AF_INET6, text, &v6.sin6_addr) != 1 || !address_is_public((const struct sockaddr *)&v6);
+    }
+    return strcasecmp(host, "localhost") == 0 || (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0);
+}
+
+const char *
+outbound_url_error(const char *url)
+{
+    const char *error = NULL;
+    char *scheme = NULL, *host = NULL;
+    CURLU *parts;
+
+    if (config.dev)
+        return NULL;
+    pthread_once(&once, start_library);
+    parts = curl_url();
+    if (!parts)
+        abort();
+    if (curl_url_set(parts, CURLUPART_URL, url, 0) != 0 || curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != 0 ||
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) != 0)
+        error = "must be an https URL";
+    else if (strcmp(scheme, "https") != 0)
+        error = "must begin with https://: access tokens are sent there";
+    else if (host_is_inside(host))
+        error = "must have a host on the public internet";
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(parts);
+    return error;
 }
 
 /* ---- one transfer ------------------------------------------------------------------------------------------------ */
@@ -131,6 +179,9 @@ transfer_begin(struct transfer *self, struct outbound_request *request, int64_t 
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L); /* the end of the time waits for no resolver */
+#endif
     curl_easy_setopt(handle, CURLOPT_PROXY, "");
     curl_easy_setopt(handle, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);

@@ -21,6 +21,10 @@ struct outbound_request {
 /* url with the path segment `leaf` added behind its path, in the arena; NULL when url is none, or not http or https. */
 char *outbound_url(struct arena *arena, const char *url, const char *leaf);
 
+/* What is wrong with an address that a stranger gives to be dialled later, as a sentence for him; NULL when nothing is
+ * that could be known now: names are looked up when they are dialled. Under SX_DEV any URL is fine. */
+const char *outbound_url_error(const char *url);
+
 /* Sends all side by side and answers when each has its end, after timeout_ms at the latest. In an actor's turn that is
  * to end (actor_is_stopping) it gives up at once what is under way. */
 void outbound_send(struct outbound_request *const *requests, unsigned count, int64_t timeout_ms, struct call *call);

@@ -30,10 +30,12 @@ QUERY(OUTBOX_PUT, "insert into outbox (topic, store_id, resource_type, resource_
 
 /* ---- actors (actor.h). The database's own clock, because it is the one that all holders share, and no test sets it.
  * A lease that a crash of PostgreSQL forgets is taken anew, so nobody waits for the disk. $3: milliseconds. */
+/* $3: the lease's length. One that ends later than a new one would is from a clock that has been set back. */
 QUERY(ACTOR_LEASE_TAKE,
       "update actor_lease set holder = $2, until = clock_timestamp() + $3::bigint * interval '1 millisecond' "
       "from (select set_config('synchronous_commit', 'off', true) as mode offset 0) as quick "
-      "where name = $1 and (holder = $2 or until <= clock_timestamp()) and quick.mode is not null")
+      "where name = $1 and quick.mode is not null and (holder = $2 or until <= clock_timestamp() or "
+      "until > clock_timestamp() + $3::bigint * interval '1 millisecond')")
 QUERY(ACTOR_LEASE_MAKE, "insert into actor_lease (name, holder, until) "
                         "values ($1, $2, clock_timestamp() + $3::bigint * interval '1 millisecond') "
                         "on conflict (name) do nothing")

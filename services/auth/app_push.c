@@ -8,7 +8,6 @@
 #include "apps.h"
 #include "audit.h"
 #include "clock.h"
-#include "invalidation.h"
 #include "log.h"
 #include "outbound.h"
 #include "statements.h"
@@ -17,12 +16,14 @@
 #define PUSHES_AT_ONCE 8
 #define ATTEMPTS_MAX   6     /* contract D.3 */
 #define ANSWER_WAIT_MS 10000 /* of one attempt; SIGTERM cuts it short */
+#define NOTE_WAIT_MS   1500
+#define BUSY_S         30 /* an attempt is over long before, unless its process was killed */
 #define BODY_MAX       1024
 #define TOKEN_BYTES    32
 
 struct push {
     int64_t installation_id, generation, attempts;
-    int64_t store_id, app_id;
+    int64_t store_id, app_id, busy_until_us;
     const char *kind; /* "token" or "revoke" */
     struct outbound_request request;
     char body[BODY_MAX];
@@ -63,7 +64,7 @@ make_token(struct call *call, const struct push *self, char **token)
 
     *token = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
     secret_sha256(hash, *token, strlen(*token));
-    return db_post(call, PUSH_TOKEN_INSERT, "llxtt", self->installation_id, self->generation, hash, sizeof hash,
+    return db_post(call, TOKEN_INSERT, "llsxtt", self->installation_id, self->generation, "access", hash, sizeof hash,
                    now_us + ACCESS_TOKEN_S * US_PER_SECOND, now_us);
 }
 
@@ -97,33 +98,31 @@ prepare(struct call *call, struct push *self)
 /* ---- what came of it --------------------------------------------------------------------------------------------- */
 
 static int
-forget(struct call *call, const struct push *self, struct rows *rows)
+forget(struct call *call, const struct push *self)
 {
-    return db_run(call, PUSH_DONE, rows, "lls", self->installation_id, self->generation, self->kind);
+    return db_post(call, PUSH_DONE, "lls", self->installation_id, self->generation, self->kind);
 }
 
-/* The token that arrived is the app's now; those of attempts that were taken for lost have no use. */
 static int
-note_arrived(struct call *call, const struct push *self)
+set_free(struct call *call, const struct push *self)
 {
-    struct rows rows;
+    return db_post(call, PUSH_SET_FREE, "llstt", self->installation_id, self->generation, self->kind,
+                   self->busy_until_us, clock_now_us());
+}
 
-    if (db_begin(call) ||
-        db_post(call, PUSH_TOKENS_SET_REVOKED, "llst", self->installation_id, self->generation, self->kind,
-                clock_now_us()) ||
-        forget(call, self, &rows))
+/* Whatever came of it, what was put in its place meanwhile waits for nothing now. */
+static int
+note_end(struct call *call, const struct push *self, bool is_over)
+{
+    if (db_begin(call) || (is_over && forget(call, self)) || set_free(call, self))
         return -1;
-    if (rows.count && rows_int(&rows, 0, "made") > 1)
-        return invalidation_commit(call, "installation", self->installation_id);
     return db_commit(call);
 }
 
 static int
 note_given_up(struct call *call, const struct push *self)
 {
-    struct rows rows;
-
-    if (db_begin(call) || forget(call, self, &rows) ||
+    if (db_begin(call) || forget(call, self) || set_free(call, self) ||
         audit_put(call, "app.push_failed", "installation", self->installation_id, self->store_id, self->app_id))
         return -1;
     return db_commit(call);
@@ -137,9 +136,10 @@ note_result(struct call *call, const struct push *self)
     log_event(arrived ? LOG_INFO : LOG_WARN, arrived ? "app_push_arrived" : "app_push_failed", "s:request_id",
               call->request_id, "l:installation_id", self->installation_id, "s:kind", self->kind, "l:attempt",
               self->attempts, "l:status", (int64_t)self->request.status, "s:why", self->request.error, NULL);
-    if (arrived)
-        return note_arrived(call, self);
-    return self->attempts >= ATTEMPTS_MAX ? note_given_up(call, self) : 0;
+    call->deadline_ms = clock_monotonic_ms() + NOTE_WAIT_MS; /* what the apps took is not the database's fault */
+    if (!arrived && self->attempts >= ATTEMPTS_MAX)
+        return note_given_up(call, self);
+    return note_end(call, self, arrived);
 }
 
 /* ---- the turn ---------------------------------------------------------------------------------------------------- */
@@ -149,31 +149,33 @@ claim(struct call *call, struct rows *rows)
 {
     int64_t now_us = clock_now_us(), minute_us = 60 * US_PER_SECOND;
 
-    return db_run(call, PUSH_CLAIM, rows, "tttttttl", now_us, now_us + minute_us, now_us + 5 * minute_us,
+    return db_run(call, PUSH_CLAIM, rows, "tttttttlt", now_us, now_us + minute_us, now_us + 5 * minute_us,
                   now_us + 30 * minute_us, now_us + 120 * minute_us, now_us + 720 * minute_us, now_us + 720 * minute_us,
-                  (int64_t)PUSHES_AT_ONCE);
+                  (int64_t)PUSHES_AT_ONCE, now_us + BUSY_S * US_PER_SECOND);
 }
 
 /* One that cannot be made (a key that does not open) must not hold up the others: it waits for its next attempt. */
 static unsigned
 prepare_all(struct call *call, const struct rows *rows, struct push *pushes, struct outbound_request **requests)
 {
-    struct rows gone;
     unsigned count = 0;
 
-    for (unsigned i = 0; i < rows->count; i++) {
+    for (unsigned i = 0; i < rows->count && i < PUSHES_AT_ONCE; i++) {
         struct push *push = &pushes[count];
         int made;
 
         *push = (struct push){.installation_id = rows_int(rows, i, "installation_id"),
                               .generation = rows_int(rows, i, "generation"),
                               .attempts = rows_int(rows, i, "attempts"),
+                              .busy_until_us = rows_time(rows, i, "busy_until"),
                               .kind = rows_text(rows, i, "kind")};
         made = prepare(call, push);
         if (made < 0 && db_in_transaction(call->db))
             db_rollback(call->db);
-        if (made == 1)
-            made = forget(call, push, &gone) ? -1 : 1;
+        if (made != 0 && note_end(call, push, made == 1))
+            made = -1;
+        if (made < 0 && db_in_transaction(call->db))
+            db_rollback(call->db);
         if (made < 0)
             log_event(LOG_ERROR, "app_push_not_made", "s:request_id", call->request_id, "l:installation_id",
                       push->installation_id, NULL);

@@ -12,6 +12,7 @@
 #include "client_secret.h"
 #include "clock.h"
 #include "invalidation.h"
+#include "outbound.h"
 #include "scopes.h"
 #include "statements.h"
 
@@ -132,6 +133,24 @@ reply_created(struct call *call, int64_t app_id, const char *slug, const struct 
     return call_reply(call, 201);
 }
 
+/* RFC 6749, 3.1.2: no fragment. What could never be used is refused here, where its maker sees it. */
+static int
+check_urls(struct call *call)
+{
+    struct in list = in_at(call->in, "body.redirect_urls");
+    const char *webhook_url = in_text(call->in, "body.webhook_url");
+    const char *wrong = webhook_url ? outbound_url_error(webhook_url) : NULL;
+
+    for (unsigned i = 0; i < in_count(list, ""); i++) {
+        struct str url = in_str(in_item(list, i), "");
+
+        if (memchr(url.base, '#', url.len))
+            return call_fail(call, FAIL_VALIDATION_ERROR, arena_printf(call->arena, "redirect_urls[%u]", i),
+                             "must not have a fragment: leave out the # and what follows it");
+    }
+    return wrong ? call_fail(call, FAIL_VALIDATION_ERROR, "webhook_url", wrong) : 0;
+}
+
 int
 apps_create(struct call *call)
 {
@@ -141,7 +160,7 @@ apps_create(struct call *call)
     struct rows rows;
     uint32_t scopes;
 
-    if (scopes_of_request(call, "body.requested_scopes", "requested_scopes", &scopes))
+    if (scopes_of_request(call, "body.requested_scopes", "requested_scopes", &scopes) || check_urls(call))
         return -1;
     app_make_credentials(call, &credentials);
     if (db_begin(call) || app_insert(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))

@@ -23,22 +23,43 @@ hash_name(uint8_t target[SHA256_SIZE], struct call *call, const char *who)
     secret_sha256(target, name, strlen(name));
 }
 
-int
-attempts_count(struct call *call, const struct attempts *self)
+static int
+count_one(struct call *call, const struct attempts *self, struct rows *rows, bool *allowed)
 {
-    int64_t now_us = clock_now_us(), left_us;
+    int64_t now_us = clock_now_us();
     uint8_t who[SHA256_SIZE];
-    struct rows rows;
 
     assert(!db_in_transaction(call->db)); /* what is rolled back was never counted */
     hash_name(who, call, self->who);
-    if (db_run(call, LOGIN_FAILURE_COUNT, &rows, "xtt", who, sizeof who, now_us,
+    if (db_run(call, LOGIN_FAILURE_COUNT, rows, "xtt", who, sizeof who, now_us,
                now_us + US_PER_SECOND * self->window_s))
         return -1;
-    if (rows_int(&rows, 0, "failures") <= self->max)
+    *allowed = rows_int(rows, 0, "failures") <= self->max;
+    if (!*allowed)
+        metric_add(&refused, 1);
+    return 0;
+}
+
+int
+attempts_note(struct call *call, const struct attempts *self, bool *allowed)
+{
+    struct rows rows;
+
+    return count_one(call, self, &rows, allowed);
+}
+
+int
+attempts_count(struct call *call, const struct attempts *self)
+{
+    struct rows rows;
+    int64_t left_us;
+    bool allowed;
+
+    if (count_one(call, self, &rows, &allowed))
+        return -1;
+    if (allowed)
         return 0;
-    metric_add(&refused, 1);
-    left_us = rows_time(&rows, 0, "until") - now_us;
+    left_us = rows_time(&rows, 0, "until") - clock_now_us();
     call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)left_us / US_PER_SECOND + 1));
     return call_fail(call, FAIL_RATE_LIMITED, NULL, self->why);
 }

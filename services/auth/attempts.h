@@ -18,6 +18,10 @@ struct attempts {
 
 /* Counts one more. -1: rate_limited when there were max before it in this window. No transaction may be open. */
 int attempts_count(struct call *call, const struct attempts *self) must_check;
+
+/* The same, but the refused one is told nothing: *allowed is false. */
+int attempts_note(struct call *call, const struct attempts *self, bool *allowed) must_check;
+
 int attempts_forget(struct call *call, const struct attempts *self) must_check;
 
 /* Housekeeping: a few windows that are over. */

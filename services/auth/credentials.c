@@ -36,7 +36,8 @@ credentials_exchange_secret(struct call *call, int64_t app_id, int64_t store_id)
         return -1;
     if (rows.count == 0)
         return no_such_app(call);
-    if (audit_put(call, "app.secret_rotated", "app", app_id, store_id, app_id) ||
+    if (db_post(call, CREDENTIAL_USES_TRIM, "lsl", app_id, "secret", rows_int(&rows, 0, "secret_number")) ||
+        audit_put(call, "app.secret_rotated", "app", app_id, store_id, app_id) ||
         invalidation_commit(call, "app", app_id))
         return -1;
     call_seal(call);
@@ -72,7 +73,8 @@ exchange_signing_key(struct call *call, int64_t app_id)
         return -1;
     if (rows.count == 0)
         return no_such_app(call);
-    if (audit_put(call, "app.signing_key_rotated", "app", app_id, 0, app_id) ||
+    if (db_post(call, CREDENTIAL_USES_TRIM, "lsl", app_id, "signing_key", rows_int(&rows, 0, "signing_key_number")) ||
+        audit_put(call, "app.signing_key_rotated", "app", app_id, 0, app_id) ||
         invalidation_commit(call, "app", app_id))
         return -1;
     call_seal(call);

@@ -55,18 +55,24 @@ no_such_app(struct call *call)
 }
 
 /* The custom app at path.app_id, when the caller may manage it. A store's apps do not exist for those who have nothing
- * to do with the store. */
+ * to do with the store. deleted: also one that is gone. */
 static int
-find_app(struct call *call, struct rows *app)
+find_app_even(struct call *call, bool deleted, struct rows *app)
 {
     int64_t store_id;
 
     if (find_store_id(call, &store_id) ||
-        db_run(call, CUSTOM_APP_FIND, app, "ll", in_int(call->in, "path.app_id", 0), call->caller.account_id))
+        db_run(call, CUSTOM_APP_FIND, app, "llb", in_int(call->in, "path.app_id", 0), call->caller.account_id, deleted))
         return -1;
     if (app->count == 0 || (store_id && store_id != rows_int(app, 0, "home_store_id")))
         return no_such_app(call);
     return store_allow(call, rows_int(app, 0, "home_store_id"), PERMISSION, STORE_CHANGE);
+}
+
+static int
+find_app(struct call *call, struct rows *app)
+{
+    return find_app_even(call, false, app);
 }
 
 static int
@@ -178,7 +184,7 @@ custom_apps_create(struct call *call)
         return -1;
     app_id = rows_int(&app, 0, "app_id");
     if (audit_put(call, "custom_app.created", "app", app_id, store_id, app_id) ||
-        installation_install(call, store_id, app_id, scopes, INSTALLATION_CUSTOM, &installation) ||
+        installation_install(call, store_id, app_id, scopes, INSTALLATION_CUSTOM, NULL, &installation) ||
         token_insert(call, &installation, &token) || installation_commit(call, &installation))
         return -1;
     return reply_created(call, &installation, &credentials, &token, scopes);
@@ -255,7 +261,7 @@ custom_apps_regenerate_token(struct call *call)
     if (installation.count == 0)
         return call_fail(call, FAIL_INVALID_INSTALLATION, "app_id",
                          "The app was uninstalled from its store; delete it and make a new one");
-    if (db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, clock_now_us()) ||
+    if (db_post(call, INSTALLATION_TOKENS_END, "ll", installation_id, rows_int(&installation, 0, "generation")) ||
         token_insert(call, &installation, &token) ||
         audit_put(call, "custom_app.token_regenerated", "installation", installation_id,
                   rows_int(&app, 0, "home_store_id"), rows_int(&app, 0, "app_id")) ||
@@ -282,23 +288,23 @@ custom_apps_rotate_secret(struct call *call)
     return credentials_exchange_secret(call, rows_int(&app, 0, "app_id"), rows_int(&app, 0, "home_store_id"));
 }
 
-/* The installation first: when we are killed in between, the app is still there to be deleted again. */
+/* The installation first: when we are killed in between, the app is still there to be deleted again. One that is gone
+ * is deleted again as well: that call may have committed without having told the gateways. */
 int
 custom_apps_delete(struct call *call)
 {
     struct rows app, rows;
     int64_t app_id;
 
-    if (find_app(call, &app))
+    if (find_app_even(call, true, &app))
         return -1;
     app_id = rows_int(&app, 0, "app_id");
     if (installation_end(call, rows_int(&app, 0, "installation_id"), &rows) || db_begin(call) ||
         db_run(call, CUSTOM_APP_DELETE, &rows, "lt", app_id, clock_now_us()))
         return -1;
-    if (rows.count == 0)
-        return no_such_app(call);
-    if (audit_put(call, "custom_app.deleted", "app", app_id, rows_int(&app, 0, "home_store_id"), app_id) ||
-        invalidation_commit(call, "app", app_id))
+    if (rows.count && audit_put(call, "custom_app.deleted", "app", app_id, rows_int(&app, 0, "home_store_id"), app_id))
+        return -1;
+    if (invalidation_commit(call, "app", app_id))
         return -1;
     call_data(call);
     out_map(&call->out, 2);

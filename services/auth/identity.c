@@ -26,6 +26,7 @@ struct finding {
     int64_t session_keys;         /* SESSION_KEYS_TAG_ID when one of the platform's key pairs has signed */
     int64_t developer_keys;       /* DEVELOPER_KEYS_TAG_ID when the key derived for developers has */
     int64_t app_id, store_id, installation_id, account_id;
+    int64_t member_id; /* for whom a session token was made: the caller is the app */
     const char *scopes;
     const char *credential; /* what an app has shown: the name its last use is kept under */
     int64_t expires_us;     /* 0: never */
@@ -132,6 +133,7 @@ find_app_session(struct call *call, const struct jwt *jwt, struct finding *found
     case SESSION_TOKEN_FAILED: return -1;
     }
     take_installation(found, &rows);
+    found->member_id = jwt_number(jwt, "uid");
     found->session_keys = jwt->es256 ? SESSION_KEYS_TAG_ID : 0;
     if (!jwt->es256)
         found->credential = arena_printf(call->arena, "signing_key:%lld:%lld", (long long)found->app_id,
@@ -268,7 +270,7 @@ write_tags(struct call *call, const struct finding *found)
         {"app", found->app_id},
         {"store", found->store_id},
         {"session", found->session_id},
-        {"account", found->account_id},
+        {"account", found->account_id ? found->account_id : found->member_id},
         {SESSION_KEYS_TAG, found->session_keys},
         {DEVELOPER_KEYS_TAG, found->developer_keys},
     };

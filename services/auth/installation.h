@@ -18,10 +18,11 @@ enum installation_way {
 
 /* In the open transaction, in which the caller has locked the app's row (APP_FOR_INSTALL) and decided on the scopes:
  * makes the row or raises its generation, kills the tokens there were, and writes app.installed to audit and outbox.
- * rows: installation_id, store_id, app_id, generation, granted_scopes, status. -1 with the error recorded, not_found
- * for a store that does not exist. Tokens are the caller's to make (tokens.h). */
+ * consented_us: when the merchant agreed to it, NULL: just now. rows: installation_id, store_id, app_id, generation,
+ * granted_scopes, status. -1 with the error recorded: not_found for a store that does not exist; invalid_grant for a
+ * consent that a later one has replaced, or an uninstall ended. Tokens are the caller's to make (tokens.h). */
 int installation_install(struct call *call, int64_t store_id, int64_t app_id, const char *scopes,
-                         enum installation_way way, struct rows *rows) must_check;
+                         enum installation_way way, const int64_t *consented_us, struct rows *rows) must_check;
 
 /* Commits what installation_install began; over an earlier install this waits until no gateway accepts its tokens. */
 int installation_commit(struct call *call, const struct rows *rows) must_check;

@@ -36,18 +36,20 @@ installation_scopes(struct call *call, const char *path, const char *registered,
 
 int
 installation_install(struct call *call, int64_t store_id, int64_t app_id, const char *scopes, enum installation_way way,
-                     struct rows *rows)
+                     const int64_t *consented_us, struct rows *rows)
 {
     static const char *const ways[] = {"oauth", "direct", "custom", "operator"};
     int64_t now_us = clock_now_us(), installation_id;
 
-    if (db_run(call, INSTALLATION_INSTALL, rows, "llsts", store_id, app_id, scopes, now_us, ways[way]))
+    if (db_run(call, INSTALLATION_INSTALL, rows, "llstsT", store_id, app_id, scopes, now_us, ways[way], consented_us))
         return -1;
+    if (rows->count == 0 && consented_us)
+        return call_fail(call, FAIL_INVALID_GRANT, NULL,
+                         "Since this was agreed to, the app was uninstalled or installed anew; ask the merchant again");
     if (rows->count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "store_id", "No such store");
     installation_id = rows_int(rows, 0, "installation_id");
-    if (db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, now_us) ||
-        audit_put(call, "app.installed", "installation", installation_id, store_id, app_id))
+    if (audit_put(call, "app.installed", "installation", installation_id, store_id, app_id))
         return -1;
     return outbox_put(call, "app.installed", store_id, "installation", installation_id,
                       str_of(rows_text(rows, 0, "_event")));
@@ -75,7 +77,7 @@ installations_create(struct call *call)
     if (app.count == 0 || !rows_int(&app, 0, "active"))
         return call_fail(call, FAIL_NOT_FOUND, "app_id", "No such app, or it is switched off");
     if (installation_scopes(call, "body.scopes", rows_text(&app, 0, "requested_scopes"), &granted) ||
-        installation_install(call, store_id, app_id, granted, INSTALLATION_OPERATOR, &rows) ||
+        installation_install(call, store_id, app_id, granted, INSTALLATION_OPERATOR, NULL, &rows) ||
         token_pair_insert(call, rows_int(&rows, 0, "installation_id"), rows_int(&rows, 0, "generation"), &pair) ||
         installation_commit(call, &rows))
         return -1;
@@ -104,7 +106,6 @@ end_active(struct call *call, int64_t installation_id, const struct rows *locked
     struct rows ended;
 
     if (db_run(call, INSTALLATION_END, &ended, "lt", installation_id, now_us) ||
-        db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, now_us) ||
         db_post(call, UNINSTALL_PUT, "llt", installation_id, generation, now_us) ||
         audit_put(call, "app.uninstalled", "installation", installation_id, store_id, rows_int(locked, 0, "app_id")))
         return -1;

@@ -11,8 +11,6 @@
 #include "statements.h"
 #include "store_access.h"
 
-#define INSTALL_PERMISSION "apps__install_apps"
-
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
 static void
@@ -135,7 +133,7 @@ installations_direct_install(struct call *call)
         return call_fail(call, FAIL_NOT_FOUND, "app_id",
                          "No such app, or it can only be installed through its own page");
     if (installation_scopes(call, "body.scopes", rows_text(&app, 0, "requested_scopes"), &granted) ||
-        installation_install(call, store_id, app_id, granted, INSTALLATION_DIRECT, &rows))
+        installation_install(call, store_id, app_id, granted, INSTALLATION_DIRECT, NULL, &rows))
         return -1;
     installation_id = rows_int(&rows, 0, "installation_id");
     if (db_post(call, PUSH_TOKEN_PUT, "llt", installation_id, rows_int(&rows, 0, "generation"), clock_now_us()) ||

@@ -72,41 +72,51 @@ leave(void)
     atomic_fetch_sub(&inside, 1);
 }
 
-/* Whose failures these are: the account's, or those of a name nobody has. */
-static struct attempts
-attempts_of(struct call *call, const char *identifier, const struct rows *account)
+/* Counted twice: against the name that was typed, which is all that a refusal may depend on (else a full account would
+ * show which names are one account's), and against the account, so that its three names are no three times ten guesses.
+ */
+struct failures {
+    struct attempts of_name, of_account;
+};
+
+static struct failures
+failures_of(struct call *call, const char *identifier, const struct rows *account)
 {
     struct attempts self = {.max = FAILURES_MAX, .window_s = FAILURE_WINDOW_S};
+    struct failures failures;
 
     self.why = "Too many failed logins; wait for the seconds in Retry-After";
+    self.who = arena_printf(call->arena, "name:%s", identifier);
+    failures.of_name = self;
     if (account->count)
         self.who = arena_printf(call->arena, "account:%lld", (long long)rows_int(account, 0, "account_id"));
     else
-        self.who = arena_printf(call->arena, "name:%s", identifier);
-    return self;
+        self.who = arena_printf(call->arena, "nobody:%s", identifier); /* so that it takes as long */
+    failures.of_account = self;
+    return failures;
 }
 
 static int
 check_inside(struct call *call, const char *identifier, struct str password, struct rows *account)
 {
-    struct attempts attempts;
-    bool right;
+    struct failures failures;
+    bool allowed, right;
 
     if (db_run(call, ACCOUNT_FOR_LOGIN, account, "s", identifier))
         return -1;
-    attempts = attempts_of(call, identifier, account);
-    if (attempts_count(call, &attempts))
+    failures = failures_of(call, identifier, account);
+    if (attempts_count(call, &failures.of_name) || attempts_note(call, &failures.of_account, &allowed))
         return -1;
     right = secret_password_matches(account->count ? rows_text(account, 0, "_password") : nobodys_hash, password.base,
                                     password.len);
-    if (!account->count || !right) {
+    if (!account->count || !right || !allowed) {
         metric_add(&refused, 1);
         if (attempts_trim(call))
             return -1;
         return call_fail(call, FAIL_UNAUTHORIZED, NULL, "Identifier or password is wrong");
     }
     metric_add(&accepted, 1);
-    if (attempts_forget(call, &attempts))
+    if (attempts_forget(call, &failures.of_name) || attempts_forget(call, &failures.of_account))
         return -1;
     if (strcmp(rows_text(account, 0, "_status"), "active") != 0)
         return call_fail(call, FAIL_FORBIDDEN, NULL, "This account is disabled; contact support");

@@ -7,7 +7,8 @@
 
 /* 0 with the account's row of ACCOUNT_FOR_LOGIN when identifier (e-mail, phone or username) and password are right and
  * the account is active. Else -1: unauthorized, the same for an unknown account and a wrong password; rate_limited
- * after ten failures in 15 minutes, whatever the password; forbidden for a disabled account; service_unavailable when
+ * after ten failures in 15 minutes with this identifier, whatever the password, and unauthorized after ten with other
+ * identifiers of the account; forbidden for a disabled account; service_unavailable when
  * too many logins are being checked. No transaction may be open. */
 int login_check(struct call *call, const char *identifier, struct str password, struct rows *account) must_check;
 

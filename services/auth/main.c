@@ -12,6 +12,7 @@
 #include "session_keys.h"
 #include "statements.h"
 #include "stores.h"
+#include "token_trim.h"
 #include "uninstall.h"
 
 static const char *const statements[] = {
@@ -29,7 +30,7 @@ static const struct sealed_column sealed[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan};
+    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan, token_trim_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,

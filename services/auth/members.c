@@ -1,20 +1,21 @@
 /* members.c - who helps the owner of a store, and with what (contract K.2). What is changed here counts from the next
- * request on, because permissions are read with each (store_access.h). */
+ * request on, because permissions are read with each (store_access.h); session tokens that were made for somebody who
+ * has none left are taken back. */
 #include "audit.h"
 #include "auth_operations.h"
 #include "clock.h"
+#include "invalidation.h"
 #include "listing.h"
 #include "statements.h"
 #include "store_access.h"
 
+/* Without the account's name: anybody may be added by an address, and would so tell who it belongs to. */
 static void
 write_member(struct out *out, const struct rows *rows, unsigned row, const char *permissions, int64_t created_us)
 {
-    out_map(out, 5);
+    out_map(out, 4);
     out_key(out, "account_id");
     out_int(out, rows_int(rows, row, "account_id"));
-    out_key(out, "name");
-    out_text(out, rows_text(rows, row, "name"));
     out_key(out, "email");
     out_text(out, rows_text(rows, row, "email"));
     out_key(out, "permissions");
@@ -65,7 +66,7 @@ members_put(struct call *call)
                clock_now_us()) ||
         audit_put(call, rows_int(&rows, 0, "is_new") ? "member.added" : "member.changed", "account", account_id,
                   store_id, 0) ||
-        db_commit(call))
+        (*permissions ? db_commit(call) : invalidation_commit(call, "account", account_id)))
         return -1;
     call_data(call);
     write_member(&call->out, &account, 0, permissions, rows_time(&rows, 0, "created_at"));
@@ -86,7 +87,7 @@ members_remove(struct call *call)
     if (rows.affected == 0)
         return call_fail(call, FAIL_NOT_FOUND, "account_id", "No such member of this store");
     if (audit_put(call, leaves ? "member.left" : "member.removed", "account", account_id, store_id, 0) ||
-        db_commit(call))
+        invalidation_commit(call, "account", account_id))
         return -1;
     call_data(call);
     out_map(&call->out, 1);

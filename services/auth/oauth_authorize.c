@@ -266,7 +266,7 @@ oauth_authorize(struct call *call)
     refusal = authorization_check(&self);
     if (refusal.error)
         return answer_app(call, &self, "error", refusal.error, refusal.why);
-    if (store_allow(call, self.store_id, "apps__install_apps", STORE_CHANGE))
+    if (store_allow(call, self.store_id, INSTALL_PERMISSION, STORE_CHANGE))
         return -1;
     return ask_consent(call, &self);
 }
@@ -280,8 +280,7 @@ oauth_login(struct call *call)
 
     if (authorization_read(call, &self, "body") || browser_check_form(call, "login", subject(call, &self)) ||
         login_check(call, in_text(call->in, "body.identifier"), in_str(call->in, "body.password"), &account) ||
-        db_begin(call) || session_open(call, rows_int(&account, 0, "account_id"), AUDIENCE_MERCHANT, &session) ||
-        db_commit(call))
+        db_begin(call) || session_open_browser(call, rows_int(&account, 0, "account_id"), &session) || db_commit(call))
         return -1;
     browser_set_cookie(call, session.access_token);
     return page_redirect(call, 303, own_address(call, &self));
@@ -342,7 +341,7 @@ oauth_consent(struct call *call)
         return answer_app(call, &self, "error", refusal.error, refusal.why);
     if (str_is(decision, "cancel"))
         return answer_app(call, &self, "error", "access_denied", "the merchant declined");
-    if (store_allow(call, self.store_id, "apps__install_apps", STORE_CHANGE))
+    if (store_allow(call, self.store_id, INSTALL_PERMISSION, STORE_CHANGE))
         return -1;
     return give_code(call, &self);
 }

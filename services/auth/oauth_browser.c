@@ -33,7 +33,7 @@ static bool
 is_ours(struct str value)
 {
     if (value.len != COOKIE_VALUE_LEN ||
-        (memcmp(value.base, MERCHANT_TOKEN_PREFIX, 6) != 0 && memcmp(value.base, ANONYMOUS_PREFIX, 6) != 0))
+        (memcmp(value.base, BROWSER_TOKEN_PREFIX, 6) != 0 && memcmp(value.base, ANONYMOUS_PREFIX, 6) != 0))
         return false;
     for (size_t i = 6; i < value.len; i++)
         if (text_hex_digit(value.base[i]) < 0)
@@ -79,7 +79,7 @@ browser_identify(struct call *call, bool *signed_in)
     struct rows rows;
 
     *signed_in = false;
-    if (strncmp(cookie, MERCHANT_TOKEN_PREFIX, 6) != 0)
+    if (strncmp(cookie, BROWSER_TOKEN_PREFIX, 6) != 0)
         return 0;
     secret_sha256(hash, cookie, strlen(cookie));
     if (db_run(call, IDENTIFY_SESSION, &rows, "x", hash, sizeof hash))

@@ -1,10 +1,10 @@
 /* oauth_browser.h - a merchant's browser at the consent page: its session, and proof that a form is ours.
  *
- * The session is a merchant session like any other, whose access token lies in a cookie of the host alone
- * (SameSite=Lax, HttpOnly, and under https Secure with the __Host- prefix): logging out or disabling the account ends
- * it at once. It is made new at each sign-in, and no value that a browser brings is ever made into one. A form carries
- * a MAC over the cookie and over all that the form is about, so it counts only in the browser it was made for, and for
- * what it showed.
+ * The session is a merchant session whose access token is good for these pages alone, and lies in a cookie of the host
+ * alone (SameSite=Lax, HttpOnly, and under https Secure with the __Host- prefix): logging out or disabling the account
+ * ends it at once. It is made new at each sign-in, and no value that a browser brings is ever made into one. A form
+ * carries a MAC over the cookie and over all that the form is about, so it counts only in the browser it was made for,
+ * and for what it showed.
  */
 #ifndef OAUTH_BROWSER_H
 #define OAUTH_BROWSER_H

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "client_secret.h"
 #include "log.h"
 #include "statements.h"
 #include "text.h"
@@ -98,20 +97,25 @@ oauth_client_read(struct call *call, struct oauth_client *self)
 }
 
 int
-oauth_client_check(struct call *call, const struct oauth_client *self, const struct rows *rows)
+oauth_client_check(struct call *call, struct oauth_client *self, const struct rows *rows)
 {
-    struct client_secret_match match = client_secret_check(rows, 0, self->secret);
-
-    if (match.verdict == CLIENT_SECRET_BROKEN) {
+    self->match = client_secret_check(rows, 0, self->secret);
+    if (self->match.verdict == CLIENT_SECRET_BROKEN) {
         log_event(LOG_ERROR, "client_secret_unusable", "s:request_id", call->request_id, "l:app_id",
                   rows_int(rows, 0, "app_id"), NULL);
         return call_fail(call, FAIL_AUTH_ERROR, NULL, NULL);
     }
-    if (match.verdict != CLIENT_SECRET_RIGHT || !rows_int(rows, 0, "app_active"))
+    if (self->match.verdict != CLIENT_SECRET_RIGHT || !rows_int(rows, 0, "app_active"))
         return refuse_client(call, self->basic);
     call->caller =
         (struct identity){.audience = AUDIENCE_APP, .app_id = rows_int(rows, 0, "app_id"), .scopes = "", .service = ""};
-    return client_secret_note_use(call, call->caller.app_id, &match);
+    return 0;
+}
+
+int
+oauth_client_note_use(struct call *call, const struct oauth_client *self)
+{
+    return client_secret_note_use(call, call->caller.app_id, &self->match);
 }
 
 int
@@ -122,5 +126,7 @@ oauth_client_identify(struct call *call)
 
     if (oauth_client_read(call, &client) || db_run(call, OAUTH_CLIENT, &rows, "s", client.client_id))
         return -1;
-    return oauth_client_check(call, &client, &rows);
+    if (oauth_client_check(call, &client, &rows))
+        return -1;
+    return oauth_client_note_use(call, &client);
 }

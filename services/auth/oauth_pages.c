@@ -11,14 +11,15 @@
 
 #define BASE "/api/apps/oauth"
 
+/* name: the app's, in the middle of the title; NULL when it has none there. */
 static struct buf *
-page_open(struct call *call, const char *title, const char *form_action)
+page_open(struct call *call, const char *before, const char *name, const char *after, const char *form_action)
 {
     struct buf *target = call->out.buf;
 
     call_header(call, "Content-Type", "text/html; charset=utf-8");
     call_header(call, "Content-Security-Policy", html_policy(call->arena, form_action));
-    html_begin(target, title);
+    html_begin_about(target, before, name, after);
     return target;
 }
 
@@ -31,6 +32,17 @@ paragraph(struct buf *target, const char *class, const char *text)
         buf_append_text(target, "\">");
     }
     html_text(target, str_of(text));
+    buf_append_text(target, "</p>\n");
+}
+
+/* A sentence with somebody's name in it. */
+static void
+paragraph_about(struct buf *target, const char *before, const char *name, const char *after)
+{
+    buf_append_text(target, "<p>");
+    html_text(target, str_of(before));
+    html_name(target, name);
+    html_text(target, str_of(after));
     buf_append_text(target, "</p>\n");
 }
 
@@ -49,11 +61,10 @@ form_begin(struct buf *target, const char *action, const struct authorization *a
 int
 page_login(struct call *call, const struct authorization *about, const char *form_token)
 {
-    struct buf *target = page_open(call, "Sign in to SeloraX", "'self'");
+    struct buf *target = page_open(call, "Sign in to SeloraX", NULL, NULL, "'self'");
 
-    paragraph(target, NULL,
-              arena_printf(call->arena, "%s asks for access to your store. Sign in to go on.",
-                           rows_text(&about->app, 0, "name")));
+    paragraph_about(target, NULL, rows_text(&about->app, 0, "name"),
+                    " asks for access to your store. Sign in to go on.");
     form_begin(target, BASE "/login", about, form_token);
     buf_append_text(
         target, "<label>E-mail, phone or username<input name=\"identifier\" autocomplete=\"username\" required "
@@ -90,7 +101,7 @@ write_scopes(struct buf *target, uint32_t scopes)
 }
 
 static void
-write_app(struct call *call, struct buf *target, const struct authorization *about)
+write_app(struct buf *target, const struct authorization *about)
 {
     const char *icon = rows_text(&about->app, 0, "icon"), *developer = rows_text(&about->app, 0, "developer_name");
 
@@ -99,19 +110,21 @@ write_app(struct call *call, struct buf *target, const struct authorization *abo
         html_text(target, str_of(icon));
         buf_append_text(target, "\">\n");
     }
-    paragraph(target, "quiet",
-              developer ? arena_printf(call->arena, "Made by %s", developer) : "The developer gave no name");
+    if (developer)
+        paragraph_about(target, "Made by ", developer, NULL);
+    else
+        paragraph(target, "quiet", "The developer gave no name");
 }
 
 int
 page_consent(struct call *call, const struct authorization *about, const char *form_token)
 {
     const char *name = rows_text(&about->app, 0, "name");
-    struct buf *target = page_open(call, arena_printf(call->arena, "Install %s?", name),
+    struct buf *target = page_open(call, "Install ", name, "?",
                                    arena_printf(call->arena, "'self' %s", origin_of(call, about->redirect_uri)));
 
-    write_app(call, target, about);
-    paragraph(target, NULL, arena_printf(call->arena, "On your store %s it will be able to:", about->store_name));
+    write_app(target, about);
+    paragraph_about(target, "On your store ", about->store_name, " it will be able to:");
     write_scopes(target, about->scopes);
     paragraph(target, "quiet",
               arena_printf(call->arena, "After that you are sent to %s. You can uninstall the app at any time.",
@@ -120,7 +133,7 @@ page_consent(struct call *call, const struct authorization *about, const char *f
     buf_append_text(target, "<p><button class=\"main\" name=\"decision\" value=\"install\">Install</button>\n"
                             "<button name=\"decision\" value=\"cancel\">Cancel</button></p>\n<p class=\"quiet\">"
                             "Signed in as ");
-    html_text(target, str_of(about->account_name));
+    html_name(target, about->account_name);
     buf_append_text(target, " (");
     html_text(target, str_of(about->email));
     buf_append_text(target,
@@ -132,7 +145,7 @@ page_consent(struct call *call, const struct authorization *about, const char *f
 int
 page_redirect(struct call *call, int status, const char *location)
 {
-    struct buf *target = page_open(call, "One moment", NULL);
+    struct buf *target = page_open(call, "One moment", NULL, NULL, NULL);
 
     call_header(call, "Location", location);
     buf_append_text(target, "<p><a href=\"");

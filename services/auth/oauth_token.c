@@ -16,13 +16,12 @@
 #include "scopes.h"
 #include "secret.h"
 #include "statements.h"
+#include "store_access.h"
 #include "text.h"
 #include "tokens.h"
 
 #define TOKEN_BYTES  32
 #define REUSE_WAIT_S 60 /* contract K.2 */
-#define KEEP_S       86400
-#define TRIM_EVERY   64 /* pairs */
 
 struct pair {
     const char *access_token, *refresh_token;
@@ -30,7 +29,7 @@ struct pair {
     int64_t now_us, expires_us;
 };
 
-/* Makes a pair and stores it, with the ids of both; at the same time forgets some that ran out long ago. */
+/* Makes a pair and stores it, with the ids of both. */
 static int
 pair_insert(struct call *call, int64_t installation_id, int64_t generation, struct pair *self)
 {
@@ -47,8 +46,6 @@ pair_insert(struct call *call, int64_t installation_id, int64_t generation, stru
                self->expires_us, refresh, sizeof refresh, self->now_us + US_PER_SECOND * REFRESH_TOKEN_S, self->now_us))
         return -1;
     self->refresh_id = rows_int(&rows, 0, "token_id");
-    if (self->refresh_id % TRIM_EVERY == 0)
-        return db_post(call, OAUTH_TOKENS_TRIM, "t", self->now_us - US_PER_SECOND * KEEP_S);
     return 0;
 }
 
@@ -126,13 +123,11 @@ static int
 refuse_replay(struct call *call, const struct rows *code)
 {
     int64_t installation_id = rows_int(code, 0, "installation_id");
-
     struct rows locked;
 
     /* The lock is what a refresh takes first: no pair is made behind this back. */
     if (db_run(call, OAUTH_INSTALLATION_LOCK, &locked, "l", installation_id) ||
-        db_post(call, OAUTH_GRANT_SET_REVOKED, "llt", installation_id, rows_int(code, 0, "generation"),
-                clock_now_us()) ||
+        db_post(call, INSTALLATION_TOKENS_END, "ll", installation_id, rows_int(code, 0, "generation")) ||
         audit_put(call, "oauth.code_replayed", "installation", installation_id, rows_int(code, 0, "store_id"),
                   rows_int(code, 0, "app_id")) ||
         invalidation_commit(call, "installation", installation_id))
@@ -160,13 +155,13 @@ check_code(struct call *call, const struct rows *code)
 }
 
 static int
-exchange_code(struct call *call, const struct oauth_client *client)
+exchange_code(struct call *call, struct oauth_client *client)
 {
     struct str text = in_str(call->in, "body.code");
     struct rows known, code, store, app, installation;
     uint8_t hash[SHA256_SIZE];
     struct pair pair;
-    int64_t installation_id, generation, store_id;
+    int64_t installation_id, generation, store_id, consented_us;
 
     if (!text.base)
         return call_fail(call, FAIL_VALIDATION_ERROR, "code", "is required");
@@ -176,23 +171,26 @@ exchange_code(struct call *call, const struct oauth_client *client)
         db_collect(call, &code) || oauth_client_check(call, client, &known) || check_code(call, &code))
         return -1;
     store_id = rows_int(&code, 0, "store_id");
-    if (db_send(call, OAUTH_STORE, "l", store_id) || db_send(call, APP_FOR_INSTALL, "l", call->caller.app_id) ||
-        db_collect(call, &store) || db_collect(call, &app))
+    consented_us = rows_time(&code, 0, "created_at");
+    if (db_send(call, OAUTH_STORE, "lls", store_id, rows_int(&code, 0, "account_id"), INSTALL_PERMISSION) ||
+        db_send(call, APP_FOR_INSTALL, "l", call->caller.app_id) || db_collect(call, &store) || db_collect(call, &app))
         return -1;
     if (!rows_int(&store, 0, "active"))
         return call_fail(call, FAIL_STORE_INACTIVE, NULL, NULL);
     if (app.count == 0 || !rows_int(&app, 0, "active"))
         return call_fail(call, FAIL_INVALID_CLIENT, NULL, NULL);
+    if (!rows_int(&store, 0, "allowed"))
+        return call_fail(call, FAIL_INVALID_GRANT, NULL, "Whoever agreed to this may not install apps there any more");
     call->caller.account_id = rows_int(&code, 0, "account_id"); /* who has installed it, for the audit log */
     if (installation_install(call, store_id, call->caller.app_id, rows_text(&code, 0, "scopes"), INSTALLATION_OAUTH,
-                             &installation))
+                             &consented_us, &installation))
         return -1;
     installation_id = rows_int(&installation, 0, "installation_id");
     generation = rows_int(&installation, 0, "generation");
     if (pair_insert(call, installation_id, generation, &pair) ||
         db_post(call, OAUTH_CODE_SET_USED, "xtll", hash, sizeof hash, pair.now_us, installation_id, generation))
         return -1;
-    if (installation_commit(call, &installation))
+    if (oauth_client_note_use(call, client) || installation_commit(call, &installation))
         return -1;
     return reply_pair(call, &installation, &pair);
 }
@@ -221,8 +219,7 @@ refuse_reuse(struct call *call, const struct rows *installation)
 {
     int64_t installation_id = rows_int(installation, 0, "installation_id");
 
-    if (db_post(call, OAUTH_GRANT_SET_REVOKED, "llt", installation_id, rows_int(installation, 0, "generation"),
-                clock_now_us()) ||
+    if (db_post(call, INSTALLATION_TOKENS_END, "ll", installation_id, rows_int(installation, 0, "generation")) ||
         audit_put(call, "oauth.refresh_token_reused", "installation", installation_id,
                   rows_int(installation, 0, "store_id"), rows_int(installation, 0, "app_id")) ||
         invalidation_commit(call, "installation", installation_id))
@@ -242,7 +239,8 @@ check_refresh(struct call *call, const struct rows *token, const struct rows *in
     *voided = 0;
     if (installation->count == 0 || token->count == 0 || rows_int(token, 0, "revoked") ||
         rows_time(token, 0, "expires_at") <= now_us || strcmp(rows_text(installation, 0, "status"), "active") != 0 ||
-        rows_int(token, 0, "generation") != rows_int(installation, 0, "generation"))
+        rows_int(token, 0, "generation") != rows_int(installation, 0, "generation") ||
+        rows_int(token, 0, "token_id") < rows_int(installation, 0, "tokens_from"))
         return call_fail(call, FAIL_INVALID_GRANT, NULL, NULL);
     if (strcmp(rows_text(installation, 0, "store_status"), "active") != 0)
         return call_fail(call, FAIL_STORE_INACTIVE, NULL, NULL);
@@ -260,7 +258,7 @@ check_refresh(struct call *call, const struct rows *token, const struct rows *in
 }
 
 static int
-refresh(struct call *call, const struct oauth_client *client)
+refresh(struct call *call, struct oauth_client *client)
 {
     struct str text = in_str(call->in, "body.refresh_token");
     struct rows known, found, installation, token;
@@ -284,7 +282,8 @@ refresh(struct call *call, const struct oauth_client *client)
         pair_insert(call, installation_id, rows_int(&installation, 0, "generation"), &pair) ||
         db_post(call, OAUTH_REFRESH_SET_USED, "ltl", rows_int(&token, 0, "token_id"), pair.now_us, pair.refresh_id) ||
         audit_put(call, "oauth.token_refreshed", "installation", installation_id,
-                  rows_int(&installation, 0, "store_id"), call->caller.app_id))
+                  rows_int(&installation, 0, "store_id"), call->caller.app_id) ||
+        oauth_client_note_use(call, client))
         return -1;
     if (voided ? invalidation_commit(call, "token", voided) : db_commit(call))
         return -1;

@@ -6,14 +6,13 @@
  */
 #include <string.h>
 
-#include "audit.h"
 #include "auth_operations.h"
 #include "clock.h"
-#include "invalidation.h"
 #include "oauth_client.h"
 #include "scopes.h"
 #include "secret.h"
 #include "statements.h"
+#include "tokens.h"
 
 #define BASE "/api/apps/oauth"
 
@@ -36,29 +35,6 @@ reply_revoked(struct call *call)
     return call_reply(call, 200);
 }
 
-/* An access token goes alone; with a refresh token goes all that was given with it (RFC 7009, 2.1). */
-static int
-revoke_found(struct call *call, const struct rows *token, const uint8_t hash[SHA256_SIZE])
-{
-    int64_t token_id = rows_int(token, 0, "token_id"), installation_id = rows_int(token, 0, "installation_id");
-    int64_t store_id = rows_int(token, 0, "store_id"), app_id = rows_int(token, 0, "app_id");
-    struct rows rows;
-
-    if (strcmp(rows_text(token, 0, "kind"), "access") == 0) {
-        if (db_run(call, TOKEN_SET_REVOKED, &rows, "xt", hash, (size_t)SHA256_SIZE, clock_now_us()) ||
-            audit_put(call, "token.revoked", "token", token_id, store_id, app_id))
-            return -1;
-        return invalidation_commit(call, "token", token_id);
-    }
-    /* The lock is what a refresh takes first: no pair is made behind this back. */
-    if (db_run(call, OAUTH_INSTALLATION_LOCK, &rows, "l", installation_id) ||
-        db_post(call, OAUTH_GRANT_SET_REVOKED, "llt", installation_id, rows_int(token, 0, "generation"),
-                clock_now_us()) ||
-        audit_put(call, "tokens.revoked", "installation", installation_id, store_id, app_id))
-        return -1;
-    return invalidation_commit(call, "installation", installation_id);
-}
-
 int
 oauth_revoke(struct call *call)
 {
@@ -73,7 +49,7 @@ oauth_revoke(struct call *call)
         return -1;
     if (token.count > 0 && rows_int(&token, 0, "app_id") != call->caller.app_id)
         return call_fail(call, FAIL_INVALID_GRANT, NULL, "This token was issued to another client");
-    if (token.count > 0 ? revoke_found(call, &token, hash) : db_commit(call))
+    if (token.count > 0 ? token_revoke(call, &token) : db_commit(call))
         return -1;
     return reply_revoked(call);
 }
@@ -124,7 +100,7 @@ oauth_introspect(struct call *call)
         return -1;
     secret_sha256(hash, text.base, text.len);
     if (db_run(call, OAUTH_INTROSPECT, &token, "sx", client.client_id, hash, sizeof hash) ||
-        oauth_client_check(call, &client, &token))
+        oauth_client_check(call, &client, &token) || oauth_client_note_use(call, &client))
         return -1;
     active = rows_int(&token, 0, "alive") && rows_time(&token, 0, "expires_at") > clock_now_us();
     out_map(out, 3 + (active ? TOKEN_MEMBERS : 0));

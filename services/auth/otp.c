@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "address.h"
 #include "attempts.h"
 #include "auth_operations.h"
 #include "clock.h"
@@ -52,19 +53,21 @@ mac_of(uint8_t target[SHA256_SIZE], struct call *call, const char *phone, const 
 static int
 count_sending(struct call *call, const char *phone)
 {
+    char owner[ADDRESS_OWNER_SIZE];
     const struct attempts of_phone = {
         .who = arena_printf(call->arena, "otp-send:%s", phone),
         .max = CODES_PER_PHONE,
         .window_s = SEND_WINDOW_S,
         .why = "Enough codes were sent to this number; wait for the seconds in Retry-After",
     };
-    const struct attempts of_sender = {
-        .who = arena_printf(call->arena, "otp-from:%s", call->address),
+    struct attempts of_sender = {
         .max = CODES_PER_SENDER,
         .window_s = SEND_WINDOW_S,
         .why = "Enough codes were asked for from your address; wait for the seconds in Retry-After",
     };
 
+    address_owner(owner, call->address);
+    of_sender.who = arena_printf(call->arena, "otp-from:%s", owner);
     return attempts_count(call, &of_phone) || attempts_count(call, &of_sender) ? -1 : 0;
 }
 
@@ -173,8 +176,8 @@ otp_verify(struct call *call)
 
     if (strspn(code, "0123456789") != 4)
         return call_fail(call, FAIL_VALIDATION_ERROR, "otp", "must be the four digits of the code");
-    if (attempts_count(call, &wrong) || take_code(call, phone, code) || attempts_forget(call, &wrong) ||
-        account_of_phone(call, phone, &account_id) || db_begin(call) ||
+    if (attempts_count(call, &wrong) || attempts_trim(call) || take_code(call, phone, code) ||
+        attempts_forget(call, &wrong) || account_of_phone(call, phone, &account_id) || db_begin(call) ||
         session_open(call, account_id, AUDIENCE_DEVELOPER, &session) || db_commit(call))
         return -1;
     return session_reply_developer(call, 200, &session, "Signed in");

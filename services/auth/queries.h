@@ -35,15 +35,21 @@ QUERY(APP_SET_ACTIVE, "update app set is_active = $2, updated_at = $3 where app_
 QUERY(TOKEN_INSERT, "insert into token (installation_id, generation, kind, token_hash, expires_at, created_at) "
                     "values ($1, $2, $3, $4, $5, $6)")
 
-QUERY(TOKEN_SET_REVOKED, "update token set revoked_at = coalesce(revoked_at, $2) where token_hash = $1 "
-                         "returning token_id, installation_id")
+/* token_trim.c: one batch, with when they were last used. An array: a sub-select could be run once per row. */
+QUERY(TOKENS_TRIM,
+      "with gone as (delete from token where token_id = any (array(select token_id from token where expires_at <= $1 "
+      "order by expires_at limit 500 for update skip locked)) returning token_id), "
+      "unused as (delete from credential_use where credential in (select 'token:' || token_id from gone)) "
+      "select count(*) as count from gone")
+
+QUERY(TOKEN_SET_REVOKED, "update token set revoked_at = coalesce(revoked_at, $2) where token_id = $1")
 
 /* ---- who is behind a credential: each reads the version in the same snapshot (protocols 5) ----------------------- */
 
 QUERY(IDENTIFY_TOKEN,
       "select v, token_id, token.expires_at, "
-      "(token.revoked_at is null and token.generation = installation.generation and installation.status = 'active' "
-      "and app.is_active and app.deleted_at is null)::int as alive, "
+      "(token.revoked_at is null and token.generation = installation.generation and token_id >= tokens_from "
+      "and installation.status = 'active' and app.is_active and app.deleted_at is null)::int as alive, "
       "app_id, store_id, installation_id, granted_scopes, (store.status = 'active')::int as store_active "
       "from identity_version left join (token join installation using (installation_id) join app using (app_id) "
       "join store using (store_id)) on token_hash = $1 and kind = 'access'")

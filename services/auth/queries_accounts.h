@@ -31,12 +31,14 @@ QUERY(ACCOUNT_SET_STATUS,
 
 /* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
+/* The account stays as it is until this is committed: whoever disables it ends this session too. */
 QUERY(SESSION_INSERT,
       "insert into session (account_id, audience, access_hash, refresh_hash, expires_at, refresh_expires_at, "
-      "created_at) values ($1, $2, $3, $4, $5, $6, $7) returning session_id")
+      "created_at) select account_id, $2, $3, $4, $5, $6, $7 from account where account_id = $1 and status = 'active' "
+      "for share returning session_id")
 
-QUERY(SESSIONS_TRIM, "delete from session where session_id in (select session_id from session "
-                     "where refresh_expires_at <= $1 order by refresh_expires_at limit 20 for update skip locked)")
+QUERY(SESSIONS_TRIM, "delete from session where session_id = any (array(select session_id from session "
+                     "where refresh_expires_at <= $1 order by refresh_expires_at limit 20 for update skip locked))")
 
 /* Locks the session: of several that renew it at once one goes first, and the others no longer find their token. */
 QUERY(SESSION_FOR_REFRESH,
@@ -53,8 +55,8 @@ QUERY(SPENT_INSERT, "insert into session_spent (refresh_hash, session_id, expire
 QUERY(SPENT_FIND, "select session_id, account_id from session_spent join session using (session_id) "
                   "where session_spent.refresh_hash = $1 and audience = $2 and revoked_at is null")
 
-QUERY(SPENT_TRIM, "delete from session_spent where refresh_hash in (select refresh_hash from session_spent "
-                  "where expires_at <= $1 order by expires_at limit 20 for update skip locked)")
+QUERY(SPENT_TRIM, "delete from session_spent where refresh_hash = any (array(select refresh_hash from session_spent "
+                  "where expires_at <= $1 order by expires_at limit 20 for update skip locked))")
 
 QUERY(SESSION_SET_REVOKED, "update session set revoked_at = coalesce(revoked_at, $2) where session_id = $1 "
                            "returning session_id, account_id")
@@ -73,8 +75,8 @@ QUERY(LOGIN_FAILURE_COUNT,
 
 QUERY(LOGIN_FAILURE_FORGET, "delete from login_failure where who = $1")
 
-QUERY(LOGIN_FAILURE_TRIM, "delete from login_failure where who in "
-                          "(select who from login_failure where until <= $1 limit 20 for update skip locked)")
+QUERY(LOGIN_FAILURE_TRIM, "delete from login_failure where who = any (array("
+                          "select who from login_failure where until <= $1 limit 20 for update skip locked))")
 
 /* ---- codes sent to phones ---------------------------------------------------------------------------------------- */
 
@@ -88,5 +90,5 @@ QUERY(OTP_ATTEMPT, "update otp set attempts = least(attempts + 1, 1000) where ph
 /* Of two that bring the right code at once, one takes it. */
 QUERY(OTP_TAKE, "delete from otp where phone = $1 and code_mac = $2")
 
-QUERY(OTP_TRIM, "delete from otp where phone in "
-                "(select phone from otp where expires_at <= $1 order by expires_at limit 20 for update skip locked)")
+QUERY(OTP_TRIM, "delete from otp where phone = any (array("
+                "select phone from otp where expires_at <= $1 order by expires_at limit 20 for update skip locked))")

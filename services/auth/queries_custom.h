@@ -9,12 +9,12 @@ QUERY(CUSTOM_APP_INSERT,
       "requested_scopes, client_id, client_secret_hash, session_signing_key, created_at, updated_at) "
       "values ($1, 'custom', $2, $3, $4, $5, '[]', $6, $7, $8, $9, $10, $10) returning app_id")
 
-/* A custom app of a store that has to do with account $2. */
+/* A custom app of a store that has to do with account $2. $3: also one that has been deleted. */
 QUERY(CUSTOM_APP_FIND,
       "select app.app_id, home_store_id, client_id, installation_id from app "
       "join store on store.store_id = home_store_id "
       "join installation on installation.app_id = app.app_id and installation.store_id = home_store_id "
-      "where app.app_id = $1 and deleted_at is null and (store.owner_account_id = $2 or exists (select from "
+      "where app.app_id = $1 and (deleted_at is null or $3) and (store.owner_account_id = $2 or exists (select from "
       "store_member where store_member.store_id = home_store_id and account_id = $2))")
 
 QUERY(CUSTOM_APP_VIEW, "select " CUSTOM_APP_COLUMNS("$2") " where app.app_id = $1 and app.deleted_at is null")
@@ -49,11 +49,17 @@ QUERY(APP_SET_SECRET,
       "update app set previous_secret_hash = case when $4::timestamptz is not null then client_secret_hash end, "
       "previous_secret_expires_at = $4, client_secret_hash = $2, secret_number = secret_number + 1, "
       "secret_made_at = $3, updated_at = $3 where app_id = $1 and deleted_at is null "
-      "returning app_id, client_id, previous_secret_expires_at")
+      "returning app_id, client_id, secret_number, previous_secret_expires_at")
 
-QUERY(APP_SET_SIGNING_KEY,
-      "update app set session_signing_key = $2, signing_key_number = signing_key_number + 1, "
-      "signing_key_made_at = $3, updated_at = $3 where app_id = $1 and deleted_at is null returning app_id")
+/* After an exchange: when those before the last two were used is asked by nobody. $2 secret or signing_key, $3 number
+ * of the new one. A gateway may have told late of an older one, so more than one goes. */
+QUERY(CREDENTIAL_USES_TRIM,
+      "delete from credential_use where credential in (select $2::text || ':' || $1::bigint || ':' || number "
+      "from generate_series($3::bigint - 9, $3::bigint - 2) as number)")
+
+QUERY(APP_SET_SIGNING_KEY, "update app set session_signing_key = $2, signing_key_number = signing_key_number + 1, "
+                           "signing_key_made_at = $3, updated_at = $3 where app_id = $1 and deleted_at is null "
+                           "returning app_id, signing_key_number")
 
 QUERY(
     APP_CREDENTIALS,

@@ -14,13 +14,16 @@ QUERY(APP_FOR_DIRECT_INSTALL,
 QUERY(APP_SET_LISTED, "update app set is_listed = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
                       "and (type = 'platform' or not $2) returning app_id, is_listed")
 
-/* One row per store and app for ever. $3 scopes, $4 now, $5 way. _event: the data of app.installed. */
+/* One row per store and app for ever. $3 scopes, $4 now, $5 way, $6 when the merchant agreed; null: now. No row when a
+ * later consent has installed it, or it has ended, since then. _event: the data of app.installed. */
 QUERY(INSTALLATION_INSTALL,
       "with put as (insert into installation (store_id, app_id, granted_scopes, installed_at, created_at, updated_at, "
-      "way) select store_id, $2, $3, $4, $4, $4, $5 from store where store_id = $1 "
+      "way, consented_at) select store_id, $2, $3, $4, $4, $4, $5, coalesce($6::timestamptz, $4::timestamptz) "
+      "from store where store_id = $1 "
       "on conflict (store_id, app_id) do update set generation = installation.generation + 1, "
-      "granted_scopes = $3, status = 'active', installed_at = $4, uninstalled_at = null, updated_at = $4, way = $5 "
-      "returning *) "
+      "granted_scopes = $3, status = 'active', installed_at = $4, uninstalled_at = null, updated_at = $4, way = $5, "
+      "consented_at = excluded.consented_at "
+      "where $6::timestamptz is null or greatest(installation.consented_at, installation.ended_at) < $6 returning *) "
       "select put.installation_id, put.store_id, put.app_id, put.generation, put.granted_scopes, put.status, "
       "json_build_object('installation_id', put.installation_id, 'app_id', put.app_id, 'app_name', app.name, "
       "'scopes', string_to_array(put.granted_scopes, ' '), 'generation', put.generation, 'installed_at', "
@@ -41,14 +44,16 @@ QUERY(INSTALLATION_OF_APP, "select installation_id from installation where app_i
 
 /* _event: the data of app.uninstalled. */
 QUERY(INSTALLATION_END,
-      "update installation set status = 'uninstalling', uninstalled_at = $2, updated_at = $2 from app "
+      "update installation set status = 'uninstalling', uninstalled_at = $2, ended_at = $2, updated_at = $2 from app "
       "where installation_id = $1 and app.app_id = installation.app_id "
       "returning json_build_object('installation_id', installation_id, 'app_id', app.app_id, 'app_name', app.name, "
       "'generation', generation, 'uninstalled_at', "
       "to_char(uninstalled_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) as _event")
 
-QUERY(INSTALLATION_TOKENS_SET_REVOKED,
-      "update token set revoked_at = $2 where installation_id = $1 and revoked_at is null")
+/* All tokens of generation $2 die, if it is still the present one. The caller has locked the row, as does whoever makes
+ * a token: each is made before or after. An uninstall or a new install needs this not: status and generation say it. */
+QUERY(INSTALLATION_TOKENS_END, "update installation set tokens_from = nextval(pg_get_serial_sequence('token', "
+                               "'token_id')) where installation_id = $1 and generation = $2")
 
 /* ---- what the merchant sees -------------------------------------------------------------------------------------- */
 
@@ -84,6 +89,10 @@ QUERY(UNINSTALL_CLAIM,
 QUERY(UNINSTALL_ADVANCE,
       "update uninstall set step = step + 1 where installation_id = $1 and generation = $2 and step = $3")
 
+/* $4: when the next step is due. One statement: a process that is late finds its step taken and moves nothing. */
+QUERY(UNINSTALL_ADVANCE_LATER, "update uninstall set step = step + 1, next_at = $4 "
+                               "where installation_id = $1 and generation = $2 and step = $3")
+
 QUERY(UNINSTALL_DELAY,
       "update uninstall set next_at = $4 where installation_id = $1 and generation = $2 and tries = $3")
 
@@ -102,49 +111,49 @@ QUERY(UNINSTALL_DELETE, "delete from uninstall where installation_id = $1 and ge
 
 /* ---- app_push.c -------------------------------------------------------------------------------------------------- */
 
-/* A later push replaces an earlier one, never the other way round: a saga that is late must not undo a reinstall. */
+/* A later push replaces an earlier one, never the other way round: a saga that is late must not undo a reinstall. While
+ * the earlier one is under way the later one waits, or the app could get them in the wrong order. */
 QUERY(PUSH_TOKEN_PUT,
       "insert into app_push (installation_id, generation, kind, next_at, created_at) "
       "select $1, $2, 'token', $3, $3 from installation join app using (app_id) where installation_id = $1 "
       "and webhook_url is not null "
-      "on conflict (installation_id) do update set generation = $2, kind = 'token', attempts = 0, token_ids = '{}', "
-      "next_at = $3, created_at = $3 where app_push.generation < $2")
+      "on conflict (installation_id) do update set generation = $2, kind = 'token', attempts = 0, "
+      "next_at = greatest($3, app_push.busy_until), created_at = $3 where app_push.generation < $2")
 
 QUERY(PUSH_REVOKE_PUT,
       "insert into app_push (installation_id, generation, kind, next_at, created_at) "
       "select $1, $2, 'revoke', $3, $3 from installation join app using (app_id) where installation_id = $1 "
       "and generation = $2 and status = 'uninstalling' and way = 'direct' and webhook_url is not null "
-      "on conflict (installation_id) do update set generation = $2, kind = 'revoke', attempts = 0, token_ids = '{}', "
-      "next_at = $3, created_at = $3 where app_push.generation < $2 "
+      "on conflict (installation_id) do update set generation = $2, kind = 'revoke', attempts = 0, "
+      "next_at = greatest($3, app_push.busy_until), created_at = $3 where app_push.generation < $2 "
       "or (app_push.generation = $2 and app_push.kind = 'token')")
 
-/* The next attempt is noted before this one is made: $2 to $7 are when it comes after the first, second, ... one. */
-QUERY(PUSH_CLAIM,
-      "update app_push set attempts = attempts + 1, next_at = (array[$2, $3, $4, $5, $6, $7]::timestamptz[])"
-      "[least(attempts, 5) + 1] where installation_id in (select installation_id from app_push where next_at <= $1 "
-      "order by next_at limit $8 for update skip locked) returning installation_id, generation, kind, attempts")
+/* The next attempt is noted before this one is made: $2 to $7 are when it comes after the first, second, ... one. $9:
+ * until when this one may be under way. Two of an app at once, so that one that is slow does not take all places. An
+ * array, because the planner may run a sub-select once per row, and each time it would lock and claim others. */
+QUERY(PUSH_CLAIM, "update app_push set attempts = attempts + 1, busy_until = $9, "
+                  "next_at = (array[$2, $3, $4, $5, $6, $7]::timestamptz[])[least(attempts, 5) + 1] "
+                  "where installation_id = any (array(select installation_id from app_push where next_at <= $1 and "
+                  "installation_id in (select installation_id from (select installation_id, row_number() over "
+                  "(partition by app_id order by next_at, installation_id) as place from app_push "
+                  "join installation using (installation_id) where next_at <= $1) as due where place <= 2) "
+                  "order by next_at limit $8 for update skip locked)) "
+                  "returning installation_id, generation, kind, attempts, busy_until")
 
-/* The push and all it needs, if it is still the newest and still true. */
+/* The push and all it needs, if it is still the newest and still true. An app that is switched off is told as well:
+ * what it gets works once it is on again. */
 QUERY(PUSH_TARGET,
       "select app_push.installation_id, store_id, app_id, client_id, session_signing_key, webhook_url "
       "from app_push join installation using (installation_id) join app using (app_id) where installation_id = $1 "
       "and app_push.generation = $2 and kind = $3 and installation.generation = $2 and webhook_url is not null and "
-      "(installation.status = 'active') = (kind = 'token') and (kind = 'revoke' or "
-      "(app.is_active and app.deleted_at is null)) for update of installation")
+      "(installation.status = 'active') = (kind = 'token') and (kind = 'revoke' or app.deleted_at is null) "
+      "for update of installation")
 
-QUERY(PUSH_TOKEN_INSERT,
-      "with made as (insert into token (installation_id, generation, kind, token_hash, expires_at, created_at) "
-      "values ($1, $2, 'access', $3, $4, $5) returning token_id) "
-      "update app_push set token_ids = token_ids || made.token_id from made where app_push.installation_id = $1")
+QUERY(PUSH_DONE, "delete from app_push where installation_id = $1 and generation = $2 and kind = $3")
 
-QUERY(PUSH_DONE, "delete from app_push where installation_id = $1 and generation = $2 and kind = $3 "
-                 "returning cardinality(token_ids) as made")
-
-/* What earlier attempts brought, or did not bring: whoever got the last token needs them no more. Before PUSH_DONE. */
-QUERY(PUSH_TOKENS_SET_REVOKED,
-      "update token set revoked_at = $4 from app_push where app_push.installation_id = $1 and app_push.generation = $2 "
-      "and app_push.kind = $3 and token.installation_id = $1 and revoked_at is null and token_id = any (token_ids) "
-      "and token_id <> token_ids[cardinality(token_ids)]")
+/* The attempt that was claimed until $4 is over: what has taken its place meanwhile may go at once ($5). */
+QUERY(PUSH_SET_FREE, "update app_push set busy_until = null, next_at = case when generation = $2 and kind = $3 "
+                     "then next_at else least(next_at, $5) end where installation_id = $1 and busy_until = $4")
 
 /* ---- usage.c ----------------------------------------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 /* What a token for this installation is made of; by its id, or by app and store. */
 #define SESSION_TARGET                                                                                                 \
     "select installation_id, store_id, app_id, generation, app.type, app.name, app.app_url, client_id, "               \
-    "session_algorithm, session_signing_key, installation.status, "                                                    \
+    "session_algorithm, session_signing_key, signing_key_number, installation.status, "                                \
     "(app.is_active and app.deleted_at is null)::int as app_active "                                                   \
     "from installation join app using (app_id) where "
 
@@ -15,12 +15,16 @@ QUERY(SESSION_TARGET_BY_APP, SESSION_TARGET "app_id = $1 and store_id = $2")
 
 #undef SESSION_TARGET
 
-/* $1 installation, $2 app, $3 store, as the token claims; $4 the platform's key it names, $5 now. Also read where the
- * token does not say which app: the row of none has nulls. */
+/* $1 installation, $2 app, $3 store, as the token claims; $4 the platform's key it names, $5 now, $6 the account it
+ * was made for, 0 for one that the app has signed itself. Also read where the token does not say which app: the row of
+ * none has nulls. */
 QUERY(IDENTIFY_APP_SESSION,
       "select v, app_id, client_id, session_algorithm, session_signing_key, signing_key_number, public_key, store_id, "
       "installation_id, generation, granted_scopes, "
-      "(installation.status = 'active' and app.is_active and app.deleted_at is null)::int as alive, "
+      "(installation.status = 'active' and app.is_active and app.deleted_at is null and ($6::bigint = 0 or exists "
+      "(select from account where account_id = $6 and account.status = 'active' and (store.owner_account_id = $6 or "
+      "exists (select from store_member where store_member.store_id = store.store_id and store_member.account_id = $6 "
+      "and permissions <> '')))))::int as alive, "
       "(store.status = 'active')::int as store_active "
       "from identity_version left join (installation join app using (app_id) join store using (store_id)) "
       "on installation_id = $1 and app_id = $2 and store_id = $3 "

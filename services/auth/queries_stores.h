@@ -55,7 +55,7 @@ QUERY(MEMBER_PUT,
 QUERY(MEMBER_REMOVE, "delete from store_member where store_id = $1 and account_id = $2")
 
 QUERY(MEMBERS_PAGE,
-      "select account_id, name, email, permissions, store_member.created_at from store_member "
+      "select account_id, email, permissions, store_member.created_at from store_member "
       "join account using (account_id) where store_id = $1 and account_id > $2 order by account_id limit $3 offset $4")
 
 QUERY(MEMBERS_COUNT, "select count(*) as total from store_member where store_id = $1")
@@ -75,10 +75,12 @@ QUERY(AUDIT_INSERT,
       "address) values ($1, $2, nullif($3::bigint, 0), $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0), $9, "
       "$10)")
 
-/* The newest first: $2 before this id. */
+/* The newest first: $2 before this id. Which of the platform's admins stopped a store, and from where, is not for the
+ * store's owner. */
 QUERY(AUDIT_PAGE,
-      "select audit_id, at, actor, actor_account_id, account.name as actor_name, action, target, target_id, app_id, "
-      "request_id, address from audit left join account on account_id = actor_account_id "
+      "select audit_id, at, actor, account.account_id as actor_account_id, account.name as actor_name, action, target, "
+      "target_id, app_id, request_id, case when starts_with(action, 'store.set_') then '' else address end as address "
+      "from audit left join account on account_id = actor_account_id and not starts_with(action, 'store.set_') "
       "where store_id = $1 and audit_id < $2 order by audit_id desc limit $3 offset $4")
 
 QUERY(AUDIT_COUNT, "select count(*) as total from (select from audit where store_id = $1 limit $2) as counted")

@@ -1,8 +1,8 @@
 /* session_tokens.c - made for a merchant who opens an app, checked for the app and for the gateways.
  *
  * A token dies with everything it rests on: it names the generation of the install, so that no reinstall revives it; it
- * is checked against the key that the app has now; and it is refused when the app or the installation is off. Nothing
- * is stored of it.
+ * is checked against the key that the app has now; it is refused when the app or the installation is off, or when the
+ * person it was made for has nothing to do with the store any more. Nothing is stored of it.
  */
 #include "session_tokens.h"
 
@@ -67,14 +67,17 @@ session_token_check(struct call *call, const struct jwt *jwt, struct rows *rows)
 
     if (!is_in_time(jwt))
         return SESSION_TOKEN_BAD;
-    if (db_run(call, IDENTIFY_APP_SESSION, rows, "lllst", jwt_number(jwt, "sid"), jwt_number(jwt, "app_id"),
-               jwt_number(jwt, "sub"), jwt->kid, clock_now_us()))
+    if (db_run(call, IDENTIFY_APP_SESSION, rows, "lllstl", jwt_number(jwt, "sid"), jwt_number(jwt, "app_id"),
+               jwt_number(jwt, "sub"), jwt->kid, clock_now_us(), jwt_number(jwt, "uid")))
         return SESSION_TOKEN_FAILED;
     if (rows_is_null(rows, 0, "app_id"))
         return SESSION_TOKEN_BAD;
     verdict = check_signature(call, jwt, rows);
     if (verdict != SESSION_TOKEN_GOOD)
         return verdict;
+    /* A token of the platform's key says which key the app had; one signed with the app's own key needs not. */
+    if (jwt->es256 && jwt_number(jwt, "key") != rows_int(rows, 0, "signing_key_number"))
+        return SESSION_TOKEN_BAD;
     if (!rows_int(rows, 0, "alive") || jwt_number(jwt, "gen") != rows_int(rows, 0, "generation") ||
         !str_is(in_str(jwt->payload, "aud"), rows_text(rows, 0, "client_id")))
         return SESSION_TOKEN_BAD;
@@ -147,7 +150,7 @@ find_target(struct call *call, int64_t installation_id, int64_t app_id, int64_t 
     if (installation_id)
         store_id = rows->count ? rows_int(rows, 0, "store_id") : 0;
     /* Frozen stores are shut to apps, so a token for one would open nothing. */
-    if (store_allow(call, store_id, NULL, STORE_CHANGE))
+    if (store_allow(call, store_id, PERMISSION_SOME, STORE_CHANGE))
         return -1;
     if (rows->count == 0 || strcmp(rows_text(rows, 0, "status"), "active") != 0 || !rows_int(rows, 0, "app_active"))
         return call_fail(call, FAIL_NOT_FOUND, installation_id ? "installation_id" : "app_id", missing);
@@ -165,10 +168,11 @@ sign_token(struct call *call, const struct rows *target, const uint8_t key[SIGNI
     const char *payload =
         arena_printf(call->arena,
                      "{\"iss\":\"selorax\",\"aud\":\"%s\",\"sub\":\"%lld\",\"sid\":%lld,\"app_id\":%lld,\"gen\":%lld,"
-                     "\"iat\":%lld,\"exp\":%lld,\"jti\":\"%s\"}",
+                     "\"uid\":%lld,\"key\":%lld,\"iat\":%lld,\"exp\":%lld,\"jti\":\"%s\"}",
                      rows_text(target, 0, "client_id"), (long long)rows_int(target, 0, "store_id"),
                      (long long)rows_int(target, 0, "installation_id"), (long long)rows_int(target, 0, "app_id"),
-                     (long long)rows_int(target, 0, "generation"), now_s, now_s + SESSION_TOKEN_S,
+                     (long long)rows_int(target, 0, "generation"), (long long)call->caller.account_id,
+                     (long long)rows_int(target, 0, "signing_key_number"), now_s, now_s + SESSION_TOKEN_S,
                      secret_token(call->arena, "", JTI_BYTES));
 
     if (strcmp(rows_text(target, 0, "session_algorithm"), "ES256") == 0)

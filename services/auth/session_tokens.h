@@ -2,8 +2,9 @@
  * and to this platform, on which store its page is open.
  *
  * Claims: iss "selorax", aud the app's client id, sub the store id (as text), sid the installation, app_id, gen the
- * install's generation, iat, exp, jti. Signed with HS256 and the app's session signing key, or with ES256 and the
- * platform's key pair (session_keys.h), as the app has chosen.
+ * install's generation, uid the account it was made for, key the number of the app's signing key, iat, exp, jti. uid
+ * and key may be missing where the app has signed for itself. Signed with HS256 and the app's session signing key, or
+ * with ES256 and the platform's key pair (session_keys.h), as the app has chosen.
  */
 #ifndef SESSION_TOKENS_H
 #define SESSION_TOKENS_H

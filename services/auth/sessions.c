@@ -34,7 +34,7 @@ developer_access_token(struct call *call, const struct session *session)
 
 /* The half that is stored; a developer's access token names the row, which has no number yet when it is made. */
 static void
-make_stored_tokens(struct call *call, enum audience audience, struct session *self)
+make_stored_tokens(struct call *call, enum audience audience, const char *prefix, struct session *self)
 {
     bool merchant = audience == AUDIENCE_MERCHANT;
 
@@ -45,26 +45,27 @@ make_stored_tokens(struct call *call, enum audience audience, struct session *se
     secret_sha256(self->refresh_hash, self->refresh_token, strlen(self->refresh_token));
     if (!merchant)
         return;
-    self->access_token = secret_token(call->arena, MERCHANT_TOKEN_PREFIX, TOKEN_BYTES);
+    self->access_token = secret_token(call->arena, prefix, TOKEN_BYTES);
     secret_sha256(self->access_hash, self->access_token, strlen(self->access_token));
 }
 
 void
 session_make_tokens(struct call *call, enum audience audience, struct session *self)
 {
-    make_stored_tokens(call, audience, self);
+    make_stored_tokens(call, audience, MERCHANT_TOKEN_PREFIX, self);
     if (audience == AUDIENCE_DEVELOPER)
         self->access_token = developer_access_token(call, self);
 }
 
-int
-session_open(struct call *call, int64_t account_id, enum audience audience, struct session *self)
+static int
+open_with_prefix(struct call *call, int64_t account_id, enum audience audience, const char *prefix,
+                 struct session *self)
 {
     bool merchant = audience == AUDIENCE_MERCHANT;
     struct rows rows;
 
     *self = (struct session){.account_id = account_id};
-    make_stored_tokens(call, audience, self);
+    make_stored_tokens(call, audience, prefix, self);
     if (db_post(call, SESSIONS_TRIM, "t", self->now_us) ||
         db_run(call, SESSION_INSERT, &rows, "lsxxttt", account_id, merchant ? "merchant" : "developer",
                merchant ? self->access_hash : NULL, sizeof self->access_hash, self->refresh_hash,
@@ -72,10 +73,24 @@ session_open(struct call *call, int64_t account_id, enum audience audience, stru
                self->now_us + US_PER_SECOND * (merchant ? MERCHANT_SESSION_S : DEVELOPER_SESSION_S),
                self->refresh_expires_us, self->now_us))
         return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_FORBIDDEN, NULL, "This account is disabled; contact support");
     self->id = rows_int(&rows, 0, "session_id");
     if (!merchant)
         self->access_token = developer_access_token(call, self);
     return audit_put_by(call, account_id, "session.opened", "session", self->id, 0, 0);
+}
+
+int
+session_open(struct call *call, int64_t account_id, enum audience audience, struct session *self)
+{
+    return open_with_prefix(call, account_id, audience, MERCHANT_TOKEN_PREFIX, self);
+}
+
+int
+session_open_browser(struct call *call, int64_t account_id, struct session *self)
+{
+    return open_with_prefix(call, account_id, AUDIENCE_MERCHANT, BROWSER_TOKEN_PREFIX, self);
 }
 
 /* ---- sign in ----------------------------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "secret.h"
 
 #define MERCHANT_TOKEN_PREFIX    "sx_ms_"
+#define BROWSER_TOKEN_PREFIX     "sx_bs_"
 #define MERCHANT_REFRESH_PREFIX  "sx_mr_"
 #define DEVELOPER_REFRESH_PREFIX "sx_dr_"
 #define MERCHANT_SESSION_S       86400
@@ -33,8 +34,12 @@ struct session {
 };
 
 /* A new session of the account, with its audit row, in the open transaction. audience is AUDIENCE_MERCHANT or
- * AUDIENCE_DEVELOPER. Whether the account may have it is for the caller to know. */
+ * AUDIENCE_DEVELOPER. -1 with forbidden recorded when the account is disabled; what else it may not have is for the
+ * caller to know. */
 int session_open(struct call *call, int64_t account_id, enum audience audience, struct session *self) must_check;
+
+/* A merchant's, for the cookie of the consent page: its token opens nothing else, and no other token opens the page. */
+int session_open_browser(struct call *call, int64_t account_id, struct session *self) must_check;
 
 /* Fresh tokens for self->id and self->account_id; stores nothing. */
 void session_make_tokens(struct call *call, enum audience audience, struct session *self);

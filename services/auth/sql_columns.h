@@ -47,7 +47,8 @@
              "and installation.store_id = app.home_store_id " SECRET_USE_TABLES                                        \
              " left join lateral (select token_id, created_at, expires_at from token "                                 \
              "where token.installation_id = installation.installation_id and kind = 'access' and revoked_at is null "  \
-             "and token.generation = installation.generation order by token_id desc limit 1) as current on true "      \
+             "and token.generation = installation.generation and token_id >= tokens_from "                             \
+             "and installation.status = 'active' order by token_id desc limit 1) as current on true "                  \
              "left join credential_use as token_use on token_use.credential = 'token:' || current.token_id"
 
 #endif

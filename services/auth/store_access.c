@@ -14,6 +14,8 @@ holds(const char *permissions, const char *name)
 {
     size_t len = strlen(name);
 
+    if (strcmp(name, PERMISSION_SOME) == 0)
+        return *permissions != '\0';
     for (const char *at = permissions; (at = strstr(at, name)) != NULL; at += len)
         if ((at == permissions || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
             return true;
@@ -25,6 +27,8 @@ refuse_member(struct call *call, const char *permission)
 {
     if (strcmp(permission, PERMISSION_OWNER) == 0)
         return call_fail(call, FAIL_FORBIDDEN, NULL, "Only the store's owner may do this");
+    if (strcmp(permission, PERMISSION_SOME) == 0)
+        return call_fail(call, FAIL_FORBIDDEN, NULL, "You have no permission on the store; its owner can give you one");
     return call_failf(call, FAIL_FORBIDDEN, NULL, "This needs the permission %s on the store; its owner can give it",
                       permission);
 }

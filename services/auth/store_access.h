@@ -13,11 +13,14 @@ enum store_use {
     STORE_CHANGE /* of an active store only */
 };
 
-#define PERMISSION_OWNER "owner" /* stands for no permission that could be given */
-#define PERMISSIONS_MAX  64      /* items that a request may list */
+#define PERMISSION_OWNER   "owner" /* stands for no permission that could be given */
+#define PERMISSION_SOME    "some"  /* stands for any that can be given */
+#define INSTALL_PERMISSION "apps__install_apps"
+#define PERMISSIONS_MAX    64 /* items that a request may list */
 
 /* 0 when the calling merchant (call->caller.account_id) owns the store, or is a member who holds `permission` (as
- * "apps__install_apps"; NULL: any member; PERMISSION_OWNER: the owner alone), and the store's state allows it. Else -1:
+ * "apps__install_apps"; NULL: any member; PERMISSION_SOME: a member with one at least; PERMISSION_OWNER: the owner
+ * alone), and the store's state allows it. Else -1:
  * not_found for a store that does not exist or has nothing to do with the caller, forbidden without the permission,
  * store_inactive when it is suspended, or frozen and to be changed. Inside a transaction the store's row is not locked.
  * An operation that uses it lists forbidden and store_inactive in x-errors, and not_found if its path has no id. */

@@ -86,20 +86,52 @@ tokens_issue(struct call *call)
     return token_pair_reply(call, &rows, &pair);
 }
 
+/* ---- revocation -------------------------------------------------------------------------------------------------- */
+
+/* The lock on the installation is what a refresh takes first: no pair is made behind this back. */
+static int
+end_tokens(struct call *call, int64_t installation_id, int64_t generation)
+{
+    struct rows locked;
+
+    if (db_run(call, INSTALLATION_LOCK, &locked, "l", installation_id))
+        return -1;
+    if (locked.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "installation_id", "No such installation");
+    if (db_post(call, INSTALLATION_TOKENS_END, "ll", installation_id,
+                generation ? generation : rows_int(&locked, 0, "generation")) ||
+        audit_put(call, "tokens.revoked", "installation", installation_id, rows_int(&locked, 0, "store_id"),
+                  rows_int(&locked, 0, "app_id")))
+        return -1;
+    return invalidation_commit(call, "installation", installation_id);
+}
+
+int
+token_revoke(struct call *call, const struct rows *token)
+{
+    int64_t token_id = rows_int(token, 0, "token_id");
+
+    if (strcmp(rows_text(token, 0, "kind"), "access") != 0)
+        return end_tokens(call, rows_int(token, 0, "installation_id"), rows_int(token, 0, "generation"));
+    if (db_post(call, TOKEN_SET_REVOKED, "lt", token_id, clock_now_us()) ||
+        audit_put(call, "token.revoked", "token", token_id, rows_int(token, 0, "store_id"),
+                  rows_int(token, 0, "app_id")))
+        return -1;
+    return invalidation_commit(call, "token", token_id);
+}
+
 static int
 revoke_one(struct call *call, struct str token)
 {
     uint8_t hash[SHA256_SIZE];
-    int64_t token_id;
     struct rows rows;
 
     secret_sha256(hash, token.base, token.len);
-    if (db_begin(call) || db_run(call, TOKEN_SET_REVOKED, &rows, "xt", hash, sizeof hash, clock_now_us()))
+    if (db_begin(call) || db_run(call, OAUTH_TOKEN_FIND, &rows, "x", hash, sizeof hash))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "token", "No such token; send it in full, as sx_at_… or sx_rt_…");
-    token_id = rows_int(&rows, 0, "token_id");
-    if (audit_put(call, "token.revoked", "token", token_id, 0, 0) || invalidation_commit(call, "token", token_id))
+    if (token_revoke(call, &rows))
         return -1;
     return invalidation_reply(call, "installation_id", rows_int(&rows, 0, "installation_id"));
 }
@@ -109,20 +141,12 @@ tokens_revoke(struct call *call)
 {
     int64_t installation_id = in_int(call->in, "body.installation_id", 0);
     struct str token = in_str(call->in, "body.token");
-    struct rows found;
 
     if ((token.base != NULL) == (installation_id != 0))
         return call_fail(call, FAIL_VALIDATION_ERROR, "token", "give either token or installation_id");
     if (token.base)
         return revoke_one(call, token);
-    if (db_begin(call) || db_run(call, INSTALLATION_GET, &found, "l", installation_id))
-        return -1;
-    if (found.count == 0)
-        return call_fail(call, FAIL_NOT_FOUND, "installation_id", "No such installation");
-    if (db_post(call, INSTALLATION_TOKENS_SET_REVOKED, "lt", installation_id, clock_now_us()) ||
-        audit_put(call, "tokens.revoked", "installation", installation_id, rows_int(&found, 0, "store_id"),
-                  rows_int(&found, 0, "app_id")) ||
-        invalidation_commit(call, "installation", installation_id))
+    if (db_begin(call) || end_tokens(call, installation_id, 0))
         return -1;
     return invalidation_reply(call, "installation_id", installation_id);
 }

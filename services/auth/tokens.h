@@ -19,6 +19,10 @@ struct token_pair {
 int token_pair_insert(struct call *call, int64_t installation_id, int64_t generation,
                       struct token_pair *pair) must_check;
 
+/* Ends what a row of OAUTH_TOKEN_FIND stands for, and commits: an access token alone; with a refresh token all that was
+ * given with it (RFC 7009, 2.1). The transaction is open. When it has returned 0 no gateway accepts any of it. */
+int token_revoke(struct call *call, const struct rows *token) must_check;
+
 /* Answers with a pair; the row is one of INSTALLATION_PUT or INSTALLATION_FOR_TOKENS. */
 int token_pair_reply(struct call *call, const struct rows *installation, const struct token_pair *pair) must_check;
 

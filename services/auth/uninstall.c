@@ -44,28 +44,29 @@ finish(struct call *call, const struct saga *self)
     int64_t now_us = clock_now_us();
 
     if (db_begin(call) || db_post(call, INSTALLATION_FINISH, "llt", self->installation_id, self->generation, now_us) ||
-        db_post(call, UNINSTALL_DELAY, "lllt", self->installation_id, self->generation, self->tries,
+        db_post(call, UNINSTALL_ADVANCE_LATER, "lllt", self->installation_id, self->generation, self->step,
                 now_us + REDACT_S * US_PER_SECOND) ||
-        advance(call, self) || db_commit(call))
+        db_commit(call))
         return -1;
     log_event(LOG_INFO, "uninstalled", "s:request_id", call->request_id, "l:installation_id", self->installation_id,
               "l:generation", self->generation, NULL);
     return STEP_WAITS;
 }
 
-/* The app is to forget what it knows of the store, unless it has been installed again meanwhile. */
+/* The app is to forget what it knows of the store, unless it has been installed again meanwhile. Whoever deletes the
+ * row tells it: of two processes that got here one. */
 static int
 redact(struct call *call, const struct saga *self)
 {
-    struct rows rows;
+    struct rows rows, row;
 
     if (db_begin(call) ||
-        db_run(call, INSTALLATION_REDACT, &rows, "llt", self->installation_id, self->generation, clock_now_us()))
+        db_run(call, INSTALLATION_REDACT, &rows, "llt", self->installation_id, self->generation, clock_now_us()) ||
+        db_run(call, UNINSTALL_DELETE, &row, "ll", self->installation_id, self->generation))
         return -1;
-    if (rows.count && outbox_put(call, "shop/redact", rows_int(&rows, 0, "store_id"), "installation",
-                                 self->installation_id, str_of(rows_text(&rows, 0, "_event"))))
-        return -1;
-    if (db_post(call, UNINSTALL_DELETE, "ll", self->installation_id, self->generation))
+    if (rows.count && row.affected == 1 &&
+        outbox_put(call, "shop/redact", rows_int(&rows, 0, "store_id"), "installation", self->installation_id,
+                   str_of(rows_text(&rows, 0, "_event"))))
         return -1;
     return db_commit(call);
 }

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "cors.h"
 #include "docs.h"
+#include "form.h"
 #include "http.h"
 #include "proxies.h"
 #include "query.h"
@@ -148,31 +149,33 @@ admit_has_body(const struct request *self)
     return self->headers[HEADER_TRANSFER_ENCODING].base || self->content_length > 0;
 }
 
-/* Compares the type before any parameter. */
-static bool
-content_type_is(struct str header, const char *type)
-{
-    size_t len = 0;
-
-    while (len < header.len && header.base[len] != ';')
-        len++;
-    while (len > 0 && (header.base[len - 1] == ' ' || header.base[len - 1] == '\t'))
-        len--;
-    return len == strlen(type) && strncasecmp(header.base, type, len) == 0;
-}
-
 static bool
 content_type_fits(const struct request *self)
 {
-    struct str type = self->headers[HEADER_CONTENT_TYPE];
-
-    if (!type.base)
-        return false;
     if (self->operation->upload)
-        return content_type_is(type, "application/x-ndjson") || content_type_is(type, "application/ndjson");
-    if (self->operation->form && content_type_is(type, "application/x-www-form-urlencoded"))
+        return form_type_is(self, "application/x-ndjson") || form_type_is(self, "application/ndjson");
+    if (self->operation->form && form_is(self))
         return true;
-    return !self->operation->form_only && content_type_is(type, "application/json");
+    return !self->operation->form_only && form_type_is(self, "application/json");
+}
+
+static const char *
+wanted_type(const struct operation *operation)
+{
+    if (operation->upload)
+        return "Send the body as application/x-ndjson";
+    if (operation->form_only)
+        return "Send the body as application/x-www-form-urlencoded";
+    return operation->form ? "Send the body as application/json or application/x-www-form-urlencoded" : NULL;
+}
+
+/* We unpack nothing: a small body that grows to a large one is no request of an honest client. */
+static bool
+is_encoded(const struct request *self)
+{
+    struct str coding = self->headers[HEADER_CONTENT_ENCODING];
+
+    return coding.len > 0 && (coding.len != 8 || strncasecmp(coding.base, "identity", 8) != 0);
 }
 
 static void
@@ -187,13 +190,12 @@ admit_body(struct request *self)
                                 self->operation->body_size_max));
         return;
     }
-    if ((self->operation->body || self->operation->upload) && !content_type_fits(self)) {
-        reply_fail(self, FAIL_UNSUPPORTED_MEDIA_TYPE,
-                   self->operation->upload      ? "Send the body as application/x-ndjson"
-                   : self->operation->form_only ? "Send the body as application/x-www-form-urlencoded"
-                                                : NULL);
+    if (!self->operation->body && !self->operation->upload)
         return;
-    }
+    if (is_encoded(self))
+        reply_fail(self, FAIL_UNSUPPORTED_MEDIA_TYPE, "Send the body as it is, without Content-Encoding");
+    else if (!content_type_fits(self))
+        reply_fail(self, FAIL_UNSUPPORTED_MEDIA_TYPE, wanted_type(self->operation));
 }
 
 /* ---- the credential ------------------------------------------------------------------------------------------ */

@@ -8,14 +8,23 @@
 #include "query.h"
 #include "token.h"
 
-static const char form_type[] = "application/x-www-form-urlencoded";
+bool
+form_type_is(const struct request *self, const char *type)
+{
+    struct str header = self->headers[HEADER_CONTENT_TYPE];
+    size_t len = 0;
+
+    while (len < header.len && header.base[len] != ';')
+        len++;
+    while (len > 0 && (header.base[len - 1] == ' ' || header.base[len - 1] == '\t'))
+        len--;
+    return header.base && len == strlen(type) && strncasecmp(header.base, type, len) == 0;
+}
 
 bool
 form_is(const struct request *self)
 {
-    struct str type = self->headers[HEADER_CONTENT_TYPE];
-
-    return type.len >= sizeof form_type - 1 && strncasecmp(type.base, form_type, sizeof form_type - 1) == 0;
+    return form_type_is(self, "application/x-www-form-urlencoded");
 }
 
 static bool

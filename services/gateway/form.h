@@ -5,6 +5,9 @@
 #include "request.h"
 #include "validate.h"
 
+/* Whether this is the request's Content-Type, in upper or lower case, whatever its parameters. */
+bool form_type_is(const struct request *self, const char *type);
+
 /* Whether the request's Content-Type says that its body is a form. */
 bool form_is(const struct request *self);
 

@@ -28,19 +28,25 @@ static struct metric suspensions =
 static const struct {
     const char *name;
     size_t len;
+    bool once; /* who asks, and what the body is: of two, whoever stands before us may have read the other one */
 } header_names[HEADERS] = {
 #define NAME(text)                                                                                                     \
     {                                                                                                                  \
-        (text), sizeof(text) - 1                                                                                       \
+        (text), sizeof(text) - 1, false                                                                                \
     }
-    [HEADER_AUTHORIZATION] = NAME("Authorization"),
-    [HEADER_AUTH_TOKEN] = NAME("X-Auth-Token"),
-    [HEADER_CLIENT_ID] = NAME("X-Client-Id"),
-    [HEADER_CLIENT_SECRET] = NAME("X-Client-Secret"),
-    [HEADER_STORE_ID] = NAME("X-Store-Id"),
+#define ONCE(text)                                                                                                     \
+    {                                                                                                                  \
+        (text), sizeof(text) - 1, true                                                                                 \
+    }
+    [HEADER_AUTHORIZATION] = ONCE("Authorization"),
+    [HEADER_AUTH_TOKEN] = ONCE("X-Auth-Token"),
+    [HEADER_CLIENT_ID] = ONCE("X-Client-Id"),
+    [HEADER_CLIENT_SECRET] = ONCE("X-Client-Secret"),
+    [HEADER_STORE_ID] = ONCE("X-Store-Id"),
     [HEADER_REQUEST_ID] = NAME("X-Request-Id"),
     [HEADER_IDEMPOTENCY_KEY] = NAME("Idempotency-Key"),
-    [HEADER_CONTENT_TYPE] = NAME("Content-Type"),
+    [HEADER_CONTENT_TYPE] = ONCE("Content-Type"),
+    [HEADER_CONTENT_ENCODING] = ONCE("Content-Encoding"),
     [HEADER_HOST] = NAME("Host"),
     [HEADER_CONTENT_LENGTH] = NAME("Content-Length"),
     [HEADER_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
@@ -51,6 +57,7 @@ static const struct {
     [HEADER_FORWARDED_PROTO] = NAME("X-Forwarded-Proto"),
     [HEADER_COOKIE] = NAME("Cookie"),
 #undef NAME
+#undef ONCE
 };
 
 void
@@ -213,6 +220,8 @@ on_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_
             continue;
         if (header->base && (i == HEADER_CONTENT_LENGTH || i == HEADER_TRANSFER_ENCODING || i == HEADER_HOST))
             self->broken = true;
+        if (header->base && header_names[i].once)
+            self->doubled = header_names[i].name;
         if (!header->base || i == HEADER_FORWARDED_FOR) /* proxies append: the last one is theirs */
             *header = (struct str){value ? value : "", value_len};
         break;
@@ -279,6 +288,13 @@ begin(struct request *self, const char *method, const char *version)
         reply_fail(self, FAIL_BAD_REQUEST,
                    "The headers can be read in more than one way: send one Host, one Content-Length or chunked, and "
                    "each header on a line of its own without a blank before its colon");
+        return;
+    }
+    if (self->doubled) {
+        admit_uri(self);
+        admit_show_window(self);
+        reply_fail(self, FAIL_BAD_REQUEST,
+                   arena_printf(self->arena, "The header %s stands twice; send it once", self->doubled));
         return;
     }
     admit_begin(self);

@@ -158,6 +158,17 @@ stop(struct gateway *self)
     access_destroy(&self->access);
 }
 
+/* Without it whoever sends a Host of his own reads it again as the OAuth issuer, and in the redirects. */
+static void
+warn_of_settings(void)
+{
+    if (!config.dev && !config.public_url)
+        log_event(LOG_WARN, "no_public_url", "s:why",
+                  "OAuth's issuer and redirects are made of the Host that each client sends; set SX_PUBLIC_URL to "
+                  "where clients reach the gateways, as https://api.example.com",
+                  NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -186,6 +197,7 @@ main(int argc, char **argv)
     zmq_context = zmq_ctx_new();
     status = start(&self, process, zmq_context);
     if (status == 0) {
+        warn_of_settings();
         log_event(LOG_INFO, "started", "s:listen", config.listen, "l:port", config.port, "l:gateway_id", self.id,
                   "s:contract", contract_digest, NULL);
         loop_run(&self);

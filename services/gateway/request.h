@@ -39,6 +39,7 @@ enum request_header {
     HEADER_REQUEST_ID,
     HEADER_IDEMPOTENCY_KEY,
     HEADER_CONTENT_TYPE,
+    HEADER_CONTENT_ENCODING,
     HEADER_HOST,
     HEADER_CONTENT_LENGTH,
     HEADER_TRANSFER_ENCODING,
@@ -78,9 +79,10 @@ struct peer {
 struct request {
     enum request_state state;
     bool suspended;
-    bool body_begun; /* libmicrohttpd has gone past the headers */
-    bool broken;     /* the headers contradict each other */
-    bool close;      /* the connection ends with the answer */
+    bool body_begun;     /* libmicrohttpd has gone past the headers */
+    bool broken;         /* the headers contradict each other */
+    const char *doubled; /* a header that may stand once, and stood twice; program text */
+    bool close;          /* the connection ends with the answer */
     struct gateway *gateway;
     struct MHD_Connection *connection;
     struct peer *peer;

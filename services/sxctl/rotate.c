@@ -75,21 +75,60 @@ put(struct rotation *self, unsigned index, const struct master_key *current, enu
 
 /* ---- where it stands --------------------------------------------------------------------------------------------- */
 
-/* One rotation at a time: two would each make a key. */
-static void
-lock(const char *path)
+struct lock {
+    const char *path;
+    int fd;
+    dev_t device;
+    ino_t inode;
+};
+
+static struct lock
+lock_open(const char *path)
 {
+    struct lock self = {.path = path, .fd = -1};
     struct stat status;
     char *name = NULL;
-    int fd = asprintf(&name, "%s.lock", path) < 0 ? -1 : open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-    if (fd < 0)
+    if (asprintf(&name, "%s.lock", path) >= 0)
+        self.fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (self.fd < 0)
         fail(path, "its lock file cannot be made beside it");
-    if (stat(path, &status) == 0 && fchown(fd, status.st_uid, status.st_gid))
+    if (stat(path, &status) == 0 && fchown(self.fd, status.st_uid, status.st_gid))
         fail(path, "its lock file cannot be given to the owner of the file");
-    if (flock(fd, LOCK_EX | LOCK_NB))
-        fail(path, "another rotate-master-key is at work");
-    free(name); /* the lock is held until we end */
+    if (fstat(self.fd, &status))
+        fail(path, strerror(errno));
+    self.device = status.st_dev;
+    self.inode = status.st_ino;
+    free(name);
+    return self;
+}
+
+static int
+lock_compare(const void *a, const void *b)
+{
+    const struct lock *left = a, *right = b;
+
+    if (left->device != right->device)
+        return left->device < right->device ? -1 : 1;
+    return left->inode == right->inode ? 0 : left->inode < right->inode ? -1 : 1;
+}
+
+/* One rotation at a time: two would each make a key. All copies are locked, always in the same order, so that of two
+ * that name them differently one goes on. The locks are held until we end. */
+static void
+lock_all(const struct rotation *self)
+{
+    struct lock locks[FILES_MAX];
+
+    for (unsigned i = 0; i < self->count; i++)
+        locks[i] = lock_open(self->paths[i]);
+    qsort(locks, self->count, sizeof locks[0], lock_compare);
+    for (unsigned i = 0; i < self->count; i++) {
+        if (i > 0 && lock_compare(&locks[i - 1], &locks[i]) == 0)
+            continue; /* a file that was named twice */
+        if (flock(locks[i].fd, LOCK_EX | LOCK_NB))
+            fail(locks[i].path, "another rotate-master-key is at work");
+    }
 }
 
 /* Finds the two keys in the files, or makes the new one. Every file must be at some step of one and the same rotation.
@@ -286,7 +325,7 @@ sxctl_rotate_master_key(int argc, char **argv)
 
     read_arguments(&self, argc, argv);
     check_services();
-    lock(self.paths[0]);
+    lock_all(&self);
     for (unsigned i = 0; i < self.count; i++)
         if (master_keys_read(&self.files[i], self.paths[i], &why))
             fail(self.paths[i], why);

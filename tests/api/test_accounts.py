@@ -7,6 +7,7 @@ import re
 import pytest
 
 from .credentials import accepted, bearer, me, refused
+from .rpc import RpcError
 from .shop import PASSWORD, Owner
 
 
@@ -88,6 +89,32 @@ def test_registrations_that_are_none(platform, fields, field):
     if "store_name" not in fields:
         errors = refused(register(platform, "/api/v1/auth/register", **fields), 400, "VALIDATION_ERROR")["errors"]
         assert field in [error["field"] for error in errors]
+
+
+DECEIVING = ["a\u202egro", "a\nb", "a\x7fb", "a\x85b", "sam\u200be", "a\u200fb", "\u2066a\u2069", "a\u2028b", "pay\u200dpal",
+             "   ", "\u3000\u00a0", "\ufeffa", "\u09b0\u200d\u200d\u09af", "\u09b0\u200d"]
+
+
+@pytest.mark.parametrize("name", DECEIVING)
+def test_names_that_deceive(platform, name):
+    """Nothing that cannot be seen, and nothing that turns the text around it."""
+    [error] = refused(register(platform, name=name), 400, "validation_error")["errors"]
+    assert error["field"] == "name" and "visible text" in error["message"]
+    [error] = refused(register(platform, "/api/v1/auth/register", name=name), 400, "VALIDATION_ERROR")["errors"]
+    assert error["field"] == "name"
+    [error] = refused(register(platform, store_name=name), 400, "validation_error")["errors"]
+    assert error["field"] == "store_name"
+    with pytest.raises(RpcError):
+        platform.call("auth.apps.create", owner_account_id=1, name=f"App {name}" if name.strip() else name,
+                      redirect_urls=["https://a.example/"], requested_scopes=["read:orders"])
+
+
+@pytest.mark.parametrize("name", ["\u09b0\u200d\u09cd\u09af\u09be\u09ac", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "O'Neil <b>",
+                                  "\U0001f469\u200d\U0001f4bb Lab", "Zo\u00eb"])
+def test_names_as_people_have_them(platform, name):
+    """Also those that are spelt with joiners."""
+    answer = register(platform, name=name)
+    assert answer.status_code == 201 and answer.json()["data"]["account"]["name"] == name
 
 
 @pytest.mark.parametrize("field", ["is_admin", "is_developer", "status", "account_id"])
@@ -351,6 +378,28 @@ def test_codes_are_scarce(platform):
     platform.postgres.rows("insert into auth.login_failure values (sha256(convert_to(%s, 'UTF8')), 20, now() + interval "
                            "'1 day')", (f"otp-wrong:{phone}",))
     refused(verify(platform, phone, code), 429, "RATE_LIMITED")
+
+
+def test_wrong_codes_are_not_kept_for_ever(platform):
+    """A guess at a number that never asked for a code leaves a row too; guesses take the old ones away."""
+    platform.postgres.rows("insert into auth.login_failure (who, failures, until) "
+                           "select sha256(convert_to('old ' || n, 'UTF8')), 1, now() - interval '1 day' from "
+                           "generate_series(1, 30) n")
+    old = "select count(*) from auth.login_failure where until < now() - interval '1 hour'"
+    for _ in range(2):
+        refused(verify(platform, fresh_phone(), "0000"), 400, "INVALID_OTP")
+    assert platform.postgres.rows(old) == [(0,)]
+
+
+def test_a_network_of_ipv6_counts_as_one_sender(make_platform):
+    """Who has one address of IPv6 has at least a /64 of them."""
+    platform = make_platform(settings={"SX_TRUSTED_PROXIES": "127.0.0.1"})
+    for host in range(30):
+        assert platform.post("/api/v1/auth/otp/send", {"phone": fresh_phone()},
+                             headers={"X-Forwarded-For": f"2001:db8:1:2::{host + 1:x}"}).status_code == 200
+    for address, status in (("2001:db8:1:2:ffff::1", 429), ("2001:db8:1:3::1", 200)):
+        assert platform.post("/api/v1/auth/otp/send", {"phone": fresh_phone()},
+                             headers={"X-Forwarded-For": address}).status_code == status
 
 
 def test_one_address_does_not_get_codes_without_end(platform):

@@ -1,10 +1,12 @@
 """The exchange of an app's credentials, by whoever develops it, and when each was last used (issue 3, contract A.7)."""
 
+import concurrent.futures
 import time
 
 import pytest
 
 from .credentials import STORE, accepted, bearer, refused, session_token
+from .locks import transaction, wait_for
 from .rpc import RpcError
 from .shop import PASSWORD, Owner
 
@@ -182,6 +184,24 @@ def test_a_secret_in_a_body_is_used_too(platform, app):
     refresh = {"grant_type": "refresh_token", "client_id": shop.client_id, "refresh_token": shop.refresh_token}
     assert platform.post("/api/apps/oauth/token", {**refresh, "client_secret": fresh}).status_code == 200
     assert look()["secret_last_used_at"]
+
+
+def test_the_note_of_a_secrets_use_is_locked_last(platform, app):
+    """A request that waits for an installation must not hold what all requests with the app's secret write."""
+    shop, use = app.shop, f"secret:{app.shop.app_id}:1"
+    refresh = {"grant_type": "refresh_token", "client_id": shop.client_id, "client_secret": shop.client_secret,
+               "refresh_token": shop.refresh_token}
+    platform.postgres.rows("insert into auth.credential_use values (%s, now() - interval '1 hour')", (use,))
+    with transaction(platform) as cursor, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        cursor.execute("select 1 from auth.installation where installation_id = %s for update", (shop.installation_id,))
+        answer = pool.submit(platform.post, "/api/apps/oauth/token", refresh)
+        wait_for(platform, 1)
+        free = "select 1 from auth.credential_use where credential = %s for update skip locked"
+        assert platform.postgres.rows(free, (use,)) == [(1,)]
+        cursor.connection.rollback()
+        assert answer.result().status_code == 200
+    assert platform.postgres.rows("select 1 from auth.credential_use where credential = %s and "
+                                  "last_used_at > now() - interval '30 minutes'", (use,)) == [(1,)]
 
 
 def test_the_last_use_of_a_custom_apps_credentials_is_shown(platform, app):

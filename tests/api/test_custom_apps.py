@@ -118,6 +118,16 @@ def test_names_are_the_creators_own(platform, store):
     store.make("Bot")                              # free again
 
 
+@pytest.mark.parametrize("name", ["  Label Bot ", "LABEL BOT", "\uff2cabel \uff22ot", "\u3000label bot"])
+def test_names_that_look_the_same_are_the_same(store, name):
+    app = store.make("Label Bot")
+    body = {"store_id": store.store_id, "name": name, "scopes": ["read:store"]}
+    refused(store.ask("POST", "", body), 409, "duplicate_name")
+    assert store.ask("PATCH", f"/{app['app_id']}", {"name": name}).status_code == 200
+    refused(store.ask("PATCH", f"/{app['app_id']}", {"name": "Label\u200bBot"}), 400, "validation_error")
+    assert store.ask("DELETE", f"/{app['app_id']}").status_code == 200
+
+
 def test_the_same_name_at_the_same_time_is_made_once(store):
     body = {"store_id": store.store_id, "name": "Racer", "scopes": ["read:store"]}
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -193,9 +203,24 @@ def test_a_deleted_app_is_dead(platform, store):
     assert accepted(store.ask("DELETE", path)) == {"app_id": app["app_id"], "deleted": 1}
     refused(platform.get(STORE, headers=bearer(app["access_token"])), 401, "invalid_token")
     refused(platform.get(STORE, headers=client(app)), 401, "invalid_client")
-    for method, further in (("DELETE", ""), ("PATCH", ""), ("POST", "/regenerate-token"), ("POST", "/rotate-secret")):
+    for method, further in (("PATCH", ""), ("POST", "/regenerate-token"), ("POST", "/rotate-secret")):
         refused(store.ask(method, path + further, {"name": "Again"} if method == "PATCH" else None), 404, "not_found")
     assert store.list()["data"] == []
+
+
+def test_a_deletion_can_be_repeated(platform, store):
+    """One whose answer was lost may not have told the gateways: asked again, it tells them."""
+    app = store.make()
+    path = f"/{app['app_id']}"
+    version = "select v from auth.identity_version"
+    for _ in range(2):
+        [before] = platform.postgres.rows(version)
+        assert accepted(store.ask("DELETE", path)) == {"app_id": app["app_id"], "deleted": 1}
+        tags = platform.postgres.rows("select tag from auth.invalidation where v > %s", before)
+        assert (f"app:{app['app_id']}",) in tags and (f"installation:{app['installation_id']}",) in tags
+    assert platform.postgres.rows("select count(*) from auth.audit where action = 'custom_app.deleted' and app_id = %s",
+                                  (app["app_id"],)) == [(1,)]
+    refused(store.ask("DELETE", "/999999999"), 404, "not_found")
 
 
 def test_an_uninstalled_app_gets_no_token(platform, store):

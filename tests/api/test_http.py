@@ -238,6 +238,21 @@ def test_headers_that_can_be_read_in_two_ways(platform, shop, name):
     assert json.loads(data.partition(b"\r\n\r\n")[2])["code"] == "bad_request"
 
 
+@pytest.mark.parametrize("second", [
+    "Authorization: Bearer x", "authorization: {bearer}", "X-Auth-Token: a\r\nx-auth-token: a", "X-Client-Id: a\r\nX-Client-Id: b",
+    "X-Client-Secret: a\r\nX-Client-Secret: a", "X-Store-Id: 1\r\nx-store-id: 2", "Content-Type: text/plain",
+    "Content-Encoding: identity\r\nContent-Encoding: gzip"])
+def test_a_header_that_says_who_or_what_stands_once(platform, shop, second):
+    """Of two a proxy may have read the other one; the connection goes on."""
+    bearer = shop.bearer["Authorization"]
+    with Raw(platform) as raw:
+        raw.send(f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\n"
+                 f"{second.format(bearer=bearer)}\r\nContent-Length: 2\r\n\r\n{{}}{LIVEZ}").end()
+        data = b"".join(iter(lambda: raw.socket.recv(65536), b""))
+    assert data.startswith(b"HTTP/1.1 400") and data.count(b"HTTP/1.1 ") == 2
+    assert b'"bad_request"' in data and b" stands twice; send it once" in data
+
+
 def test_good_headers_that_come_byte_by_byte(platform):
     """However the memory they are read into grows, they are understood."""
     head = "GET /livez HTTP/1.1\r\nHost:a\r\nEmpty:\r\nBlank: \t \r\n" + "".join(f"X-{i}: \t {'v' * 900}\r\n" for i in range(12))

@@ -136,6 +136,16 @@ def test_other_content_types(shop, kind):
     is_error(shop.post(ORDERS, body="{}", headers={"Content-Type": kind}), 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("coding, status", [
+    ("gzip", 415), ("Deflate", 415), ("br", 415), ("identity, gzip", 415), ("identity", 201), ("Identity", 201)])
+def test_nothing_is_unpacked(shop, coding, status):
+    body = {"items": [{"name": "Tea", "price": 1, "quantity": 1}]}
+    answer = shop.post(ORDERS, body, headers={"Content-Encoding": coding})
+    assert answer.status_code == status, answer.text
+    if status == 415:
+        assert "Content-Encoding" in is_error(answer, 415, "unsupported_media_type")["message"]
+
+
 @pytest.mark.parametrize("kind", [
     "application/json", "application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"])
 def test_ways_to_say_json(shop, kind):

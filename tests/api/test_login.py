@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from .credentials import STORE, accepted, bearer, me, refused
+from .locks import transaction, wait_for
 from .rpc import RpcError
 from .shop import PASSWORD, Owner
 
@@ -19,6 +20,20 @@ from .shop import PASSWORD, Owner
 
 def login(platform, identifier, password, path="/api/auth/login"):
     return platform.post(path, {"identifier": identifier, "password": password})
+
+
+@pytest.mark.parametrize("path, audience", [("/api/auth/login", "merchant"), ("/api/v1/auth/login", "developer")])
+def test_a_sign_in_while_the_account_is_being_disabled(platform, path, audience):
+    """The password was checked before, the session would begin after: it would have outlived the account."""
+    account = Owner(platform, is_developer=True)
+    with transaction(platform) as cursor, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        cursor.execute("update auth.account set status = 'disabled' where account_id = %s", (account.account_id,))
+        answer = pool.submit(login, platform, account.email, PASSWORD, path)
+        wait_for(platform, 1)
+        cursor.connection.commit()
+        refused(answer.result(), 403, "forbidden" if audience == "merchant" else "FORBIDDEN")
+    assert platform.postgres.rows("select 1 from auth.session where account_id = %s and audience = %s",
+                                  (account.account_id, audience)) == []
 
 
 def test_a_merchant_signs_in_by_any_of_its_names(platform):
@@ -84,8 +99,26 @@ def test_ten_failures_lock_for_a_quarter_of_an_hour(platform, known):
         refused(answer, 429, "rate_limited")
         assert 800 < int(answer.headers["Retry-After"]) <= 900
     refused(login(platform, email.upper(), PASSWORD, "/api/v1/auth/login"), 429, "RATE_LIMITED")
-    platform.postgres.rows("update auth.login_failure set until = now() where failures > 10")
+    platform.postgres.rows("update auth.login_failure set until = now() where failures >= 10")
     assert login(platform, email, PASSWORD).status_code == (200 if known else 401)
+
+
+def test_a_full_account_does_not_show_which_names_are_its_own(platform):
+    """Another name of it is neither refused in another way, nor is the right password taken."""
+    phone = "+8801" + str(int.from_bytes(os.urandom(4), "big")).zfill(10)[-9:]
+    email = f"two-names-{os.urandom(4).hex()}@shop.example"
+    platform.call("auth.accounts.create", name="Two Names", email=email, password=PASSWORD, phone=phone)
+    for _ in range(10):
+        assert login(platform, email, "wrong password").status_code == 401
+    refused(login(platform, email, PASSWORD), 429, "rate_limited")
+    stranger = login(platform, "nobody" + phone[1:], PASSWORD)
+    guess, right = login(platform, phone, "wrong password"), login(platform, phone, PASSWORD)
+    assert guess.status_code == 401 and guess.json() == right.json() == stranger.json()
+    for _ in range(8):
+        assert login(platform, phone, "wrong password").status_code == 401
+    refused(login(platform, phone, PASSWORD), 429, "rate_limited")
+    platform.postgres.rows("update auth.login_failure set until = now() where failures >= 10")
+    assert login(platform, phone, PASSWORD).status_code == 200
 
 
 def test_parallel_guesses_are_counted_one_by_one(platform):

@@ -3,6 +3,7 @@
 What is sealed must open at every moment, and in the end nothing may depend on the old key.
 """
 
+import fcntl
 import hmac
 import os
 import re
@@ -290,6 +291,22 @@ def test_copies_are_exchanged_together(place):
     wrong = place.rotate(str(path), str(copy), check=False)
     assert wrong.returncode != 0 and "not copies of one file" in wrong.stderr
     assert len(place.keys.lines) == 1
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_one_rotation_at_a_time_whichever_copy_is_named_first(platform, order):
+    keys = Keys(platform)
+    before, copy = keys.lines, keys.path.with_name("second.key")
+    copy.write_bytes(keys.path.read_bytes())
+    give(copy)
+    paths, lock = [str(keys.path), str(copy)], copy.with_name("second.key.lock")
+    lock.touch()
+    give(lock)
+    with open(lock) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = platform.sxctl("rotate-master-key", "--wait", "0", *(paths if order else reversed(paths)), check=False)
+    assert done.returncode != 0 and "another rotate-master-key is at work" in done.stderr
+    assert keys.lines == before and copy.read_bytes() == keys.path.read_bytes()
 
 
 def test_what_cannot_be_begun(platform):

@@ -9,6 +9,7 @@ import pytest
 from .browser import Browser, redirected
 from .credentials import refused
 from .oauth import AUTHORIZE, CALLBACK, INTROSPECT, REVOKE, TOKEN, Install, challenge_of
+from .rpc import RpcError
 from .shop import PASSWORD, Owner
 
 
@@ -197,7 +198,7 @@ def test_the_cookie(install):
                                   {**form["fields"], "identifier": install.owner.email, "password": PASSWORD})
     assert answer.status_code == 303 and "HttpOnly" in answer.headers["Set-Cookie"]
     after = install.browser.cookies["sx_oauth"]
-    assert before != after and after.startswith("sx_ms_")          # a new value at each sign-in (session fixation)
+    assert before != after and after.startswith("sx_bs_")          # a new value at each sign-in (session fixation)
 
 
 def test_answers_to_forms_are_not_sent_on(install):
@@ -211,12 +212,24 @@ def test_answers_to_forms_are_not_sent_on(install):
 
 
 def test_a_planted_cookie_is_no_session(install):
-    for value in ("sx_ms_" + "0" * 64, "sx_an_" + "0" * 64, "x", "sx_ms_" + "f" * 63 + "\"", "=" * 70):
+    for value in ("sx_ms_" + "0" * 64, "sx_bs_" + "0" * 64, "sx_an_" + "0" * 64, "x", "sx_bs_" + "f" * 63 + "\"", "=" * 70):
         install.browser.cookies = {"sx_oauth": value}
         page = install.browser.open(install.address())
         assert page.status_code == 200 and "Sign in" in page.text
         assert install.browser.submit(identifier=install.owner.email, password=PASSWORD).status_code == 200
         assert install.browser.cookies["sx_oauth"] != value
+
+
+def test_the_cookie_is_no_api_token_and_an_api_token_no_cookie(platform, install):
+    signed_in = platform.post("/api/auth/login", {"email": install.owner.email, "password": PASSWORD})
+    token = signed_in.json()["data"]["token"]
+    assert "Sign in" not in install.ask().text
+    cookie = install.browser.cookies["sx_oauth"]
+    for headers in ({"x-auth-token": cookie}, {"Authorization": f"Bearer {cookie}"}):
+        refused(platform.get("/api/auth/me", headers=headers), 401, "invalid_token")
+    assert platform.get("/api/auth/me", headers={"x-auth-token": token}).status_code == 200
+    install.browser.cookies = {"sx_oauth": token}
+    assert "Sign in" in install.browser.open(install.address()).text
 
 
 def test_under_https_the_cookie_is_secure(make_platform):
@@ -421,6 +434,46 @@ def test_without_tls_only_on_the_apps_own_machine(make_platform):
         error_page(install.browser.open(install.address(redirect_uri=redirect_uri)), 400, "invalid_redirect_uri")
 
 
+def test_a_redirect_with_a_fragment_is_not_registered(platform, owner):
+    """RFC 6749, 3.1.2."""
+    with pytest.raises(RpcError) as error:
+        Install(platform, owner, redirect_urls=(CALLBACK, "https://app.example/cb#there"))
+    assert (error.value.code, error.value.errors[0]["field"]) == ("validation_error", "redirect_urls[1]")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencodedx", "application/x-www-form-urlencoded-2"])
+def test_other_content_types_are_told_both_that_are_taken(platform, kind):
+    error = oauth_error(platform.post(TOKEN, body="grant_type=refresh_token", headers={"Content-Type": kind}), 415,
+                        "invalid_request", "unsupported_media_type")
+    assert "application/json" in error["message"] and "application/x-www-form-urlencoded" in error["message"]
+
+
+def test_a_name_on_a_page_stands_by_itself(platform):
+    """Whatever direction it is written in, what stands around it stays where it is."""
+    owner = Owner(platform)
+    install = Install(platform, owner, developer_name="Karim & \u0633")
+    platform.postgres.rows("update auth.app set name = %s where app_id = %s",
+                           ("\u0645\u062a\u062c\u0631<b>", install.app["app_id"]))
+    page = install.browser.open(install.address()).text
+    assert "<bdi>\u0645\u062a\u062c\u0631&lt;b&gt;</bdi> asks for access" in page
+    install.sign_in()
+    page = install.browser.open(install.address()).text
+    assert "<h1>Install <bdi>\u0645\u062a\u062c\u0631&lt;b&gt;</bdi>?</h1>" in page and "<b>" not in page
+    assert "<title>Install \u0645\u062a\u062c\u0631&lt;b&gt;?</title>" in page
+    assert "Made by <bdi>Karim &amp; \u0633</bdi>" in page and page.count("<bdi>") == 4
+
+
+def test_without_a_public_address_the_operator_is_warned(make_platform):
+    """Outside development the issuer would be whatever Host a client sends."""
+    def warned(platform):
+        return [line["event"] for line in platform["gateway-1"].log_lines()].count("no_public_url")
+
+    assert warned(make_platform(settings={"SX_DEV": "0", "SX_CLOCK_FILE": ""})) == 1
+    assert warned(make_platform(settings={"SX_DEV": "0", "SX_CLOCK_FILE": "",
+                                          "SX_PUBLIC_URL": "https://api.example.com"})) == 0
+    assert warned(make_platform()) == 0
+
+
 def test_a_custom_app_is_not_installed_this_way(platform, owner):
     install = Install(platform, owner, type="custom")
     error_page(install.browser.open(install.address()), 401, "invalid_client")
@@ -492,6 +545,57 @@ def test_a_code_lives_sixty_seconds(make_platform):
     tokens_of(install.exchange(early))
     platform.set_clock(61)
     oauth_error(install.exchange(late), 400, "invalid_grant")
+
+
+def uninstall(install, installation_id):
+    signed_in = install.platform.post("/api/auth/login", {"email": install.owner.email, "password": PASSWORD})
+    answer = install.platform.post(f"/api/apps/installations/{installation_id}/uninstall",
+                                   headers={"x-auth-token": signed_in.json()["data"]["token"]})
+    assert answer.status_code == 200, answer
+
+
+def test_a_code_from_before_an_uninstall_installs_nothing(install):
+    used, kept = install.code(), install.code()
+    given = tokens_of(install.exchange(used))
+    uninstall(install, given["installation_id"])
+    oauth_error(install.exchange(kept), 400, "invalid_grant")
+    status = "select status = 'active' from auth.installation where installation_id = %s"
+    assert install.platform.postgres.rows(status, (given["installation_id"],)) == [(False,)]
+    again = tokens_of(install.exchange())
+    oauth_error(install.exchange(kept), 400, "invalid_grant")       # nor after a reinstall
+    assert install.works(again["access_token"])
+
+
+def test_an_older_consent_does_not_replace_a_newer_one(install):
+    wide, narrow, last = install.code(), install.code(scope="read:store"), install.code(scope="read:store")
+    given = tokens_of(install.exchange(narrow))
+    oauth_error(install.exchange(wide), 400, "invalid_grant")
+    assert install.works(given["access_token"]) and given["scope"] == "read:store"
+    assert tokens_of(install.exchange(last))["scope"] == "read:store"
+
+
+@pytest.mark.parametrize("how", ["removed", "lost the permission", "disabled"])
+def test_a_code_of_somebody_who_may_install_no_more(platform, install, how):
+    owner, helper = install.owner, Owner(platform)
+    token = platform.post("/api/auth/login", {"email": owner.email, "password": PASSWORD}).json()["data"]["token"]
+    headers, members = {"x-auth-token": token}, f"/api/stores/{install.store_id}/members"
+
+    def allow(*permissions):
+        answer = platform.post(members, {"email": helper.email, "permissions": permissions}, headers=headers)
+        assert answer.status_code in (200, 201), answer
+
+    allow("apps__install_apps", "apps__manage_apps")
+    install.owner = helper
+    tokens_of(install.exchange())
+    code = install.code()
+    if how == "removed":
+        answer = platform.request("DELETE", f"{members}/{helper.account_id}", headers=headers)
+        assert answer.status_code == 200, answer
+    elif how == "disabled":
+        platform.call("auth.accounts.set_status", account_id=helper.account_id, status="disabled")
+    else:
+        allow("apps__manage_apps")
+    oauth_error(install.exchange(code), 400, "invalid_grant")
 
 
 def test_a_code_goes_only_with_its_redirect(install):
@@ -665,7 +769,8 @@ def test_nothing_of_an_ended_installation(install):
     install.platform.call("auth.installations.end", installation_id=given["installation_id"])
     oauth_error(install.refresh(given["refresh_token"]), 400, "invalid_grant")
     assert not install.is_active(given["access_token"]) and not install.works(given["access_token"])
-    again = tokens_of(install.exchange(code))                       # consent was given before the end, and is still fresh
+    oauth_error(install.exchange(code), 400, "invalid_grant")       # consent was given before the end
+    again = tokens_of(install.exchange())
     assert again["installation_id"] == given["installation_id"]
     oauth_error(install.refresh(given["refresh_token"]), 400, "invalid_grant")
 

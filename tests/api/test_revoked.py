@@ -3,12 +3,14 @@
 tests/chaos/test_revocation.py does the same under load, with stopped gateways.
 """
 
+import concurrent.futures
 import json
 import time
 
 import pytest
 
 from .credentials import STORE, bearer, introspect, me, refused, session_token
+from .locks import transaction, wait_for
 from .rpc import RpcError
 from .shop import PASSWORD
 
@@ -34,6 +36,29 @@ def test_all_tokens_of_an_installation(platform, shop):
     for token in (shop.access_token, second["access_token"]):
         refused(platform.get(STORE, headers=bearer(token)), 401, "invalid_token")
     assert platform.get(STORE, headers=shop.client).status_code == 200
+
+
+def test_a_refresh_token_goes_with_all_it_was_given_with(platform, shop):
+    platform.call("auth.tokens.revoke", token=shop.refresh_token)
+    refused(platform.get(STORE, headers=shop.bearer), 401, "invalid_token")
+
+
+def test_a_refresh_under_way_does_not_outlive_the_installations_tokens(platform, shop):
+    """The refresh has made its pair and not committed when all tokens of the installation are revoked."""
+    fields = {"client_id": shop.client_id, "client_secret": shop.client_secret, "grant_type": "refresh_token",
+              "refresh_token": shop.refresh_token}
+    with transaction(platform) as cursor, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        cursor.execute("lock table auth.audit in exclusive mode")
+        refreshed = pool.submit(platform.post, "/api/apps/oauth/token", fields)
+        wait_for(platform, 1)
+        revoked = pool.submit(platform.call, "auth.tokens.revoke", installation_id=shop.installation_id)
+        wait_for(platform, 2)
+        cursor.connection.rollback()
+        answer = refreshed.result()
+        assert answer.status_code == 200 and revoked.result()["revoked"] == 1, answer.text
+    refused(platform.get(STORE, headers=bearer(answer.json()["access_token"])), 401, "invalid_token")
+    again = platform.post("/api/apps/oauth/token", {**fields, "refresh_token": answer.json()["refresh_token"]})
+    assert again.json()["error"] == "invalid_grant"
 
 
 def test_an_operator_revokes_with_sxctl(platform, shop):

@@ -178,14 +178,17 @@ def test_a_good_token_is_good_for_its_own_app_only(platform, seller):
     refused(platform.get("/api/auth/me", headers={"x-auth-token": token}), 401, "missing_auth")
 
 
-@pytest.mark.parametrize("what", ["uninstall", "reinstall", "app off", "suspended"])
+@pytest.mark.parametrize("what", ["signing key", "uninstall", "reinstall", "app off", "suspended"])
 def test_a_token_dies_with_what_it_rests_on(platform, seller, what):
     shop = seller.install()
     accepted(seller.choose("ES256", shop))
     token = seller.session_token(shop)
     assert platform.get(STORE, headers=bearer(token)).status_code == 200
     code = (401, "invalid_token")
-    if what == "uninstall":
+    if what == "signing key":                       # it has not signed the token, but ends what was made before it
+        platform.call("auth.apps.rotate_signing_key", app_id=shop.app_id)
+        assert verify(shop, seller.session_token(shop)).status_code == 200
+    elif what == "uninstall":
         platform.call("auth.installations.end", installation_id=shop.installation_id)
     elif what == "reinstall":
         platform.call("auth.installations.create", app_id=shop.app_id, store_id=shop.store_id)

@@ -135,11 +135,44 @@ def test_another_merchants_store_is_as_good_as_none(platform, seller):
     assert first == second
 
 
+def let(seller, member, *permissions):
+    answer = seller.platform.post(f"/api/stores/{seller.shop.store_id}/members", headers=seller.headers,
+                                  json_body={"email": member.email, "permissions": permissions})
+    assert answer.status_code in (200, 201), answer.text
+
+
+def test_a_member_without_any_permission_opens_no_app(platform, seller):
+    member, shop = Merchant(platform), seller.shop
+    let(seller, member)
+    refused(member.embed(shop), 403, "forbidden")
+    refused(member.session(shop), 403, "forbidden")
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
+@pytest.mark.parametrize("how", ["removed", "left", "lost every permission", "disabled"])
+def test_a_members_token_ends_with_the_membership(platform, algorithm, how):
+    seller, member = Merchant(platform), Merchant(platform)
+    shop = seller.shop
+    accepted(seller.choose(algorithm))
+    let(seller, member, "apps__view_webhooks")
+    token, others = member.session_token(shop), seller.session_token()
+    for _ in range(2):                                                              # the second from the gateway's cache
+        assert platform.get(STORE, headers=bearer(token)).status_code == 200
+    if how == "disabled":
+        platform.call("auth.accounts.set_status", account_id=member.account_id, status="disabled")
+    elif how == "lost every permission":
+        let(seller, member)
+    else:
+        headers = seller.headers if how == "removed" else member.headers
+        accepted(platform.request("DELETE", f"/api/stores/{shop.store_id}/members/{member.account_id}", headers=headers))
+    refused(is_dead(shop, token), 401, "invalid_token")
+    assert platform.get(STORE, headers=bearer(others)).status_code == 200
+
+
 def test_a_member_of_the_store_opens_apps_too(platform, seller):
     member, shop = Merchant(platform), seller.shop
     refused(member.embed(shop), 404, "not_found")
-    platform.postgres.rows("insert into auth.store_member (store_id, account_id, permissions, added_by_account_id, created_at, "
-                           "updated_at) values (%s, %s, '', %s, now(), now())", (shop.store_id, member.account_id, seller.account_id))
+    let(seller, member, "apps__view_webhooks")
     assert accepted(verify(shop, accepted(member.embed(shop))["session_token"]))["store_id"] == shop.store_id
     assert accepted(member.session(shop))["session_token"]
 

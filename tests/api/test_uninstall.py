@@ -116,6 +116,7 @@ def test_a_reinstall_overtakes_it(platform, merchant, where):
         uninstall_blocked(platform, merchant, installation_id, where)
         platform.postgres.rows("update auth.uninstall set next_at = next_at + interval '1 hour'")
         start_auth(platform)
+        platform.set_clock(31)                                               # a killed attempt counts as under way for a while
         made = merchant.install(app, store_id)
         assert made["installation_id"] == installation_id
         until(lambda: receiver.requests[-1][0] == "/token" and len(receiver.requests) > 1)
@@ -205,3 +206,42 @@ def test_two_days_later_the_app_is_to_forget_the_store(platform, merchant):
     assert [(store, data["installation_id"], data["app_id"]) for store, data in redacts] == [
         (store_id, gone["installation_id"], gone["app_id"])]
     assert redacts[0][1]["redact_requested_at"] > gone["installed_at"]
+
+
+def test_a_process_that_comes_late_shortens_nothing(platform, merchant):
+    """While it stood another one took the row up: the two days until shop/redact stay two days."""
+    made = merchant.install(merchant.make_app(), merchant.open_store())
+    with contextlib.ExitStack() as held:
+        with blocked(platform, BLOCKS["before the first step"][0]):
+            merchant.uninstall(made["installation_id"])
+            held.enter_context(blocked(platform, BLOCKS["before the last step"][0]))
+        until(lambda: step_of(platform, made["installation_id"]) == 1)
+        platform.postgres.rows("update auth.uninstall set tries = tries + 1, next_at = now() + interval '5 s'")
+    until(lambda: step_of(platform, made["installation_id"]) == 2)
+    assert platform.postgres.rows("select 1 from auth.uninstall where next_at > now() + interval '47 hours'")
+
+
+def test_the_app_is_told_once_to_forget_the_store(platform, merchant):
+    """Of two processes that take the last step the one that deletes the row tells it."""
+    made = merchant.install(merchant.make_app(), merchant.open_store())
+    merchant.uninstall(made["installation_id"])
+    until(lambda: finished(platform, made["installation_id"]))
+    with blocked(platform, "select 1 from auth.installation for update"):
+        platform.postgres.rows("update auth.uninstall set next_at = now()")
+        until(lambda: platform.postgres.rows("select 1 from pg_stat_activity where usename = 'auth' and "
+                                             "wait_event_type = 'Lock' and query like '%redact_requested_at%'"))
+        platform.postgres.rows("delete from auth.uninstall")                 # as the other one did it
+    until(lambda: not platform.postgres.rows("select 1 from pg_stat_activity where usename = 'auth' and "
+                                             "(wait_event_type = 'Lock' or state like '%transaction%')"))
+    assert [topic for topic, _, _ in events(platform, made["installation_id"])] == ["app.installed", "app.uninstalled"]
+
+
+def test_a_lease_from_a_clock_that_was_set_back(platform, merchant):
+    """Nobody waits for an hour that the database's clock will live through again."""
+    for process in platform.of("auth"):
+        assert process.terminate() == 0
+    platform.postgres.rows("update auth.actor_lease set holder = 1, until = now() + interval '1 hour'")
+    start_auth(platform)
+    made = merchant.install(merchant.make_app(), merchant.open_store())
+    merchant.uninstall(made["installation_id"])
+    until(lambda: finished(platform, made["installation_id"]))

@@ -78,12 +78,40 @@ addresses_that_lead_inside(void **state)
     assert_false(address_is_public(&other));
 }
 
+static void
+whose_address(void **state)
+{
+    static const struct {
+        const char *address, *owner;
+    } cases[] = {
+        {"192.0.2.7", "192.0.2.7"},
+        {"::ffff:192.0.2.7", "192.0.2.7"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+        {"2001:db8:1:2::", "2001:db8:1:2::"},
+        {"fe80::1%eth0", "fe80::"},
+        {"", ""},
+        {"unix", "unix"},
+    };
+    char owner[ADDRESS_OWNER_SIZE], longest[100];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        address_owner(owner, cases[i].address);
+        assert_string_equal(owner, cases[i].owner);
+    }
+    memset(longest, '1', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    address_owner(owner, longest);
+    assert_int_equal(strlen(owner), ADDRESS_OWNER_SIZE - 1);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(public_addresses),
         cmocka_unit_test(addresses_that_lead_inside),
+        cmocka_unit_test(whose_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

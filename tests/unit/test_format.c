@@ -71,11 +71,52 @@ addresses(void **state)
     assert_false(is_url("https://a.b/\0", 13));
 }
 
+static void
+names(void **state)
+{
+    static const char *const good[] = {"a",          "O'Neil & Co <b>",
+                                       "Zo\xc3\xab", "\xe0\xa6\xb0\xe2\x80\x8d\xe0\xa6\xaf",
+                                       "a\xc2\xa0z", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "\xe3\x80\x80",
+                                      "a\n",
+                                      "\ta",
+                                      "a\x1f",
+                                      "\x7f"
+                                      "a",
+                                      "a\xc2\x85",
+                                      "a\xe2\x80\x8b",
+                                      "a\xe2\x80\x8f",
+                                      "\xe2\x80\xae"
+                                      "a",
+                                      "\xe2\x81\xa6"
+                                      "a",
+                                      "\xe2\x80\xa8"
+                                      "a",
+                                      "\xef\xbb\xbf"
+                                      "a",
+                                      "a\xe2\x80\x8d"
+                                      "b",
+                                      "\xe0\xa6\xb0\xe2\x80\x8d",
+                                      "\xe2\x80\x8d\xe0\xa6\xb0",
+                                      "\xf3\xa0\x81\x81"
+                                      "a",
+                                      "a\xff"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        assert_null(format_error(FORMAT_NAME, good[i], strlen(good[i])));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        assert_non_null(format_error(FORMAT_NAME, bad[i], strlen(bad[i])));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
+        cmocka_unit_test(names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

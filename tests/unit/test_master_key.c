@@ -120,6 +120,7 @@ what_is_written_is_read(void **state)
 {
     struct master_keys keys = read_text(A "\nnext " B "\n"), again;
     struct stat before, after;
+    char beside[sizeof path + 8];
     const char *why;
 
     (void)state;
@@ -138,6 +139,12 @@ what_is_written_is_read(void **state)
     assert_int_equal(after.st_mode, before.st_mode);
     assert_int_equal(after.st_uid, before.st_uid);
     assert_int_equal(master_keys_write(&keys, "/nonexistent/key"), -1);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0); /* nothing can take its place: the new file must not stay beside it */
+    assert_int_equal(master_keys_write(&keys, path), -1);
+    assert_int_equal(rmdir(path), 0);
+    assert_true(snprintf(beside, sizeof beside, "%s.new", path) > 0);
+    assert_int_equal(access(beside, F_OK), -1);
 }
 
 static int

@@ -37,13 +37,13 @@ create table uninstall (
 create index on uninstall (next_at);
 
 -- What an app is still to be told about its direct installation: its token, or that it has ended. Only the newest counts,
--- so there is one row. No token is in it: each attempt makes one. token_ids: those made so far.
+-- so there is one row. No token is in it: each attempt makes one. busy_until: an attempt is under way, and ends before.
 create table app_push (
     installation_id     bigint primary key references installation,
     generation          integer not null,
     kind                text not null check (kind in ('token', 'revoke')),
     attempts            integer not null default 0,
-    token_ids           bigint[] not null default '{}',
+    busy_until          timestamptz,
     next_at             timestamptz not null,
     created_at          timestamptz not null
 );
