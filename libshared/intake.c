@@ -108,14 +108,15 @@ static void
 deal(struct intake *self, int64_t now_ms)
 {
     unsigned live = 0, at = 0, room = self->able, count = peers_count(self->peers);
+    bool is_live[GATEWAYS_MAX];
 
     self->unsettled = false;
     for (unsigned i = 0; i < count; i++)
-        live += peer_is_live(peers_at(self->peers, i));
+        live += is_live[i] = peer_is_live(peers_at(self->peers, i)); /* asked once: it may change any moment */
     for (unsigned i = 0; i < count; i++) {
         struct peer *peer = peers_at(self->peers, i);
 
-        if (!peer_is_live(peer)) {
+        if (!is_live[i]) {
             peer->slots = 0;
             peer->leaving = false;
             peer->target = 0;
@@ -146,6 +147,8 @@ static void
 finish_leaving(struct intake *self, struct peer *peer, int64_t now_ms)
 {
     if (!peer->leaving || now_ms < peer->leave_until_ms || peer->held_count > 0 || !peer_is_live(peer))
+        return;
+    if (peer_has_input(peer)) /* perhaps the echo */
         return;
     log_event(LOG_WARN, "gateway_silent", "s:gateway", peer->endpoint, NULL);
     metric_add(&resets, 1);
@@ -480,15 +483,26 @@ intake_set_able(struct intake *self, bool able)
     pthread_mutex_unlock(&self->lock);
 }
 
-unsigned
-intake_able(struct intake *self)
+bool
+intake_is_short(struct intake *self)
 {
-    unsigned able;
+    unsigned given = 0;
+    bool is_short;
 
     pthread_mutex_lock(&self->lock);
-    able = self->able;
+    for (unsigned i = 0; i < peers_count(self->peers); i++)
+        given += committed(peers_at(self->peers, i));
+    is_short = self->able == 0 || (self->held >= self->able && given > self->able);
     pthread_mutex_unlock(&self->lock);
-    return able;
+    return is_short;
+}
+
+void
+intake_leave(struct intake *self)
+{
+    pthread_mutex_lock(&self->lock);
+    leave_a_watcher(self);
+    pthread_mutex_unlock(&self->lock);
 }
 
 void
@@ -512,7 +526,7 @@ intake_is_closed(struct intake *self)
 }
 
 struct intake *
-intake_new(const char *name, struct gateways *gateways, unsigned threads)
+intake_new(const char *name, struct gateways *gateways)
 {
     struct intake *self = xcalloc(1, sizeof(*self));
     char host[256] = "?";
@@ -521,7 +535,6 @@ intake_new(const char *name, struct gateways *gateways, unsigned threads)
     snprintf(self->name, sizeof(self->name), "%s", name);
     snprintf(self->instance, sizeof(self->instance), "%s:%ld", host, (long)getpid());
     pthread_mutex_init(&self->lock, NULL);
-    self->able = threads;
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (self->wake_fd < 0)
         log_fatal("eventfd_failed", "s:why", strerror(errno), NULL);

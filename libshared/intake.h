@@ -23,7 +23,7 @@ struct intake_request {
 enum intake_result { INTAKE_REQUEST, INTAKE_NOTHING, INTAKE_CLOSED };
 
 /* name is the pool it is ready for: a service's name, or its aside's. gateways is borrowed. */
-struct intake *intake_new(const char *name, struct gateways *gateways, unsigned threads);
+struct intake *intake_new(const char *name, struct gateways *gateways);
 void intake_destroy(struct intake **self); /* after the last thread has seen INTAKE_CLOSED */
 
 /* The next request, after at most INTAKE_LOOK_MS. INTAKE_NOTHING: look after yourself and call again. INTAKE_CLOSED:
@@ -35,10 +35,15 @@ enum intake_result intake_take(struct intake *self, struct intake_request *reque
 void intake_answer(struct intake *self, const struct intake_request *request, const struct wire *wire,
                    struct str headers, zmq_msg_t *body);
 
-/* A thread has lost its database, or has it again. All can work at first. While none can, every gateway is told that
- * nobody is ready; requests that crossed that are still to be taken and answered. */
+/* One more thread can work, or one less: it has lost its database, or goes. Each that can is a slot to give. */
 void intake_set_able(struct intake *self, bool able);
-unsigned intake_able(struct intake *self); /* how many can work */
+
+/* More requests may be on their way than threads can work: what crossed a BYE is to be taken and answered, if only with
+ * an error, also by a thread that cannot. */
+bool intake_is_short(struct intake *self);
+
+/* The caller will not be back at once: what its last call may have left lying is for another thread. */
+void intake_leave(struct intake *self);
 
 /* From now on no gateway is given credit; INTAKE_CLOSED once each has echoed that. */
 void intake_close(struct intake *self);

@@ -104,7 +104,7 @@ check_workers(const struct running *self)
 static struct intake *
 start_pool(struct running *self, const char *name, unsigned workers)
 {
-    struct intake *intake = intake_new(name, self->gateways, workers);
+    struct intake *intake = intake_new(name, self->gateways);
 
     for (unsigned i = 0; i < workers; i++) {
         struct worker *worker = worker_new(self->service, intake, self->gateways, self->worker_count);

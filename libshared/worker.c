@@ -38,7 +38,7 @@ struct worker {
 
 /* Whether it can work. A worker without its database is ready for nobody: requests wait in the gateway, which is right
  * for the second that PostgreSQL takes to restart, and /readyz tells the truth. But what was sent before the gateway
- * knew must be answered, if only with an error: when no worker can, all take. */
+ * knew must be answered in time. */
 static bool
 look_at_database(struct worker *self)
 {
@@ -51,7 +51,7 @@ look_at_database(struct worker *self)
         if (has)
             log_event(LOG_INFO, "database_back", "l:worker", (int64_t)self->index, NULL);
     }
-    return has || intake_able(self->intake) == 0;
+    return has || intake_is_short(self->intake);
 }
 
 /* Everything that is looked after between requests. */
@@ -89,15 +89,20 @@ worker_run(void *argument)
         int64_t now_ms = clock_monotonic_ms();
         struct intake_request request;
 
-        if (now_ms >= self->look_ms && !look(self, now_ms)) {
-            nanosleep(&pause, NULL);
-            result = intake_is_closed(self->intake) ? INTAKE_CLOSED : INTAKE_NOTHING;
-            continue;
+        if (now_ms >= self->look_ms) {
+            intake_leave(self->intake);
+            if (!look(self, now_ms)) {
+                nanosleep(&pause, NULL);
+                result = intake_is_closed(self->intake) ? INTAKE_CLOSED : INTAKE_NOTHING;
+                continue;
+            }
         }
         result = intake_take(self->intake, &request);
         if (result == INTAKE_REQUEST)
             handle(self, &request);
     }
+    if (self->has_database)
+        intake_set_able(self->intake, false);
     return NULL;
 }
 
@@ -122,6 +127,7 @@ worker_new(const struct service *service, struct intake *intake, struct gateways
     self->tidy_ms = clock_monotonic_ms() + TIDY_INTERVAL_MS / 4;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    intake_set_able(intake, true);
     rc = pthread_create(&self->thread, &attributes, worker_run, self);
     pthread_attr_destroy(&attributes);
     if (rc != 0)

@@ -442,8 +442,8 @@ hub_services(const struct hub *self, struct hub_service_state *target, unsigned 
 
         if (i >= count)
             continue;
-        target[i].workers += worker->slots;
-        target[i].idle += worker->idle ? worker->slots - worker->sent_count : 0;
+        target[i].workers += worker->leaving ? 0 : worker->slots;
+        target[i].idle += worker->idle ? hub_worker_free(worker) : 0;
     }
     return count;
 }

@@ -166,7 +166,11 @@ find_operation(struct hub *self, struct str name)
 static void
 write_processes(struct out *out, const struct hub *self, const struct hub_pool *pool)
 {
-    out_list(out, pool->workers);
+    unsigned count = 0;
+
+    for (const struct hub_worker *each = self->workers; each != NULL; each = each->next)
+        count += each->pool == pool;
+    out_list(out, count);
     for (const struct hub_worker *each = self->workers; each != NULL; each = each->next) {
         if (each->pool != pool)
             continue;
@@ -176,7 +180,7 @@ write_processes(struct out *out, const struct hub *self, const struct hub_pool *
         out_key(out, "workers");
         out_int(out, each->slots);
         out_key(out, "idle");
-        out_int(out, each->idle ? each->slots - each->sent_count : 0);
+        out_int(out, each->idle ? hub_worker_free(each) : 0);
         out_key(out, "requests");
         out_int(out, (int64_t)each->total);
     }

@@ -53,6 +53,7 @@ struct hub_worker {
     char instance[INSTANCE_MAX + 1]; /* HOST:PID */
     struct hub_sent *sent;           /* in its hands; room for slots, or for what it held when it had more of them */
     unsigned sent_count, slots;
+    unsigned strangers; /* in its hands as well: of a connection before this one */
     uint64_t last_sent; /* id of the last REQUEST it was sent; 0 when none */
     uint64_t total;     /* requests sent since its first READY */
     int64_t seen_ms;
@@ -104,6 +105,7 @@ void hub_worker_forget(struct hub *self, struct hub_worker *worker);        /* n
 void hub_worker_lose(struct hub *self, struct hub_worker *worker);          /* whatever is in its hands is lost */
 void hub_worker_settle(struct hub *self, struct hub_worker *worker); /* into pool->idle or out of it, as it is now */
 void hub_worker_silence(struct hub *self, struct hub_worker *worker);
+unsigned hub_worker_free(const struct hub_worker *worker);                                /* slots */
 void hub_worker_note_sent(struct hub_worker *worker, uint64_t id, struct hub_call *call); /* a slot must be free */
 void hub_worker_drop_call(struct hub_worker *worker, const struct hub_call *call);        /* it works on for nobody */
 struct hub_worker *hub_worker_choose(const struct hub_pool *pool);

@@ -67,6 +67,18 @@ hub_worker_add(struct hub *self, struct str routing_id)
     return worker;
 }
 
+/* One that leaves is no worker of its pool any more, though it may have requests in its hands. */
+static void
+set_leaving(struct hub *self, struct hub_worker *worker, bool leaving)
+{
+    if (worker->leaving == leaving)
+        return;
+    worker->leaving = leaving;
+    worker->pool->workers += leaving ? -1u : 1;
+    worker->pool->seen_ms = hub_now_ms(self);
+    hub_worker_settle(self, worker);
+}
+
 /* After this neither a message nor the end of a request of its own finds it; whoever holds the pointer frees it. */
 static void
 unlink_worker(struct hub *self, struct hub_worker *worker)
@@ -80,8 +92,7 @@ unlink_worker(struct hub *self, struct hub_worker *worker)
     self->peer_count--;
     if (worker->pool == NULL)
         return;
-    worker->leaving = true;
-    hub_worker_settle(self, worker);
+    set_leaving(self, worker, true);
     if (worker->next != NULL)
         worker->next->previous = worker->previous;
     if (worker->previous != NULL)
@@ -89,9 +100,7 @@ unlink_worker(struct hub *self, struct hub_worker *worker)
     else
         self->workers = worker->next;
     self->worker_count--;
-    worker->pool->workers--;
     worker->pool->foreign -= worker->foreign;
-    worker->pool->seen_ms = hub_now_ms(self);
 }
 
 static void
@@ -139,10 +148,18 @@ hub_worker_lose(struct hub *self, struct hub_worker *worker)
 
 /* ---- slots ------------------------------------------------------------------------------------------------------- */
 
+unsigned
+hub_worker_free(const struct hub_worker *worker)
+{
+    unsigned taken = worker->sent_count + worker->strangers;
+
+    return taken < worker->slots ? worker->slots - taken : 0;
+}
+
 void
 hub_worker_settle(struct hub *self, struct hub_worker *worker)
 {
-    bool idle = !worker->leaving && !worker->silent && worker->sent_count < worker->slots;
+    bool idle = !worker->leaving && !worker->silent && hub_worker_free(worker) > 0;
     struct hub_pool *pool = worker->pool;
 
     if (worker->idle == idle)
@@ -182,7 +199,7 @@ hub_worker_choose(const struct hub_pool *pool)
     struct hub_worker *best = pool->idle;
 
     for (struct hub_worker *each = best->idle_next; each != NULL; each = each->idle_next)
-        if (each->sent_count * best->slots < best->sent_count * each->slots)
+        if (hub_worker_free(each) * best->slots > hub_worker_free(best) * each->slots)
             best = each;
     return best;
 }
@@ -190,7 +207,7 @@ hub_worker_choose(const struct hub_pool *pool)
 void
 hub_worker_note_sent(struct hub_worker *worker, uint64_t id, struct hub_call *call)
 {
-    assert(worker->sent_count < worker->slots);
+    assert(hub_worker_free(worker) > 0);
     worker->sent[worker->sent_count++] = (struct hub_sent){id, call};
     worker->last_sent = id;
     worker->total++;
@@ -314,6 +331,21 @@ is_forgotten(const struct ready *ready, uint64_t id)
     return true;
 }
 
+/* Those it holds that we have not sent on this connection: it had them from us before it, or before we were started
+ * anew, and a thread works on each. */
+static unsigned
+count_strangers(const struct hub_worker *worker, const struct ready *ready)
+{
+    unsigned ours = 0;
+
+    for (unsigned i = 0; i < worker->sent_count; i++) {
+        uint64_t id = worker->sent[i].id;
+
+        ours += id >> 32 == ready->taken >> 32 && id <= ready->taken && !is_forgotten(ready, id);
+    }
+    return ready->held_count > ours ? ready->held_count - ours : 0;
+}
+
 /* The next call that was in the worker's hands and is lost; NULL when there is none. */
 static struct hub_call *
 take_forgotten(struct hub_worker *worker, const struct ready *ready)
@@ -344,10 +376,12 @@ hub_take_ready(struct hub *self, struct str routing_id, const char *peer, uint64
         return;
     }
     worker->seen_ms = hub_now_ms(self);
-    worker->silent = worker->leaving = false;
+    worker->silent = false;
+    set_leaving(self, worker, false);
     if (worker->last_sent != 0 && id != worker->last_sent)
         metric_add(&stale_total, 1);
     set_slots(worker, ready.slots);
+    worker->strangers = count_strangers(worker, &ready);
     do {
         lost = take_forgotten(worker, &ready);
         hub_worker_settle(self, worker);
@@ -398,10 +432,8 @@ hub_take_bye(struct hub *self, struct str routing_id, const struct wire *wire)
     struct hub_worker *worker = hub_worker_find(self, routing_id);
     struct wire echo = {.type = WIRE_BYE, .id = wire->id};
 
-    if (worker != NULL && worker->pool != NULL) {
-        worker->leaving = true;
-        hub_worker_settle(self, worker);
-    }
+    if (worker != NULL && worker->pool != NULL)
+        set_leaving(self, worker, true);
     if (self->transport.send(self->transport.context, routing_id.base, routing_id.len, &echo, STR(""), STR("")) &&
         errno != EHOSTUNREACH)
         log_event(LOG_WARN, "bye_not_echoed", NULL);

@@ -428,6 +428,29 @@ test_ready_names_what_is_in_hand(void **state)
     assert_int_equal(state_of("store-data").idle, 4);
 }
 
+/* A thread works on each request it holds, also when we know nothing of it: the connection is new, or we are. */
+static void
+test_what_is_held_from_before_takes_a_slot(void **state)
+{
+    const uint64_t from_before[] = {UINT64_C(9) << 32 | 41, UINT64_C(9) << 32 | 43};
+    struct ask first, second;
+
+    (void)state;
+    ready_with(hub, "w1", "store-data", from_before[1], "one:1", 3, from_before, 2);
+    assert_int_equal(state_of("store-data").workers, 3);
+    assert_int_equal(state_of("store-data").idle, 1);
+    submit(&first, ORDERS_LIST, true);
+    submit(&second, ORDERS_LIST, true);
+    assert_int_equal(router.count, 1);
+    ready_with(hub, "w1", "store-data", sent_last(1)->wire.id, "one:1", 3,
+               (uint64_t[]){from_before[0], sent_last(1)->wire.id}, 2);
+    assert_int_equal(router.count, 2);
+    assert_int_equal(state_of("store-data").idle, 0);
+    ready_with(hub, "w1", "store-data", sent_last(1)->wire.id, "one:1", 3,
+               (uint64_t[]){sent_last(1)->wire.id - 1, sent_last(1)->wire.id}, 2);
+    assert_int_equal(state_of("store-data").idle, 1);
+}
+
 static void
 test_a_worker_may_get_fewer_slots_and_more_again(void **state)
 {
@@ -463,6 +486,7 @@ main(void)
         TEST(test_the_least_busy_worker_first),
         TEST(test_queue_is_served_in_order),
         TEST(test_ready_names_what_is_in_hand),
+        TEST(test_what_is_held_from_before_takes_a_slot),
         TEST(test_a_worker_may_get_fewer_slots_and_more_again),
         TEST(test_pools_are_apart),
         TEST(test_done_may_submit_again),
