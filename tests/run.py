@@ -28,10 +28,6 @@ class Counts:
         self.skipped += skipped
 
 
-def run(command, **environment):
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}).returncode
-
-
 def build(counts, variant):
     """A build that fails is one failed test: nothing after it means anything."""
     command = ["make", "--no-print-directory", "-j2", f"VARIANT={variant}", "all", "unit-tests"]
@@ -59,27 +55,58 @@ def unit(counts, variant):
         counts.add(passed, failed, skipped)
 
 
+def count_report(counts, path, code):
+    try:
+        suite = ElementTree.parse(path).getroot().find("testsuite")
+        total, skipped = int(suite.get("tests")), int(suite.get("skipped"))
+        failed = int(suite.get("failures")) + int(suite.get("errors"))
+    except (ElementTree.ParseError, AttributeError, OSError):
+        total, failed, skipped = 1, 1, 0
+    if code != 0 and failed == 0:               # crashed, interrupted, or collected nothing
+        failed = 1
+        total = max(total, 1)
+    counts.add(max(total - failed - skipped, 0), failed, skipped)
+
+
 def pytest(counts, arguments, **environment):
-    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        code = run(PYTEST + ["--junit-xml", report.name] + arguments, **environment)
+    pytest_side_by_side(counts, [arguments], **environment)
+
+
+def pytest_side_by_side(counts, shares, **environment):
+    """Each share is a process of its own, with platforms of its own: most tests wait more than they work."""
+    with tempfile.TemporaryDirectory() as directory:
+        started = []
+        for number, arguments in enumerate(shares):
+            report = f"{directory}/{number}.xml"
+            started.append((report, subprocess.Popen(PYTEST + ["--junit-xml", report] + arguments, cwd=ROOT,
+                                                     env={**os.environ, **environment})))
         try:
-            suite = ElementTree.parse(report.name).getroot().find("testsuite")
-            total, skipped = int(suite.get("tests")), int(suite.get("skipped"))
-            failed = int(suite.get("failures")) + int(suite.get("errors"))
-        except (ElementTree.ParseError, AttributeError):
-            total, failed, skipped = 1, 1, 0
-        if code != 0 and failed == 0:           # crashed, interrupted, or collected nothing
-            failed = 1
-            total = max(total, 1)
-        counts.add(max(total - failed - skipped, 0), failed, skipped)
+            for report, process in started:
+                count_report(counts, report, process.wait())
+        except BaseException:
+            for _, process in started:
+                process.terminate()
+            raise
+
+
+def two_shares(*folders):
+    """The test files of these folders, in two shares of about the same length."""
+    files = sorted((path for folder in folders for path in (ROOT / "tests" / folder).glob("test_*.py")),
+                   key=lambda path: path.stat().st_size, reverse=True)
+    shares, sizes = [[], []], [0, 0]
+    for path in files:
+        smaller = sizes.index(min(sizes))
+        shares[smaller].append(str(path))
+        sizes[smaller] += path.stat().st_size
+    return shares
 
 
 STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="release")),
-    ("api-asan", lambda c: pytest(c, ["tests/api", "tests/rpc"], VARIANT="asan")),
+    ("api", lambda c: pytest_side_by_side(c, two_shares("api", "rpc"), VARIANT="release")),
+    ("api-asan", lambda c: pytest_side_by_side(c, two_shares("api", "rpc"), VARIANT="asan")),
     ("streams", lambda c: pytest(c, ["tests/streams"], VARIANT="release")),
     ("streams-asan", lambda c: pytest(c, ["tests/streams"], VARIANT="asan")),
     ("conformance", lambda c: pytest(c, ["tests/conformance"])),
