@@ -47,7 +47,10 @@ def wait_slots(gateway, wanted):
 def test_every_pool_says_ready_with_a_slot_for_each_worker(gateways):
     gateway = gateways()
     for pool, threads in (("auth", WORKERS), ("auth-aside", ASIDE)):
-        ready = gateway.wait(READY, worker=gateway.wait_workers(pool, 1)[0])
+        worker = gateway.wait_workers(pool, 1)[0]
+        ready = gateway.wait(READY, worker=worker)
+        while slots(ready) < threads:           # the first of them stand ready while the others connect
+            ready = gateway.wait(READY, worker=worker)
         assert ready.id == 0
         said = ready_body(ready)
         assert len(said.pop("contract")) == 64 and said.pop("instance")
