@@ -153,7 +153,12 @@ def test_clients_cannot_choose_their_address(containers, bearer):
     def logged_address(port, tls):
         name = "forged-" + secrets.token_hex(4)
         ask(port, ORDERS, {**bearer, "X-Forwarded-For": "203.0.113.9", "X-Request-Id": name}, tls)
-        found = [json.loads(line)["address"] for gateway in gateways for line in containers.log(gateway) if name in line]
+        found = []
+
+        def is_logged():                # the line is written after the answer, and Docker takes its time with it
+            found[:] = [json.loads(line)["address"] for gateway in gateways for line in containers.log(gateway) if name in line]
+            return bool(found)
+        wait_until(is_logged, 5, "the request is not in the log")
         assert len(found) == 1 and found != ["203.0.113.9"]
         return found[0]
     assert logged_address(containers.published(gateways[0]), False) != edge_address
