@@ -1,4 +1,5 @@
-/* format.h - does a text have the form that its schema names: e-mail address, URL, UUID, date, slug, phone number, name. */
+/* format.h - does a text have the form that its schema names: e-mail address, URL, UUID, date, slug, phone number,
+ * name. */
 #ifndef FORMAT_H
 #define FORMAT_H
 

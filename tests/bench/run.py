@@ -97,6 +97,7 @@ class Bench:
     def load(self, lines, connections=64, port=None, seconds=SECONDS):
         path = self.home / "requests"
         path.write_text("".join(f"{target}\t{headers}\n" for target, headers in lines))
+        time.sleep(0.5)                 # what the clients of the last run left in the gateway's queue is worked off
         port = port or self.platform.ports[0].number
         done = subprocess.run([self.home / "bin" / "load", str(port), str(connections), str(seconds), path], capture_output=True,
                               text=True, check=True)
