@@ -22,8 +22,8 @@ insert into store (owner_account_id, name, created_at, updated_at)
 """
 # Another app that has been on all of these stores for long, so that plans are made for tables of some size.
 MAKE_OTHERS = """
-with put as (insert into installation (store_id, app_id, granted_scopes, installed_at, created_at, updated_at)
-    select store_id, %(other)s, 'read:orders', now(), now(), now() from store where name like 'Bench %%' returning *)
+with put as (insert into installation (store_id, app_id, granted_scopes, installed_at, consented_at, created_at, updated_at)
+    select store_id, %(other)s, 'read:orders', now(), now(), now(), now() from store where name like 'Bench %%' returning *)
 insert into token (installation_id, generation, kind, token_hash, expires_at, created_at)
     select installation_id, 1, kind, sha256(convert_to(kind || installation_id, 'utf8')), now() + interval '1 day', now()
     from put, (values ('access'), ('refresh')) as kinds (kind)
