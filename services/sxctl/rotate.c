@@ -118,7 +118,7 @@ lock_compare(const void *a, const void *b)
 static void
 lock_all(const struct rotation *self)
 {
-    struct lock locks[FILES_MAX];
+    struct lock locks[FILES_MAX] = {0};
 
     for (unsigned i = 0; i < self->count; i++)
         locks[i] = lock_open(self->paths[i]);
