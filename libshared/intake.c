@@ -376,6 +376,7 @@ sleep_behind(struct intake *self)
         until.tv_nsec -= 1000000000L;
         until.tv_sec++;
     }
+    /* cppcheck-suppress autoVariables ; it is out of the stack before we return */
     self->top = &me;
     while (!me.is_woken)
         if (pthread_cond_clockwait(&me.woken, &self->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
