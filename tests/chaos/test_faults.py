@@ -21,7 +21,7 @@ from api.shop import Owner
 from .supervised import SupervisedPlatform
 
 SCALE = float(os.environ.get("SX_TEST_SCALE", "0.1"))
-ROUNDS = max(1, round(5 * SCALE))
+ROUNDS = max(1, round(10 * SCALE))
 READERS, WRITERS = 12, 12
 BEFORE_S, AFTER_S = 1.0, 2.5            # load before the fault, and after everything must be whole again
 
