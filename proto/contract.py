@@ -123,32 +123,41 @@ class Contract:
         self.layers = {name: level for level, names in enumerate(self.common["x-layers"]) for name in names}
         for file in sorted(os.listdir(self.proto)):
             if file.endswith(".json") and file not in ("common.json", "internal.json"):
-                self.add_fragment(file, load(os.path.join(self.proto, file)))
+                self.fragments[file] = self.read_fragment(file)
+        for file, fragment in self.fragments.items():
+            self.add_routes(file, fragment)
         self.add_internal("internal.json", load(os.path.join(self.proto, "internal.json")))
         self.operations.sort(key=lambda operation: operation.name)
-        self.services = sorted({o.service for o in self.operations} | set(self.fragments) - {"gateway"})
+        self.services = sorted(({o.service for o in self.operations} |
+                                {fragment["x-service"] for fragment in self.fragments.values()}) - {"gateway"})
         self.check_names()
 
-    def add_fragment(self, file, fragment):
-        where = f"proto/{file}"
+    def read_fragment(self, file):
+        where, fragment = f"proto/{file}", load(os.path.join(self.proto, file))
         only(fragment, FRAGMENT_WORDS, where)
         service = fragment.get("x-service")
         if service not in self.layers or service == "operator":
             refuse(where, f'x-service "{service}" is in no layer of common.json')
-        if service in self.fragments:
-            refuse(where, f'"{service}" has two fragments')
         only(fragment.get("components", {}), COMPONENT_KINDS, f"{where}: components")
-        self.fragments[service] = fragment
-        for path, item in fragment.get("paths", {}).items():
-            only(item, METHODS, f"{where}: {path}")
-            for method, node in item.items():
-                self.operations.append(self.http(service, fragment, path, method, node, f"{where}: {method} {path}"))
+        return fragment
 
-    def http(self, service, fragment, path, method, node, where):
+    def components_of(self, service):
+        """Of all fragments of the service: a name stands in one of them only (check_names)."""
+        return [fragment.get("components", {}) for fragment in self.fragments.values()
+                if fragment["x-service"] == service]
+
+    def add_routes(self, file, fragment):
+        for path, item in fragment.get("paths", {}).items():
+            only(item, METHODS, f"proto/{file}: {path}")
+            for method, node in item.items():
+                self.operations.append(self.http(fragment["x-service"], path, method, node,
+                                                 f"proto/{file}: {method} {path}"))
+
+    def http(self, service, path, method, node, where):
         only(node, OPERATION_WORDS, where)
         if "operationId" not in node:
             refuse(where, "needs an operationId")
-        components = [fragment.get("components", {}), self.common_components]
+        components = [*self.components_of(service), self.common_components]
         self_ = Operation(self, service, node["operationId"], where, node, components)
         self_.path, self_.method = path, method
         self_.stream, self_.upload = node.get("x-stream", False), node.get("x-upload", False)
@@ -277,8 +286,7 @@ class Contract:
             service, _, rest = name.partition(".")
             if service not in self.layers or service in ("gateway", "operator"):
                 refuse(here, f'"{service}" is no service of common.json\'s layers')
-            components = [internal.get("components", {}), self.fragments.get(service, {}).get("components", {}),
-                          self.common_components]
+            components = [internal.get("components", {}), *self.components_of(service), self.common_components]
             operation = Operation(self, service, rest, here, node, components)
             operation.retry = node.get("x-retry", False)
             operation.body = node.get("request")
@@ -313,8 +321,8 @@ class Contract:
                 seen[key] = operation.where
         for kind in sorted(COMPONENT_KINDS):
             owners = {name: "common.json" for name in self.common_components.get(kind, {})}
-            for service, fragment in self.fragments.items():
+            for file, fragment in self.fragments.items():
                 for name in fragment.get("components", {}).get(kind, {}):
                     if name in owners:
-                        refuse(f"proto/{service}.json", f"{kind}: {name} is already in {owners[name]}")
-                    owners[name] = f"{service}.json"
+                        refuse(f"proto/{file}", f"{kind}: {name} is already in {owners[name]}")
+                    owners[name] = file

@@ -14,7 +14,7 @@ class Document:
         self.error_responses = {}
         components = {kind: dict(nodes) for kind, nodes in contract.common_components.items()}
         paths, tags = {}, []
-        for service, fragment in contract.fragments.items():
+        for fragment in contract.fragments.values():
             tags += fragment.get("tags", [])
             for kind, nodes in fragment.get("components", {}).items():
                 components.setdefault(kind, {}).update(nodes)

@@ -24,6 +24,11 @@ begin
     execute format('revoke all on database %I from public', current_database());
     revoke all on schema public from public;
 
+    -- Indexes that find a part of a text among the rows of one store. Operators and functions only: nothing is stored here.
+    create schema if not exists extensions;
+    create extension if not exists pg_trgm schema extensions;
+    create extension if not exists btree_gin schema extensions;
+
     foreach service in array services loop
         owner := service || '_owner';
         foreach role in array array[owner, service] loop
@@ -32,7 +37,8 @@ begin
             end if;
             execute format('alter role %I login nosuperuser nocreatedb nocreaterole noreplication nobypassrls', role);
             execute format('grant connect on database %I to %I', current_database(), role);
-            execute format('alter role %I set search_path = %I', role, service);
+            execute format('grant usage on schema extensions to %I', role);
+            execute format('alter role %I set search_path = %I, extensions', role, service);
             execute format('alter role %I set client_connection_check_interval = %L', role, '500ms');
         end loop;
 
