@@ -41,8 +41,8 @@ endif
 SERVICES := gateway $(filter-out gateway,$(patsubst services/%/main.c,%,$(wildcard services/*/main.c)))
 PROGRAMS := $(SERVICES:%=$(BUILD)/bin/%)
 
-PKGS_shared  := libzmq msgpack libpq libcrypto yajl libargon2 libcurl
-PKGS_gateway := $(PKGS_shared) libmicrohttpd libxxhash
+PKGS_shared  := libzmq msgpack libpq libcrypto yajl libargon2 libcurl libxxhash
+PKGS_gateway := $(PKGS_shared) libmicrohttpd
 PKG_CFLAGS   := $(shell pkg-config --cflags $(PKGS_gateway) 2>/dev/null)
 # -iquote, so that a header of ours never stands in for one of the system.
 INCLUDES     := -iquote libshared -iquote $(GEN)

@@ -10,6 +10,7 @@
 #include "call_private.h"
 #include "client.h"
 #include "clock.h"
+#include "etag.h"
 
 #define WHY_SIZE_MAX 512
 
@@ -166,6 +167,53 @@ void
 call_seal(struct call *self)
 {
     self->private->sealed = true;
+}
+
+/* ---- conditions -------------------------------------------------------------------------------------------------- */
+
+bool
+call_has_if_match(const struct call *self)
+{
+    return self->private->if_match.base != NULL;
+}
+
+int
+call_if_match_body(struct call *self, struct str body)
+{
+    char tag[ETAG_SIZE];
+
+    if (!call_has_if_match(self))
+        return 0;
+    etag_of(tag, body.base, body.len);
+    if (etag_matches_strongly(self->private->if_match, tag))
+        return 0;
+    call_header(self, "ETag", tag);
+    return call_fail(self, FAIL_PRECONDITION_FAILED, NULL, NULL);
+}
+
+/* As call_data and call_reply write a GET's answer. */
+int
+call_if_match(struct call *self, const struct rows *rows)
+{
+    struct buf body;
+    struct out out;
+    int rc;
+
+    if (!call_has_if_match(self))
+        return 0;
+    if (rows->count == 0)
+        return call_fail(self, FAIL_NOT_FOUND, NULL, NULL);
+    buf_init(&body, WIRE_MESSAGE_MAX);
+    out_init(&out, &body, OUT_JSON);
+    out_map(&out, 2);
+    out_key(&out, "data");
+    out_row(&out, rows, 0);
+    out_key(&out, "status");
+    out_int(&out, 200);
+    rc = out_complete(&out) ? call_if_match_body(self, (struct str){body.data, body.size})
+                            : call_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL, NULL);
+    buf_free(&body);
+    return rc;
 }
 
 /* ---- the reply's frames ------------------------------------------------------------------------------------------ */

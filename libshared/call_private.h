@@ -23,6 +23,7 @@ struct call_private {
     struct buf body;         /* call->out writes here */
     struct str arguments;    /* {path, query, body} as checked, msgpack; over HTTP the whole request */
     struct str request_hash; /* of method, path, query and raw body; 32 bytes */
+    struct str if_match;     /* the header; base NULL without it */
 
     bool replied;
     int status;

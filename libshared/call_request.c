@@ -221,6 +221,7 @@ call_read_request(struct call *call, struct peer_message *message)
     call->idempotency_key = in_text(request, "key");
     call->in = request;
     private->request_hash = in_str(request, "hash");
+    private->if_match = in_str(request, "if_match");
     if (!call->operation)
         return call_fail(call, FAIL_NOT_FOUND, NULL, "This service has no such operation");
     if (from_http && call->operation->path && !in_has(request, "raw"))

@@ -73,6 +73,7 @@ class Operation:
         self.method, self.audience, self.rate = "post", "internal", "exempt"
         self.scopes, self.callers, self.parameters = [], [], []
         self.stream = self.upload = self.body_required = self.form = self.form_only = False
+        self.conditional = False  # takes If-Match
         self.answer = node.get("x-answer", "json")
         self.pool = node.get("x-pool", service)
         self.idempotent = node.get("x-idempotent", False)
@@ -160,6 +161,7 @@ class Contract:
         components = [*self.components_of(service), self.common_components]
         self_ = Operation(self, service, node["operationId"], where, node, components)
         self_.path, self_.method = path, method
+        self_.conditional = method in ("put", "patch", "delete") and path.startswith("/api/apps/v1/")
         self_.stream, self_.upload = node.get("x-stream", False), node.get("x-upload", False)
         self_.retry = node.get("x-retry", method == "get")
         self_.rate = node.get("x-rate", "global" if path.startswith("/api/") else "exempt")

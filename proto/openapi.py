@@ -51,6 +51,8 @@ class Document:
         headers = []
         if operation.method == "get" and operation.answer != "page":
             headers.append("IfNoneMatch")
+        if operation.conditional:
+            headers.append("IfMatch")
         if operation.idempotent:
             headers.append("IdempotencyKey")
         if headers:
@@ -112,6 +114,7 @@ class Document:
         groups += ["path"] if "{" in operation.path else []
         groups += ["body"] if operation.body is not None or operation.upload else []
         groups += ["idempotent"] if operation.idempotent else []
+        groups += ["conditional"] if operation.conditional else []
         groups += ["unrepeatable"] if operation.method != "get" else []
         result = {}
         codes = [code for group in groups if operation.service != "gateway" for code in standard[group]]

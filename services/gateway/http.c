@@ -52,6 +52,7 @@ static const struct {
     [HEADER_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
     [HEADER_EXPECT] = NAME("Expect"),
     [HEADER_IF_NONE_MATCH] = NAME("If-None-Match"),
+    [HEADER_IF_MATCH] = ONCE("If-Match"),
     [HEADER_ORIGIN] = NAME("Origin"),
     [HEADER_FORWARDED_FOR] = NAME("X-Forwarded-For"),
     [HEADER_FORWARDED_PROTO] = NAME("X-Forwarded-Proto"),

@@ -203,6 +203,14 @@ pack_has_key(const struct request *self)
     return self->operation->idempotent && self->headers[HEADER_IDEMPOTENCY_KEY].base;
 }
 
+/* The handler compares it with what it has locked; GET's If-None-Match is the gateway's. */
+static bool
+has_condition(const struct request *self)
+{
+    return self->headers[HEADER_IF_MATCH].base && self->operation->method != HTTP_GET &&
+           self->operation->method != HTTP_POST;
+}
+
 static void
 check_key(const struct request *self, struct validation *validation)
 {
@@ -276,7 +284,7 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
 {
     enum body_form form = piece ? BODY_PIECE : BODY_NONE;
     bool called = self->identity.audience != AUDIENCE_NONE, keyed = pack_has_key(self);
-    bool web = self->operation->answer != ANSWER_JSON;
+    bool web = self->operation->answer != ANSWER_JSON, conditional = has_condition(self);
     size_t sizes[3];
     struct out out;
     char *parts;
@@ -289,7 +297,7 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
         return -1;
     parts = self->scratch.data;
     out_init(&out, &self->frame, OUT_MSGPACK);
-    out_map(&out, 5 + 2u * keyed + (form != BODY_NONE) + web);
+    out_map(&out, 5 + 2u * keyed + (form != BODY_NONE) + web + conditional);
     pack_caller(&out, called ? &self->identity : &(struct identity){.audience = AUDIENCE_NONE});
     out_key(&out, "path");
     out_msgpack(&out, (struct str){parts, sizes[0]});
@@ -303,6 +311,10 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
         pack_key(self, arena, &out);
     if (web)
         web_pack(self, &out);
+    if (conditional) {
+        out_key(&out, "if_match");
+        out_str(&out, self->headers[HEADER_IF_MATCH]);
+    }
     if (form == BODY_VALUE) {
         out_key(&out, "body");
         out_msgpack(&out, (struct str){parts + sizes[1], sizes[2] - sizes[1]});

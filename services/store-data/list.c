@@ -12,7 +12,8 @@ read_sort(struct list *self, const char *sort)
     size_t len = strcspn(sort, ":");
 
     for (self->sort = 0; self->sort < LIST_SORTS; self->sort++)
-        if (strlen(self->sorts[self->sort].name) == len && memcmp(self->sorts[self->sort].name, sort, len) == 0)
+        if (self->sorts[self->sort].name && strlen(self->sorts[self->sort].name) == len &&
+            memcmp(self->sorts[self->sort].name, sort, len) == 0)
             break;
     assert(self->sort < LIST_SORTS); /* the contract lists what may be sent */
     self->descending = strcmp(sort + len, ":asc") != 0;

@@ -61,6 +61,9 @@ lists_of_tags(void **state)
     (void)state;
     assert_true(etag_matches(STR("\"abc\""), tag));
     assert_true(etag_matches(STR("W/\"abc\""), tag));
+    assert_false(etag_matches_strongly(STR("W/\"abc\""), tag));
+    assert_true(etag_matches_strongly(STR("W/\"abc\", \"abc\""), tag));
+    assert_true(etag_matches_strongly(STR("*"), tag));
     assert_true(etag_matches(STR("\"x\" , \"abc\""), tag));
     assert_true(etag_matches(STR("*"), tag));
     assert_true(etag_matches(STR("\t\"abc\"\t,"), tag));

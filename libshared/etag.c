@@ -1,4 +1,4 @@
-/* etag.c - XXH3 of the body, in the canonical form of libxxhash: every gateway on every machine gives the same tag. */
+/* etag.c - XXH3 of the body, in the canonical form of libxxhash: every process on every machine gives the same tag. */
 #include "etag.h"
 
 #include <string.h>
@@ -18,8 +18,8 @@ etag_of(char target[ETAG_SIZE], const void *data, size_t size)
     target[34] = '\0';
 }
 
-bool
-etag_matches(struct str header, const char *tag)
+static bool
+names(struct str header, const char *tag, bool weak_too)
 {
     const char *place = header.base, *end = header.base + header.len;
     size_t size = strlen(tag);
@@ -34,11 +34,23 @@ etag_matches(struct str header, const char *tag)
             stop--;
         if (stop - place == 1 && *place == '*')
             return true;
-        if (stop - place > 2 && place[0] == 'W' && place[1] == '/')
+        if (weak_too && stop - place > 2 && place[0] == 'W' && place[1] == '/')
             place += 2;
         if ((size_t)(stop - place) == size && memcmp(place, tag, size) == 0)
             return true;
         place = comma ? comma + 1 : end;
     }
     return false;
+}
+
+bool
+etag_matches(struct str header, const char *tag)
+{
+    return names(header, tag, true);
+}
+
+bool
+etag_matches_strongly(struct str header, const char *tag)
+{
+    return names(header, tag, false);
 }
