@@ -238,6 +238,7 @@ bench:
 	$(MAKE) --no-print-directory -j2 VARIANT=release all
 	tests/bench/run.py
 	tests/bench/oauth.py
+	tests/bench/bulk.py
 
 bench-data:
 	services/sxctl/up.sh as sh -c '"$$SX_HOME/bin/sxctl" bench-data $(STORES) $(ORDERS)'

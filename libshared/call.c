@@ -92,6 +92,19 @@ call_failed(const struct call *self)
     return self->private->failed;
 }
 
+bool
+call_take_failure(struct call *self, struct call_failure *failure)
+{
+    struct call_private *private = self->private;
+
+    if (!private->failed)
+        return false;
+    *failure = (struct call_failure){private->code, private->field, private->why};
+    private->failed = false;
+    private->detail_count = 0;
+    return true;
+}
+
 static void
 pair_add(struct call *self, struct call_pair *pairs, unsigned *count, unsigned max, const char *name, const char *value)
 {

@@ -59,6 +59,14 @@ int call_failf(struct call *self, enum fail code, const char *field, const char 
     printf_like(4, 5) must_check;
 bool call_failed(const struct call *self); /* an error has been recorded */
 
+/* Takes back the error that was recorded: for who does several things and goes on when one of them fails, as a bulk
+ * import does. false when there is none. The texts are in the arena; field and why may be NULL, as with call_fail. */
+struct call_failure {
+    enum fail code;
+    const char *field, *why;
+};
+bool call_take_failure(struct call *self, struct call_failure *failure);
+
 /* An extra member of the error body, beside code, message and status: "allowed" of invalid_transition. At most
  * CALL_DETAILS_MAX (call_private.h); both are copied. Counts only if the call fails. */
 void call_fail_detail(struct call *self, const char *name, const char *json);

@@ -90,6 +90,7 @@ struct operation {
     enum answer_form answer;
     bool form;      /* takes application/x-www-form-urlencoded */
     bool form_only; /* and no JSON */
+    bool multipart; /* takes multipart/form-data alone: its body has one field, a list of binary items */
     bool body_required;
     const struct schema *body; /* NULL: takes no body */
     const struct parameter *parameters;

@@ -32,6 +32,12 @@ static struct metric reruns =
     METRIC_COUNTER("sx_call_reruns_total", "Handlers run again after a serialization failure.");
 static struct metric handler_us = METRIC_HISTOGRAM("sx_handler_seconds", "Time from taking a request to its reply.");
 
+int64_t
+serve_calls(void)
+{
+    return metric_value(&calls);
+}
+
 struct server *
 server_new(const struct service *service, struct db *db, struct peers *peers)
 {

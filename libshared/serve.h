@@ -27,6 +27,10 @@ void server_destroy(struct server **self);
 void serve_request(struct server *self, const char *from, struct peer_message *request, int64_t received_ms,
                    struct served *reply);
 
+/* How many requests the workers of this process have handled so far: what goes on beside them (a bulk import) sees by
+ * it whether they are busy. */
+int64_t serve_calls(void);
+
 /* Housekeeping between requests, for one worker of a process: forgets a batch of old answers under Idempotency-Keys.
  * True when there may be more to do soon. */
 bool server_tidy(struct server *self);

@@ -12,7 +12,7 @@ METHODS = ["get", "post", "put", "patch", "delete"]
 RATES = ["global", "token", "verify", "credentials", "metafields", "exempt"]
 TIMEOUTS = {"normal": 5000, "slow": 15000}
 ANSWERS = ["json", "page", "oauth"]
-JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+JSON, FORM, PARTS = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
 BODY_IN_LOOP_MAX = 65536                  # bounds.h
 OPERATION_WORDS = {"operationId", "summary", "description", "tags", "security", "parameters", "requestBody",
                    "responses", "deprecated", "x-rate", "x-timeout", "x-retry", "x-idempotent", "x-body-limit",
@@ -72,7 +72,7 @@ class Operation:
         self.path = self.body = None
         self.method, self.audience, self.rate = "post", "internal", "exempt"
         self.scopes, self.callers, self.parameters = [], [], []
-        self.stream = self.upload = self.body_required = self.form = self.form_only = False
+        self.stream = self.upload = self.body_required = self.form = self.form_only = self.multipart = False
         self.conditional = False  # takes If-Match
         self.answer = node.get("x-answer", "json")
         self.pool = node.get("x-pool", service)
@@ -92,8 +92,9 @@ class Operation:
         for word in ("x-retry", "x-idempotent", "x-stream", "x-upload"):
             if not isinstance(node.get(word, False), bool):
                 refuse(where, f"{word} must be true or false")
-        if not isinstance(self.body_limit, int) or not 0 < self.body_limit <= 16 * 1024 * 1024:
-            refuse(where, "x-body-limit must be bytes, at most 16777216")
+        most = 256 * 1024 * 1024 if node.get("x-upload") else 16 * 1024 * 1024
+        if not isinstance(self.body_limit, int) or not 0 < self.body_limit <= most:
+            refuse(where, f"x-body-limit must be bytes, at most {most}")
         for code in self.errors:
             if code not in contract.common["x-errors"]:
                 refuse(where, f'x-errors: "{code}" is not in common.json')
@@ -223,6 +224,9 @@ class Contract:
         if operation.upload:                # taken as it is, in pieces; what is in it is the service's to check
             return
         content = body.get("content", {})
+        if set(content) == {PARTS}:
+            Contract.read_parts(operation, content[PARTS].get("schema"), where)
+            return
         if not content or set(content) - {JSON, FORM} or not all("schema" in kind for kind in content.values()):
             refuse(where, f"needs content {JSON}, {FORM} or both, with a schema")
         operation.form, operation.form_only = FORM in content, JSON not in content
@@ -232,6 +236,18 @@ class Contract:
         schema, _ = operation.resolve(operation.body, "schemas", where)
         if operation.path.startswith("/api/v1/") and not schema.get("x-strict"):
             refuse(where, "bodies of the developer family say x-strict (unknown fields are named as errors)")
+
+    @staticmethod
+    def read_parts(operation, schema, where):
+        """Files: one field, which the parts of its name are the items of (services/gateway/multipart.h)."""
+        operation.multipart, operation.body = True, schema
+        schema, _ = operation.resolve(schema, "schemas", where)
+        fields = list((schema or {}).get("properties", {}).values())
+        items = fields[0].get("items", {}) if len(fields) == 1 else {}
+        if not (items.get("type") == "string" and items.get("format") == "binary" and "maxLength" in items
+                and "maxItems" in fields[0]):
+            refuse(where, f"{PARTS} needs an object with one property, a list with maxItems of strings with format "
+                          "binary and maxLength (bytes)")
 
     @staticmethod
     def check_responses(operation):

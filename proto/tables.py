@@ -120,7 +120,8 @@ class Tables:
     def schema_string(self, operation, node, where, inside):
         members = self.bounds(node, "minLength", "maxLength", where)
         if "format" in node:
-            if node["format"] not in FORMATS or (node["format"] == "binary" and operation.path):
+            if node["format"] not in FORMATS or (
+                    node["format"] == "binary" and operation.path and not operation.multipart):
                 refuse(where, f'format "{node["format"]}" is not enforced')
             members.append(f".format = FORMAT_{FORMATS[node['format']]}")
         if "enum" in node:
@@ -184,7 +185,7 @@ class Tables:
             "stream": c_bool(operation.stream), "upload": c_bool(operation.upload),
             "upper_case": c_bool((operation.path or "").startswith("/api/v1/")),
             "answer": f"ANSWER_{operation.answer.upper()}", "form": c_bool(operation.form),
-            "form_only": c_bool(operation.form_only),
+            "form_only": c_bool(operation.form_only), "multipart": c_bool(operation.multipart),
             "body_required": c_bool(operation.body_required), "body": body,
             "parameters": self.parameter_list(operation), "parameter_count": len(operation.parameters),
         }

@@ -96,6 +96,30 @@ installations_get(struct call *call)
     return call_reply_row(call, 200, &rows, 0);
 }
 
+/* What the gateways hear of by an invalidation, work without requests has to ask for. One word for whatever keeps it
+ * from going on, in the order in which a request would be refused. */
+int
+installations_standing(struct call *call)
+{
+    const char *standing = "good";
+    struct rows rows;
+
+    if (db_run(call, INSTALLATION_STANDING, &rows, "lt", in_int(call->in, "body.installation_id", 0),
+               in_time(call->in, "body.since", 0)))
+        return -1;
+    if (rows.count == 0 || !rows_int(&rows, 0, "installed"))
+        standing = "not_installed";
+    else if (!rows_int(&rows, 0, "store_active"))
+        standing = "store_inactive";
+    else if (!identity_has_scope(&(struct identity){.scopes = rows_text(&rows, 0, "granted_scopes")},
+                                 in_text(call->in, "body.scope")))
+        standing = "insufficient_scope";
+    out_map(&call->out, 1);
+    out_key(&call->out, "standing");
+    out_text(&call->out, standing);
+    return call_reply(call, 200);
+}
+
 /* ---- out --------------------------------------------------------------------------------------------------------- */
 
 static int

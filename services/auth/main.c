@@ -9,6 +9,7 @@
 #include "app_push.h"
 #include "apps.h"
 #include "auth_operations.h"
+#include "privacy_work.h"
 #include "session_keys.h"
 #include "statements.h"
 #include "stores.h"
@@ -30,7 +31,7 @@ static const struct sealed_column sealed[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan, token_trim_plan};
+    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan, token_trim_plan, privacy_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,

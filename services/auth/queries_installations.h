@@ -34,6 +34,12 @@ QUERY(INSTALLATION_GET,
       "select installation_id, store_id, app_id, generation, granted_scopes, " INSTALLATION_STATUS ", installed_at, "
       "uninstalled_at, created_at, updated_at from installation where installation_id = $1")
 
+/* $2: when what it does began; an end after that counts even if it was installed anew. */
+QUERY(INSTALLATION_STANDING,
+      "select granted_scopes, (installation.status = 'active' and app.is_active and app.deleted_at is null and "
+      "(ended_at is null or ended_at < $2))::int as installed, (store.status = 'active')::int as store_active "
+      "from installation join app using (app_id) join store using (store_id) where installation_id = $1")
+
 QUERY(INSTALLATION_FOR_TOKENS, "select installation_id, store_id, app_id, generation, granted_scopes from installation "
                                "where installation_id = $1 and status = 'active' for update")
 

@@ -62,11 +62,41 @@ QUERY(MEMBERS_COUNT, "select count(*) as total from store_member where store_id 
 
 /* ---- privacy ----------------------------------------------------------------------------------------------------- */
 
-/* The store's row is locked: what a store asks for is told in the order in which it was asked. */
+#define PRIVACY_COLUMNS "privacy_request_id, store_id, customer_id, kind, created_at, told_at, completed_at"
+
+/* The store's row is locked: ids are in the order in which a store asked. */
 QUERY(PRIVACY_INSERT, "with locked as (select store_id from store where store_id = $1 for no key update) "
-                      "insert into privacy_request (store_id, customer_id, kind, account_id, created_at) "
-                      "select store_id, $2, $3, $4, $5 from locked "
-                      "returning privacy_request_id, store_id, customer_id, created_at")
+                      "insert into privacy_request (store_id, customer_id, kind, account_id, created_at, next_at) "
+                      "select store_id, $2, $3, $4, $5::timestamptz, $5::timestamptz from locked "
+                      "returning " PRIVACY_COLUMNS)
+
+/* The newest first: $2 before this id. */
+QUERY(PRIVACY_PAGE, "select " PRIVACY_COLUMNS " from privacy_request where store_id = $1 and privacy_request_id < $2 "
+                    "order by privacy_request_id desc limit $3 offset $4")
+
+QUERY(PRIVACY_COUNT,
+      "select count(*) as total from (select from privacy_request where store_id = $1 limit $2) as counted")
+
+/* ---- privacy_work.c: $1 now, $2 until when the row is held. What a customer asked first is told first. */
+QUERY(PRIVACY_TAKE,
+      "update privacy_request set tries = least(tries + 1, 1000), next_at = $2 where privacy_request_id = "
+      "(select privacy_request_id from privacy_request as r where next_at <= $1 and not exists (select from "
+      "privacy_request as earlier where earlier.store_id = r.store_id and earlier.customer_id = r.customer_id and "
+      "earlier.told_at is null and earlier.privacy_request_id < r.privacy_request_id) "
+      "order by next_at, privacy_request_id limit 1 for update skip locked) "
+      "returning " PRIVACY_COLUMNS ", tries")
+
+/* A row when nobody has told it yet. $3: all is done with it. */
+QUERY(PRIVACY_TOLD, "update privacy_request set told_at = $2, tries = 0, completed_at = case when $3::boolean then "
+                    "$2::timestamptz end, next_at = case when not $3::boolean then next_at end "
+                    "where privacy_request_id = $1 and told_at is null returning privacy_request_id")
+
+QUERY(PRIVACY_DONE, "update privacy_request set completed_at = $2, next_at = null "
+                    "where privacy_request_id = $1 and completed_at is null")
+
+/* $2: when it is tried again, $3: failures in a row so far. */
+QUERY(PRIVACY_LATER, "update privacy_request set next_at = $2, tries = $3 "
+                     "where privacy_request_id = $1 and completed_at is null")
 
 /* ---- audit ------------------------------------------------------------------------------------------------------- */
 

@@ -154,6 +154,8 @@ content_type_fits(const struct request *self)
 {
     if (self->operation->upload)
         return form_type_is(self, "application/x-ndjson") || form_type_is(self, "application/ndjson");
+    if (self->operation->multipart)
+        return form_type_is(self, "multipart/form-data");
     if (self->operation->form && form_is(self))
         return true;
     return !self->operation->form_only && form_type_is(self, "application/json");
@@ -164,6 +166,8 @@ wanted_type(const struct operation *operation)
 {
     if (operation->upload)
         return "Send the body as application/x-ndjson";
+    if (operation->multipart)
+        return "Send the body as multipart/form-data";
     if (operation->form_only)
         return "Send the body as application/x-www-form-urlencoded";
     return operation->form ? "Send the body as application/json or application/x-www-form-urlencoded" : NULL;

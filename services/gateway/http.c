@@ -17,6 +17,7 @@
 #include "forward.h"
 #include "http_private.h"
 #include "metric.h"
+#include "multipart.h"
 #include "reply.h"
 #include "stream.h"
 #include "text.h"
@@ -140,6 +141,7 @@ http_request_free(struct http *http, struct request *self)
     if (self->stream)
         stream_orphan(self->stream);
     upload_free(self->upload);
+    multipart_free(self->multipart);
     reply_clear(self);
     http->bodies_size -= self->body_held;
     if (http->spare_count == REQUESTS_KEPT_MAX) {
@@ -346,6 +348,8 @@ head_step(struct request *self)
         self->body.size_max = self->operation->body_size_max;
         if (self->operation->upload && hold(self, STREAM_CHUNK_MAX))
             self->upload = upload_new(self);
+        if (self->operation->multipart && admit_has_body(self))
+            self->multipart = multipart_new(self);
         return MHD_YES;
     }
     if (must_swallow(self)) {
@@ -382,18 +386,24 @@ body_step(struct request *self, const char *data, size_t *size)
     if (self->state == REQUEST_BODY && self->upload) {
         size_t taken = upload_take(self->upload, data, *size);
 
-        self->body_size -= *size - taken;
-        *size -= taken;
-        if (self->state == REQUEST_CALLING)
-            http_suspend(self);
-        return MHD_YES;
+        if (self->state != REQUEST_ANSWERED) { /* a refused one is swallowed: what is left may be all there is */
+            self->body_size -= *size - taken;
+            *size -= taken;
+            if (self->state == REQUEST_CALLING)
+                http_suspend(self);
+            return MHD_YES;
+        }
     }
-    if (self->state == REQUEST_BODY)
+    if (self->state == REQUEST_BODY && self->multipart) {
+        if (hold(self, *size))
+            multipart_take(self->multipart, data, *size);
+    } else if (self->state == REQUEST_BODY)
         hold_body(self, data, *size);
     if (self->state == REQUEST_ANSWERED) {
         drop_body(self);
         /* what the operation would have taken does not count */
-        self->swallow_max = (self->upload ? self->operation->body_size_max : self->body_size) + SWALLOW_MAX;
+        self->swallow_max =
+            (self->upload || self->multipart ? self->operation->body_size_max : self->body_size) + SWALLOW_MAX;
         self->state = REQUEST_SWALLOWING;
     }
     *size = 0;

@@ -10,6 +10,7 @@
 #include "form.h"
 #include "in.h"
 #include "json.h"
+#include "multipart.h"
 #include "out.h"
 #include "query.h"
 #include "reply.h"
@@ -116,7 +117,7 @@ pack_query(struct request *self, struct arena *arena, struct validation *validat
     map_end(target, place, count);
 }
 
-enum body_form { BODY_NONE, BODY_VALUE, BODY_RAW, BODY_PIECE };
+enum body_form { BODY_NONE, BODY_VALUE, BODY_RAW, BODY_PIECE, BODY_PARTS };
 
 /* Validates the body into target. A missing body that must be there is checked as if it were empty, so that the errors
  * name the fields that are needed. -1: not JSON, and answered. */
@@ -131,6 +132,11 @@ pack_body(struct request *self, struct arena *arena, struct validation *validati
     int status = 0;
 
     *form = BODY_NONE;
+    if (operation->multipart) {
+        *form = BODY_PARTS;
+        multipart_end(self->multipart, operation->body, validation);
+        return 0;
+    }
     if (!operation->body || (self->body.size == 0 && !operation->body_required))
         return 0;
     if (self->body.size > BODY_IN_LOOP_MAX) {
@@ -321,6 +327,9 @@ pack_request(struct request *self, struct arena *arena, const struct pack_piece 
     } else if (form == BODY_RAW) {
         out_key(&out, "raw");
         out_binary(&out, self->body.data, self->body.size);
+    } else if (form == BODY_PARTS) {
+        out_key(&out, "body");
+        multipart_pack(self->multipart, &out);
     } else if (piece) {
         pack_piece_body(&out, piece);
     }

@@ -25,12 +25,21 @@
 
 /* What a service may set. */
 static const char *const service_headers[] = {
-    "Retry-After",         "Idempotent-Replayed", "Location", "ETag",          "Content-Type",
-    "Content-Disposition", "Deprecation",         "Sunset",   "Cache-Control",
+    "Retry-After",
+    "Idempotent-Replayed",
+    "Location",
+    "ETag",
+    "Content-Type",
+    "Content-Disposition",
+    "Deprecation",
+    "Sunset",
+    "Cache-Control",
+    "X-Content-Type-Options",
+    "Content-Security-Policy",
 };
 
 /* And where browsers and RFC clients are answered (x-answer). */
-static const char *const web_headers[] = {"Set-Cookie", "WWW-Authenticate", "Content-Security-Policy"};
+static const char *const web_headers[] = {"Set-Cookie", "WWW-Authenticate"};
 
 void
 reply_header_static(struct request *self, const char *name, const char *value)

@@ -125,9 +125,10 @@ struct request {
     struct buf frame;   /* the REQUEST's frame 3 */
     struct hub_call call;
     int64_t service_ms;
-    struct upload *upload; /* x-upload: sent on in pieces */
-    struct stream *stream; /* x-stream: being sent; libmicrohttpd's */
-    const char *after;     /* x-stream: where the next chunk begins */
+    struct upload *upload;       /* x-upload: sent on in pieces */
+    struct multipart *multipart; /* a body in parts */
+    struct stream *stream;       /* x-stream: being sent; libmicrohttpd's */
+    const char *after;           /* x-stream: where the next chunk begins */
 
     struct answer answer;
 };

@@ -1,25 +1,27 @@
-/* customers.c - who an order is for. Customers have no routes yet; orders find and make them. */
+/* customers.c - who an order is for: found by phone or e-mail, or made. */
 #include <string.h>
 
+#include "customers.h"
 #include "json_text.h"
 #include "orders.h"
 #include "outbox.h"
 #include "statements.h"
 
 static int
-customer_event(struct call *call, const char *topic, const struct rows *rows)
+created_event(struct call *call, const struct rows *rows)
 {
     struct json_text text;
 
     json_text_begin(&text);
     out_row(&text.out, rows, 0);
-    return outbox_put(call, topic, call->caller.store_id, "customer", rows_int(rows, 0, "user_id"),
+    return outbox_put(call, "customer.created", call->caller.store_id, "customer", rows_int(rows, 0, "user_id"),
                       json_text_end(&text, call->arena));
 }
 
 static int
 found(struct call *call, const struct rows *rows, const char *name, int64_t now_us, int64_t *user_id)
 {
+    struct changes changes;
     struct rows renamed;
 
     *user_id = rows_int(rows, 0, "user_id");
@@ -27,7 +29,11 @@ found(struct call *call, const struct rows *rows, const char *name, int64_t now_
         return 0;
     if (db_run(call, CUSTOMER_RENAME, &renamed, "llst", call->caller.store_id, *user_id, name, now_us))
         return -1;
-    return customer_event(call, "customer.updated", &renamed);
+    if (renamed.count == 0)
+        return 0;
+    changes_begin(&changes);
+    changes_text(&changes, "name", rows_text(&renamed, 0, "_old_name"), name);
+    return customer_updated(call, &renamed, &changes);
 }
 
 /* Two orders may bring the same new customer at once: the second insert waits for the first transaction and then does
@@ -35,8 +41,8 @@ found(struct call *call, const struct rows *rows, const char *name, int64_t now_
 static int
 find_or_make(struct call *call, struct in customer, int64_t now_us, int64_t *user_id)
 {
-    const char *name = in_text(customer, "name"), *phone = in_text(customer, "phone"),
-               *email = in_text(customer, "email");
+    const char *name = in_text(customer, "name"), *email = in_text(customer, "email"),
+               *phone = phone_normal(in_text(customer, "phone"), call->arena);
     int64_t store_id = call->caller.store_id;
     struct rows rows;
 
@@ -51,7 +57,7 @@ find_or_make(struct call *call, struct in customer, int64_t now_us, int64_t *use
             return -1;
         if (rows.count > 0) {
             *user_id = rows_int(&rows, 0, "user_id");
-            return customer_event(call, "customer.created", &rows);
+            return created_event(call, &rows);
         }
     }
     return call_fail(call, FAIL_CONFLICT, "customer",
@@ -59,11 +65,11 @@ find_or_make(struct call *call, struct in customer, int64_t now_us, int64_t *use
 }
 
 int
-order_customer(struct call *call, int64_t now_us, int64_t *user_id)
+order_customer(struct call *call, struct in body, int64_t now_us, int64_t *user_id)
 {
     struct rows rows;
 
-    *user_id = in_int(call->in, "body.customer_id", 0);
+    *user_id = in_int(body, "customer_id", 0);
     if (*user_id) {
         if (db_run(call, CUSTOMER_EXISTS, &rows, "ll", call->caller.store_id, *user_id))
             return -1;
@@ -71,7 +77,7 @@ order_customer(struct call *call, int64_t now_us, int64_t *user_id)
             return call_fail(call, FAIL_NOT_FOUND, "customer_id", "No such customer in this store");
         return 0;
     }
-    if (in_has(call->in, "body.customer"))
-        return find_or_make(call, in_at(call->in, "body.customer"), now_us, user_id);
+    if (in_has(body, "customer"))
+        return find_or_make(call, in_at(body, "customer"), now_us, user_id);
     return 0;
 }

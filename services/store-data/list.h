@@ -1,7 +1,8 @@
 /* list.h - paging of a list: page, limit, sort and cursor in; data and pagination out (contract 0.3, protocols 13).
  *
- * A list has up to three sorts (the rest of its array is empty), and each way of finding its rows has six statements in queries.h, in the order of
- * list_variant. Rows are asked for with one more than the page holds: that one says that there is a next page.
+ * A list has up to three sorts (the rest of its array is empty), and each way of finding its rows has six statements in
+ * queries.h, in the order of list_variant. Rows are asked for with one more than the page holds: that one says that
+ * there is a next page.
  */
 #ifndef LIST_H
 #define LIST_H

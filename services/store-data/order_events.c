@@ -20,7 +20,7 @@ money_member(struct out *out, const char *name, int64_t amount)
 
 /* Receivers know some of these under two names. */
 static struct str
-event_data(struct call *call, const struct rows *rows, const char *previous_status, struct str changes)
+event_data(struct call *call, const struct rows *rows, const char *previous_status, struct str changed)
 {
     int64_t order_id = rows_int(rows, 0, "order_id"), total = rows_money(rows, 0, "grand_total");
     const char *status = rows_text(rows, 0, "order_status"), *phone = rows_text(rows, 0, "_customer_phone");
@@ -28,7 +28,7 @@ event_data(struct call *call, const struct rows *rows, const char *previous_stat
     struct json_text text;
 
     json_text_begin(&text);
-    out_map(&text.out, 14 + 2 * (previous_status != NULL) + (changes.base != NULL));
+    out_map(&text.out, 14 + 2 * (previous_status != NULL) + (changed.base != NULL));
     out_key(&text.out, "order_id");
     out_int(&text.out, order_id);
     out_key(&text.out, "id");
@@ -49,17 +49,17 @@ event_data(struct call *call, const struct rows *rows, const char *previous_stat
         text_member(&text.out, "status", status);
         text_member(&text.out, "previous_status", previous_status);
     }
-    if (changes.base) {
-        out_key(&text.out, "changes");
-        out_json(&text.out, changes);
+    if (changed.base) {
+        out_key(&text.out, "changed");
+        out_json(&text.out, changed);
     }
     return json_text_end(&text, call->arena);
 }
 
 int
 order_event(struct call *call, const char *topic, const struct rows *rows, const char *previous_status,
-            struct str changes)
+            struct str changed)
 {
     return outbox_put(call, topic, call->caller.store_id, "order", rows_int(rows, 0, "order_id"),
-                      event_data(call, rows, previous_status, changes));
+                      event_data(call, rows, previous_status, changed));
 }

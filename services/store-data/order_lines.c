@@ -166,6 +166,7 @@ order_lines_read(struct order_lines *self, struct call *call, struct in items, i
     bool catalogue = order_id != 0;
     struct rows rows;
 
+    self->order_id = 0;
     self->count = in_count(items, "");
     self->lines = arena_alloc(call->arena, self->count * sizeof(*self->lines));
     for (unsigned i = 0; i < self->count; i++) {
@@ -177,6 +178,8 @@ order_lines_read(struct order_lines *self, struct call *call, struct in items, i
         (db_run(call, LINES_LOCK, &rows, "ljl", call->caller.store_id, catalogue_lines(self, call->arena), order_id) ||
          take_from_catalogue(self, call, &rows)))
         return -1;
+    if (catalogue && rows.count > 0)
+        self->order_id = rows_int(&rows, 0, "order_id");
     return add_up(self, call);
 }
 
@@ -228,15 +231,4 @@ order_total(struct call *call, int64_t sub_total, int64_t tax, int64_t shipping,
         return call_fail(call, FAIL_VALIDATION_ERROR, "discount", "must not be more than sub_total + tax + shipping");
     *total = before - discount;
     return 0;
-}
-
-int
-order_stock_return(struct call *call, int64_t order_id, int64_t now_us)
-{
-    int64_t store_id = call->caller.store_id;
-
-    return db_post(call, STOCK_LOCK, "ll", store_id, order_id) ||
-                   db_post(call, STOCK_RETURN, "llt", store_id, order_id, now_us)
-               ? -1
-               : 0;
 }

@@ -1,115 +1,156 @@
-/* orders_filter.c - POST /orders/filters: pairs of type and dataType on columns, as the merchants' dashboards send
- * them.
+/* orders_filter.c - POST /orders/filters: orders by any set of filters on columns and metafields.
  *
- * Clients send filters that no platform ever knew and expect an answer all the same, so an unknown one has no effect;
- * it is named in `warnings`, so that it does not go unnoticed.
+ * Each filter could drive the search (queries_order_filters.h). How many orders each would find is counted up to
+ * TOTAL_EXACT_MAX; the one with the fewest drives, and when all of them have many, the sort's index is walked.
  */
+#include "orders_filter.h"
+
+#include <inttypes.h>
 #include <string.h>
 
 #include "bounds.h"
-#include "json_text.h"
 #include "orders.h"
 #include "statements.h"
 #include "store_data_operations.h"
 #include "text.h"
 
-#define VALUES_MAX  100
-#define FILTERS_MAX 50
+#define DRIVER_METAFIELD_NUMBER 11 /* the last of the drivers in queries_order_filters.h */
 
-enum { ORDER_STATUS, FINANCIAL, FULFILLMENT, PAYMENT, COURIER, COURIER_ID, COLUMNS };
+/* $19 of ORDERS_WALKED. */
+#define TOTAL_COUNT   0
+#define TOTAL_IS_KEPT (-1)
 
-static const char *const value_columns[COLUMNS] = {"order_status",   "financial_status", "fulfillment_status",
-                                                   "payment_method", "courier",          "courier_id"};
-static const char *const filled_columns[] = {"courier", "courier_id", "tracking_code", "payment_method", "note"};
-
-struct filters {
-    const char *values[COLUMNS]; /* "{a,b}", or NULL */
-    const char *status;          /* the only value of order_status, or "" */
-    bool filled[ARRAY_COUNT(filled_columns)];
-    const char *warnings[FILTERS_MAX];
-    unsigned warning_count;
+/* Of all filters, how many there are and which finds the fewest orders by itself. */
+struct sizes {
+    unsigned drivers, best;
+    int64_t fewest;
 };
 
 static void
-warn(struct filters *self, struct call *call, unsigned index, const char *why)
+weigh(struct sizes *self, unsigned driver, int64_t count)
 {
-    self->warnings[self->warning_count++] = arena_printf(call->arena, "filters[%u] has no effect: %s", index, why);
+    if (self->drivers++ == 0 || count < self->fewest) {
+        self->best = driver;
+        self->fewest = count;
+    }
 }
 
-/* A word of the client in a sentence: what is absent is "". */
-static const char *
-word(struct in filter, const char *name)
+/* The rarest metafield goes to the front: that is the one that drives. */
+static int
+weigh_metafields(struct sizes *self, struct call *call, struct order_filters *filters)
 {
-    const char *text = in_text(filter, name);
+    struct metafield_filter *all = filters->metafields, first;
+    unsigned best = 0;
+    int64_t fewest = 0;
+    struct rows rows;
 
-    return text ? text : "";
+    for (unsigned i = 0; i < filters->metafield_count; i++) {
+        if (db_run(call, ORDERS_METAFIELD_SIZE, &rows, "lls", call->caller.store_id, all[i].definition_id,
+                   all[i].values))
+            return -1;
+        if (i == 0 || rows_int(&rows, 0, "n") < fewest) {
+            best = i;
+            fewest = rows_int(&rows, 0, "n");
+        }
+    }
+    if (filters->metafield_count == 0)
+        return 0;
+    first = all[best];
+    all[best] = all[0];
+    all[0] = first;
+    weigh(self, DRIVER_METAFIELD_NUMBER, fewest);
+    return 0;
 }
 
 static int
-find(const char *const *names, unsigned count, const char *name)
+weigh_filters(struct sizes *self, struct call *call, struct order_filters *filters)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return (int)i;
-    return -1;
-}
+    const char *const *values = filters->values;
+    struct rows rows;
 
-static void
-read_values(struct filters *self, struct call *call, unsigned index, unsigned column, struct in value)
-{
-    unsigned count = in_text(value, "") ? 1 : in_count(value, "");
-    const char *only = count == 1 ? in_text(in_text(value, "") ? value : in_item(value, 0), "") : NULL;
-
-    if (self->values[column]) {
-        warn(self, call, index, arena_printf(call->arena, "\"%s\" was filtered before", value_columns[column]));
-        return;
+    *self = (struct sizes){.drivers = 0};
+    if (filters->column_count > 0) {
+        if (db_run(call, ORDERS_FILTER_SIZES, &rows, "lsssssss", call->caller.store_id, values[ORDER_STATUS],
+                   values[FINANCIAL], values[FULFILLMENT], values[PAYMENT], values[COURIER], values[COURIER_ID],
+                   filters->filled))
+            return -1;
+        for (unsigned i = 0; i < rows.count; i++)
+            weigh(self, (unsigned)rows_int(&rows, i, "driver"), rows_int(&rows, i, "n"));
     }
-    if (count == 0 || count > VALUES_MAX) {
-        warn(self, call, index, arena_printf(call->arena, "value must be a list of 1 to %d texts", VALUES_MAX));
-        return;
-    }
-    self->values[column] = array_text_of(value, call->arena);
-    if (column == ORDER_STATUS && only && *only)
-        self->status = only;
+    return weigh_metafields(self, call, filters);
 }
 
+/* The metafields' definitions and values, side by side in two lists. */
 static void
-read_filter(struct filters *self, struct call *call, unsigned index, struct in filter)
+pair_metafields(const struct order_filters *self, struct arena *arena, const char **definitions, const char **values)
 {
-    const char *name = word(filter, "name"), *type = word(filter, "type"), *data_type = word(filter, "dataType");
-    bool order = strcmp(word(filter, "tableAlias"), "o") == 0 || !in_has(filter, "tableAlias");
-    bool chosen = strcmp(data_type, "select") == 0 && (strcmp(type, "is") == 0 || strcmp(type, "select") == 0);
-    int column = find(value_columns, COLUMNS, name), filled = find(filled_columns, ARRAY_COUNT(filled_columns), name);
+    struct buf ids, texts;
 
-    if (order && chosen && column >= 0)
-        read_values(self, call, index, (unsigned)column, in_at(filter, "value"));
-    else if (order && filled >= 0 && strcmp(type, "is_not_empty") == 0)
-        self->filled[filled] = true;
-    else
-        warn(self, call, index,
-             arena_printf(call->arena, "\"%s\" with dataType \"%s\" on \"%s\" is not known", type, data_type, name));
+    buf_init(&ids, WIRE_MESSAGE_MAX);
+    buf_init(&texts, WIRE_MESSAGE_MAX);
+    for (unsigned i = 0; i < self->metafield_count; i++) {
+        const struct metafield_filter *filter = &self->metafields[i];
+
+        for (unsigned n = 0; n < filter->value_count; n++) {
+            buf_append_text(&ids, ids.size ? "," : "{");
+            buf_append_text(&ids, arena_printf(arena, "%" PRId64, filter->definition_id));
+        }
+        buf_append_byte(&texts, texts.size ? ',' : '{');
+        buf_append(&texts, filter->values + 1, strlen(filter->values) - 2);
+    }
+    buf_append_text(&ids, ids.size ? "}" : "{}");
+    buf_append_text(&texts, texts.size ? "}" : "{}");
+    *definitions = arena_strndup(arena, ids.data, ids.size);
+    *values = arena_strndup(arena, texts.data, texts.size);
+    buf_free(&ids);
+    buf_free(&texts);
 }
 
-static const char *
-filled_text(const struct filters *self, struct call *call)
+static int
+run_found(struct list *list, struct call *call, const struct order_filters *filters, unsigned driver, struct rows *rows)
 {
-    const char *text = NULL;
+    const char *const *values = filters->values, *definitions, *metafields;
 
-    for (unsigned i = 0; i < ARRAY_COUNT(filled_columns); i++)
-        if (self->filled[i])
-            text = arena_printf(call->arena, "%s%s%s", text ? text : "", text ? "," : "{", filled_columns[i]);
-    return text ? arena_printf(call->arena, "%s}", text) : NULL;
+    pair_metafields(filters, call->arena, &definitions, &metafields);
+    list->counted = true;
+    return db_run(call, ORDERS_FOUND_BY_STATUS + driver, rows, "lsllslsssssssllssssb", call->caller.store_id, "",
+                  list_wanted(list), list_offset(list), list_key(list), list_id(list), values[ORDER_STATUS],
+                  values[FINANCIAL], values[FULFILLMENT], values[PAYMENT], values[COURIER], values[COURIER_ID],
+                  filters->filled, call->caller.app_id, (int64_t)filters->metafield_count, definitions, metafields,
+                  filters->excluded, list->sorts[list->sort].column, (int)list->descending);
 }
 
-static uint64_t
-filters_hash(const struct filters *self, struct call *call)
+static int
+run_walked(struct list *list, struct call *call, const struct order_filters *filters, int64_t total, struct rows *rows)
 {
-    uint64_t hash = cursor_hash(0, "filters", 7);
+    const char *const *values = filters->values, *status = filters->status, *definitions, *metafields;
+    unsigned first = *status ? ORDERS_WALKED_STATUS_CREATED_ASC : ORDERS_WALKED_ANY_CREATED_ASC;
 
-    hash = cursor_hash(hash, (const char *)&call->caller.store_id, sizeof(call->caller.store_id));
-    for (unsigned i = 0; i < COLUMNS; i++)
-        hash = cursor_hash(hash, self->values[i] ? self->values[i] : "", self->values[i] ? strlen(self->values[i]) : 0);
-    return cursor_hash(hash, (const char *)self->filled, sizeof(self->filled));
+    pair_metafields(filters, call->arena, &definitions, &metafields);
+    list->counted = total != TOTAL_IS_KEPT;
+    return db_run(call, first + list_variant(list), rows, "lsllslsssssssllsssl", call->caller.store_id, status,
+                  list_wanted(list), list_offset(list), list_key(list), list_id(list),
+                  *status ? NULL : values[ORDER_STATUS], values[FINANCIAL], values[FULFILLMENT], values[PAYMENT],
+                  values[COURIER], values[COURIER_ID], filters->filled, call->caller.app_id,
+                  (int64_t)filters->metafield_count, definitions, metafields, filters->excluded, total);
+}
+
+static int
+run(struct list *list, struct call *call, struct order_filters *filters, struct rows *rows)
+{
+    bool excluded = filters->excluded != NULL;
+    struct sizes sizes;
+
+    if (!excluded && filters->metafield_count == 0 && filters->column_count == (*filters->status != 0))
+        return run_walked(list, call, filters, TOTAL_IS_KEPT, rows);
+    if (weigh_filters(&sizes, call, filters))
+        return -1;
+    if (sizes.drivers > 0 && sizes.fewest <= TOTAL_EXACT_MAX)
+        return run_found(list, call, filters, sizes.best, rows);
+    /* A column alone has just been counted. A metafield may also be one of orders that were deleted. */
+    if (sizes.drivers == 1 && filters->metafield_count == 0 && !excluded)
+        return run_walked(list, call, filters, sizes.fewest, rows);
+    return run_walked(list, call, filters, TOTAL_COUNT, rows);
 }
 
 /* page and limit of a body are clamped like those of a query (contract K.1). */
@@ -124,38 +165,22 @@ clamped(struct in value, int64_t otherwise, int64_t max)
     return number < 1 ? 1 : number > max ? max : number;
 }
 
-static int
-run(struct list *list, struct call *call, const struct filters *self, struct rows *rows)
-{
-    const char *filled = filled_text(self, call), *const *values = self->values;
-    unsigned first = *self->status                              ? ORDERS_FILTERED_STATUS_CREATED_ASC
-                     : self->filled[0] || self->values[COURIER] ? ORDERS_FILTERED_COURIER_CREATED_ASC
-                                                                : ORDERS_FILTERED_ANY_CREATED_ASC;
-
-    list->counted = true;
-    return db_run(call, first + list_variant(list), rows, "lsllslsssssss", call->caller.store_id, self->status,
-                  list_wanted(list), list_offset(list), list_key(list), list_id(list),
-                  *self->status ? NULL : values[ORDER_STATUS], values[FINANCIAL], values[FULFILLMENT], values[PAYMENT],
-                  values[COURIER], values[COURIER_ID], filled);
-}
-
 int
 orders_filter(struct call *call)
 {
-    struct in body = in_at(call->in, "body"), all = in_at(body, "filters");
+    struct in body = in_at(call->in, "body");
     struct list list = {.sorts = order_sorts, .id_column = "order_id"};
     const char *sort = in_text(body, "sort"), *order = in_text(body, "order");
-    struct filters filters = {.status = ""};
+    struct order_filters filters;
     struct rows rows;
 
-    for (unsigned i = 0; i < in_count(all, ""); i++)
-        read_filter(&filters, call, i, in_item(all, i));
     sort = arena_printf(call->arena, "%s:%s", sort ? sort : "created_at",
                         order && (order[0] == 'A' || order[0] == 'a') ? "asc" : "desc");
-    if (list_begin(&list, call, sort, clamped(in_at(body, "page"), 1, 1000000000),
+    if (order_filters_read(&filters, call) ||
+        list_begin(&list, call, sort, clamped(in_at(body, "page"), 1, 1000000000),
                    clamped(in_at(body, "limit"), PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX), in_text(body, "cursor"),
-                   filters_hash(&filters, call)) ||
-        run(&list, call, &filters, &rows))
+                   order_filters_hash(&filters, call)) ||
+        run(&list, call, &filters, &rows) || order_metafields_fit(call, &rows))
         return -1;
     list_write(&list, call, &rows, 1);
     out_key(&call->out, "warnings");

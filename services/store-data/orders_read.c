@@ -18,6 +18,9 @@
 #define LATEST_US     INT64_C(253402214400000000) /* 9999-12-31 */
 #define ORDER_IDS_MAX 500
 
+/* Bytes; below REPLY_SIZE_MAX by all that the orders have besides. ORDER_METAFIELDS bounds what one order has. */
+#define METAFIELDS_OF_PAGE_MAX (10 * 1024 * 1024)
+
 const struct list_sort order_sorts[LIST_SORTS] = {
     {"created_at", "created_at", "-infinity", "infinity"},
     {"updated_at", "updated_at", "-infinity", "infinity"},
@@ -160,9 +163,17 @@ run_found(struct list *list, struct call *call, const struct order_query *query,
                                           : ORDERS_OF_COURIER_CREATED_ASC;
 
     list->counted = true;
-    return db_run(call, first + list_variant(list), rows, "lsllslttlbs", query->store_id, query->status,
+    if (first == ORDERS_OF_CUSTOMER_CREATED_ASC)
+        return db_run(call, first + list_variant(list), rows, "lsllslttlbs", query->store_id, query->status,
+                      list_wanted(list), list_offset(list), range_key(list, query, call->arena), list_id(list),
+                      query->since_us, query->until_us, query->customer_id, (int)query->courier, query->ids);
+    return db_run(call, first + list_variant(list), rows, "lsllslttlbsl", query->store_id, query->status,
                   list_wanted(list), list_offset(list), range_key(list, query, call->arena), list_id(list),
-                  query->since_us, query->until_us, query->customer_id, (int)query->courier, query->ids);
+                  query->since_us, query->until_us, query->customer_id, (int)query->courier, query->ids,
+                  call->caller.app_id) ||
+                   order_metafields_fit(call, rows)
+               ? -1
+               : 0;
 }
 
 /* A time range that the sort's index does not know: few orders are found by time and sorted, many are walked past. */
@@ -209,6 +220,19 @@ run_plain(struct list *list, struct call *call, const struct order_query *query,
                       rows, "lsll", query->store_id, query->status, list_wanted(list), list_offset(list));
     return db_run(call, (any ? ORDERS_AFTER_ANY_CREATED_ASC : ORDERS_AFTER_STATUS_CREATED_ASC) + list_variant(list),
                   rows, "lslsl", query->store_id, query->status, list_wanted(list), list_key(list), list_id(list));
+}
+
+int
+order_metafields_fit(struct call *call, const struct rows *rows)
+{
+    size_t size = 0;
+
+    for (unsigned i = 0; i < rows->count; i++)
+        size += rows_is_null(rows, i, "metafields") ? 0 : strlen(rows_text(rows, i, "metafields"));
+    if (size <= METAFIELDS_OF_PAGE_MAX)
+        return 0;
+    return call_fail(call, FAIL_VALIDATION_ERROR, "limit",
+                     "the metafields of these orders are too long for one answer; ask for fewer orders");
 }
 
 int

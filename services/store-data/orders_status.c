@@ -70,6 +70,30 @@ order_lock(struct call *call, int64_t order_id, struct rows *rows)
 }
 
 int
+order_if_match(struct call *call, int64_t order_id)
+{
+    struct rows now;
+
+    if (!call_has_if_match(call))
+        return 0;
+    return db_run(call, ORDER_GET, &now, "ll", call->caller.store_id, order_id) || call_if_match(call, &now) ? -1 : 0;
+}
+
+/* What the order holds goes back: its stock, and the use of its discount code. Locks in the order in which orders take
+ * them: variants, the code, what products have in all. */
+static int
+release(struct call *call, const struct rows *order, const char *reason, int64_t now_us)
+{
+    int64_t store_id = call->caller.store_id, order_id = rows_int(order, 0, "order_id");
+
+    if (db_post(call, STOCK_LOCK, "ll", store_id, order_id))
+        return -1;
+    if (!rows_is_null(order, 0, "discount_code") && db_post(call, DISCOUNT_RETURN, "ll", store_id, order_id))
+        return -1;
+    return db_post(call, STOCK_RETURN, "llts", store_id, order_id, now_us, reason);
+}
+
+int
 orders_set_status(struct call *call)
 {
     int64_t order_id = in_int(call->in, "path.order_id", 0), now_us = clock_now_us();
@@ -83,13 +107,15 @@ orders_set_status(struct call *call)
         return call_fail(call, FAIL_VALIDATION_ERROR, "status", "is needed");
     if (db_begin(call) || order_lock(call, order_id, &before))
         return -1;
+    if (order_if_match(call, order_id))
+        return -1;
     from = rows_text(&before, 0, "order_status");
     if (!is_allowed(from, to))
         return fail_transition(call, from, to);
     cancelled = strcmp(to, "cancelled") == 0;
     financial = strcmp(to, "refunded") == 0 ? "refunded" : rows_text(&before, 0, "financial_status");
     fulfillment = strcmp(to, "shipped") == 0 ? "fulfilled" : rows_text(&before, 0, "fulfillment_status");
-    if ((cancelled && order_stock_return(call, order_id, now_us)) ||
+    if ((cancelled && release(call, &before, "order_cancelled", now_us)) ||
         db_run(call, ORDER_SET_STATUS, &order, "llsssssst", call->caller.store_id, order_id, to,
                strcmp(to, "hold") == 0 ? from : NULL, financial, fulfillment, from, in_text(call->in, "body.note"),
                now_us) ||
@@ -123,12 +149,14 @@ orders_delete(struct call *call)
 
     if (db_begin(call) || order_lock(call, order_id, &before))
         return -1;
+    if (order_if_match(call, order_id))
+        return -1;
     status = rows_text(&before, 0, "order_status");
     pending = strcmp(status, "pending") == 0;
     if (!pending && strcmp(status, "cancelled") != 0)
         return call_failf(call, FAIL_CONFLICT, NULL,
                           "The order is %s; only a pending or cancelled order can be deleted", status);
-    if ((pending && order_stock_return(call, order_id, now_us)) ||
+    if ((pending && release(call, &before, "order_deleted", now_us)) ||
         db_run(call, ORDER_DELETE, &order, "llt", call->caller.store_id, order_id, now_us) ||
         order_event(call, "order.deleted", &order, NULL, (struct str){NULL, 0}) || db_commit(call))
         return -1;

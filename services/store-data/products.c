@@ -26,28 +26,8 @@ products_get(struct call *call)
     return call_reply_row(call, 200, &rows, 0);
 }
 
-/* The text as a pattern that finds it anywhere, taken literally; NULL when there is nothing to look for. */
-static const char *
-search_pattern(struct call *call)
-{
-    const char *text = in_text(call->in, "query.search");
-    char *pattern, *at;
-
-    if (!text || !*text)
-        return NULL;
-    at = pattern = arena_alloc(call->arena, 2 * strlen(text) + 3);
-    *at++ = '%';
-    for (; *text; text++) {
-        if (*text == '%' || *text == '_' || *text == '\\')
-            *at++ = '\\';
-        *at++ = *text;
-    }
-    *at = '%';
-    return pattern;
-}
-
 struct product_query {
-    const char *status, *pattern;
+    const char *status, *search;
     int64_t since_us, category_id;
     int64_t price_min, price_max; /* -1 for none */
 };
@@ -56,7 +36,7 @@ static bool
 is_plain(const struct product_query *self)
 {
     return self->since_us == EARLIEST_US && !self->category_id && self->price_min < 0 && self->price_max < 0 &&
-           !self->pattern;
+           !self->search;
 }
 
 static uint64_t
@@ -65,7 +45,7 @@ query_hash(const struct product_query *self, struct call *call)
     const char *text =
         arena_printf(call->arena, "products %" PRId64 " %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s",
                      call->caller.store_id, self->status, self->since_us, self->category_id, self->price_min,
-                     self->price_max, self->pattern ? self->pattern : "");
+                     self->price_max, self->search ? self->search : "");
 
     return cursor_hash(0, text, strlen(text));
 }
@@ -81,7 +61,7 @@ run(struct list *list, struct call *call, const struct product_query *query, str
         return db_run(call, PRODUCTS_FOUND_CREATED_ASC + list_variant(list), rows, "lsllsltlMMs", store_id,
                       query->status, list_wanted(list), list_offset(list), list_key(list), list_id(list),
                       query->since_us, query->category_id, query->price_min < 0 ? NULL : &query->price_min,
-                      query->price_max < 0 ? NULL : &query->price_max, query->pattern);
+                      query->price_max < 0 ? NULL : &query->price_max, query->search);
     }
     if (list_offset(list) > 0)
         return db_run(call,
@@ -94,10 +74,10 @@ run(struct list *list, struct call *call, const struct product_query *query, str
 int
 products_list(struct call *call)
 {
-    const char *status = in_text(call->in, "query.status");
+    const char *status = in_text(call->in, "query.status"), *search = in_text(call->in, "query.search");
     struct product_query query = {
         .status = status ? status : "",
-        .pattern = search_pattern(call),
+        .search = search && *search ? search : NULL,
         .since_us = in_time(call->in, "query.since", EARLIEST_US),
         .category_id = in_int(call->in, "query.category_id", 0),
         .price_min = in_money(call->in, "query.price_min", -1),

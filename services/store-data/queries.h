@@ -11,35 +11,39 @@ QUERY(ORDER_GET, "select " ORDER_DETAIL " from store_order as o "
                  "where o.store_id = $1 and o.order_id = $2 and o.deleted_at is null")
 
 /* Locks the order for what follows in the transaction. */
-QUERY(ORDER_LOCK, "select " ORDER_COLUMNS ", o.held_from, o.shipping_address, o.metadata from store_order as o "
-                  "where o.store_id = $1 and o.order_id = $2 and o.deleted_at is null for no key update")
+QUERY(ORDER_LOCK,
+      "select " ORDER_COLUMNS ", o.code_discount, o.held_from, o.shipping_address, o.metadata from store_order as "
+      "o where o.store_id = $1 and o.order_id = $2 and o.deleted_at is null for no key update")
 
 /* $1 store, $2 customer, $3 .. $6 sub_total tax shipping discount, $7 payment_method, $8 note, $9 shipping_address,
- * $10 metadata, $11 items, $12 now. */
-QUERY(ORDER_INSERT,
-      "with serial as (insert into store_serial as s (store_id, last) "
-      "values ($1, 1) on conflict (store_id) do update set last = s.last + 1 "
-      "returning last), o as (insert into store_order (store_id, user_id, order_status, financial_status, "
-      "fulfillment_status, sub_total, tax, shipping, discount, grand_total, payment_method, note, shipping_address, "
-      "metadata, store_serial_order_no, created_at, updated_at) "
-      "select $1, $2, 'pending', 'pending', 'unfulfilled', $3, $4, $5, $6, $3::numeric + $4::numeric + $5::numeric - "
-      "$6::numeric, $7, $8, $9, $10, serial.last::text, $12::timestamptz, $12::timestamptz from serial "
-      "returning *), item as (insert into order_item (store_id, order_id, product_id, variant_id, name, price, "
-      "quantity, image, sku) select $1, o.order_id, i.product_id, i.variant_id, i.name, i.price, i.quantity, i.image, "
-      "i.sku from o, json_to_recordset($11) as i (product_id bigint, variant_id bigint, name text, price numeric, "
-      "quantity bigint, "
-      "image text, sku text) returning " ORDER_ITEM_COLUMNS "), "
-      "history as (insert into order_status_history (store_id, order_id, status, created_at) "
-      "select $1, order_id, order_status, created_at from o) "
-      "select " ORDER_COLUMNS ", o.shipping_address, o.metadata, o.held_from, "
-      "(select json_agg(item order by order_item_id) from item) as items, " ORDER_EVENT_COLUMNS
-      " from o" ORDER_EVENT_JOINS)
+ * $10 metadata, $11 items, $12 now, $13 the order's id or null, $14 discount_code, $15 its part of the discount. */
+QUERY(
+    ORDER_INSERT,
+    "with serial as (insert into store_serial as s (store_id, last) "
+    "values ($1, 1) on conflict (store_id) do update set last = s.last + 1 "
+    "returning last), o as (insert into store_order (store_id, order_id, user_id, order_status, financial_status, "
+    "fulfillment_status, sub_total, tax, shipping, discount, grand_total, payment_method, note, shipping_address, "
+    "metadata, store_serial_order_no, created_at, updated_at, discount_code, code_discount) "
+    "select $1, coalesce($13::bigint, nextval('order_id_seq')), $2, 'pending', 'pending', 'unfulfilled', $3, $4, $5, "
+    "$6, $3::numeric + $4::numeric + $5::numeric - $6::numeric, $7, $8, $9, $10, serial.last::text, $12::timestamptz, "
+    "$12::timestamptz, $14, $15::numeric from serial "
+    "returning *), item as (insert into order_item (store_id, order_id, product_id, variant_id, name, price, "
+    "quantity, image, sku) select $1, o.order_id, i.product_id, i.variant_id, i.name, i.price, i.quantity, i.image, "
+    "i.sku from o, json_to_recordset($11) as i (product_id bigint, variant_id bigint, name text, price numeric, "
+    "quantity bigint, "
+    "image text, sku text) returning " ORDER_ITEM_COLUMNS "), "
+    "history as (insert into order_status_history (store_id, order_id, status, created_at) "
+    "select $1, order_id, order_status, created_at from o) "
+    "select " ORDER_COLUMNS ", o.shipping_address, o.metadata, o.held_from, "
+    "(select json_agg(item order by order_item_id) from item) as items, " ORDER_EVENT_COLUMNS
+    " from o" ORDER_EVENT_JOINS)
 
-/* $3 note .. $8 tracking_code, $9 shipping_address, $10 metadata, $11 sub_total, $12 grand_total, $13 now. */
+/* $3 note .. $8 tracking_code, $9 shipping_address, $10 metadata, $11 sub_total, $12 grand_total, $13 now,
+ * $14 discount, $15 the code's part of it. */
 QUERY(ORDER_UPDATE,
       "with o as (update store_order set note = $3, payment_method = $4, financial_status = $5, courier = $6, "
       "courier_id = $7, tracking_code = $8, shipping_address = $9, metadata = $10, sub_total = $11, grand_total = $12, "
-      "updated_at = $13 where store_id = $1 and order_id = $2 "
+      "updated_at = $13, discount = $14, code_discount = $15 where store_id = $1 and order_id = $2 "
       "returning *) "
       "select " ORDER_DETAIL ", " ORDER_EVENT_COLUMNS " from o" ORDER_EVENT_JOINS)
 
@@ -67,7 +71,7 @@ QUERY(ORDER_DELETE, "with o as (update store_order set deleted_at = $3, updated_
 
 /* Locks the variants of the lines in $2 (and those that order $3 holds), always in the order of their ids, so that
  * orders wait for each other but never in a ring. Answers a row per line that was found. `held`: what order $3 has of
- * it. */
+ * it; without one, `order_id` is the number of the order to come. */
 QUERY(LINES_LOCK,
       "with line as (select l.line, l.product_id, coalesce(l.sku_id, (select s.sku_id from sku as s where s.store_id "
       "= $1 and s.product_id = l.product_id and s.deleted_at is null order by s.is_default desc, s.position, s.sku_id "
@@ -76,29 +80,13 @@ QUERY(LINES_LOCK,
       "= $3 and variant_id is not null group by variant_id), "
       "locked as (select s.* from sku as s where s.store_id = $1 and s.sku_id = any (array(select sku_id from line "
       "union select variant_id from old)) order by s.sku_id for no key update) select l.line, s.sku_id, s.product_id, "
-      "s.price, s.quantity, s.sku_code, coalesce(old.quantity, 0) as held, nullif(split_part(coalesce(s.images, ''), "
+      "s.price, s.quantity, s.sku_code, coalesce(old.quantity, 0) as held, "
+      "case when $3 = 0 then (select nextval('order_id_seq')) end as order_id, "
+      "nullif(split_part(coalesce(s.images, ''), "
       "',', 1), '') as image, p.name || case when s.variant_name in ('', 'Default') then '' else ' - ' || "
       "s.variant_name end as name from locked as s join line as l on l.sku_id = s.sku_id and coalesce(l.product_id, "
       "s.product_id) = s.product_id join product as p on p.store_id = s.store_id and p.product_id = s.product_id "
       "left join old on old.variant_id = s.sku_id where s.deleted_at is null and p.deleted_at is null order by l.line")
-
-/* Takes {variant_id, quantity} of $2; all of them are locked. In this and the next, the array is there so that the
- * planner looks the few variants up by their key, whatever it believes of the size of a list it cannot see. */
-QUERY(STOCK_TAKE,
-      "with t as materialized (select variant_id, sum(quantity) as quantity from json_to_recordset($2) as i "
-      "(variant_id bigint, quantity bigint) where variant_id is not null group by variant_id) "
-      "update sku as s set quantity = s.quantity - t.quantity, updated_at = $3 from t where s.store_id = $1 and "
-      "s.sku_id = t.variant_id and s.sku_id = any (array(select variant_id from t))")
-
-QUERY(STOCK_LOCK,
-      "select from sku as s where s.store_id = $1 and s.sku_id = any (array(select variant_id from order_item where "
-      "store_id = $1 and order_id = $2)) order by s.sku_id for no key update")
-
-/* Gives back what order $2 holds; locked before. */
-QUERY(STOCK_RETURN, "with t as materialized (select variant_id, sum(quantity) as quantity from order_item "
-                    "where store_id = $1 and order_id = $2 and variant_id is not null group by variant_id) "
-                    "update sku as s set quantity = s.quantity + t.quantity, updated_at = $3 from t where s.store_id "
-                    "= $1 and s.sku_id = t.variant_id and s.sku_id = any (array(select variant_id from t))")
 
 QUERY(ITEMS_DELETE, "delete from order_item where store_id = $1 and order_id = $2")
 
@@ -109,24 +97,6 @@ QUERY(ITEMS_INSERT,
       "image text, sku text)")
 
 QUERY(ITEMS_OF_ORDER, "select " ORDER_ITEMS " from (values ($1::bigint, $2::bigint)) as o (store_id, order_id)")
-
-/* ---- customers, as orders need them ------------------------------------------------------------------------------ */
-
-QUERY(CUSTOMER_EXISTS, "select from customer where store_id = $1 and user_id = $2 and deleted_at is null")
-
-/* By phone first, then by e-mail. */
-QUERY(CUSTOMER_FIND, "select user_id, name, email, phone from customer where store_id = $1 and deleted_at is null "
-                     "and (phone = $2 or lower(email) = lower($3)) order by (phone is not distinct from $2) desc "
-                     "limit 1")
-
-/* No row when another order made the same customer at this moment: then it can be found. */
-QUERY(CUSTOMER_INSERT, "insert into customer (store_id, name, phone, email, is_guest, created_at, updated_at) "
-                       "values ($1, $2, $3, $4, $3::text is null and $4::text is null, $5, $5) "
-                       "on conflict do nothing returning user_id, store_id, name, email, phone, is_guest, created_at, "
-                       "updated_at")
-
-QUERY(CUSTOMER_RENAME, "update customer set name = $3, updated_at = $4 where store_id = $1 and user_id = $2 "
-                       "returning user_id, store_id, name, email, phone, is_guest, created_at, updated_at")
 
 /* ---- orders: lists ----------------------------------------------------------------------------------------------- */
 
@@ -182,63 +152,14 @@ ORDERS_RANGE_SORTS(ORDERS_RANGE_WALKED_STATUS, "o.order_status = $2", RANGE_WALK
     QUERY(name##_UPDATED_DESC, ORDERS_FOUND(columns, hard, fence, "updated_at", "timestamptz", "<", "desc"))           \
     QUERY(name##_TOTAL_ASC, ORDERS_FOUND(columns, hard, fence, "grand_total", "numeric", ">", "asc"))                  \
     QUERY(name##_TOTAL_DESC, ORDERS_FOUND(columns, hard, fence, "grand_total", "numeric", "<", "desc"))
+#define ORDER_DETAILED ORDER_COLUMNS ", " ORDER_ITEMS ", " ORDER_METAFIELDS("$12::bigint")
 ORDERS_FOUND_SORTS(ORDERS_OF_CUSTOMER, ORDER_COLUMNS, "o.user_id = $9", "", " offset 0")
-ORDERS_FOUND_SORTS(ORDERS_OF_IDS, ORDER_COLUMNS ", " ORDER_ITEMS, "o.order_id = any ($11::bigint[])", " offset 0",
-                   " offset 0")
-ORDERS_FOUND_SORTS(ORDERS_OF_COURIER, ORDER_COLUMNS ", " ORDER_ITEMS, "o.courier is not null", "", "")
-ORDERS_FOUND_SORTS(ORDERS_OF_COURIER_CUSTOMER, ORDER_COLUMNS ", " ORDER_ITEMS, "o.user_id = $9", "", " offset 0")
+ORDERS_FOUND_SORTS(ORDERS_OF_IDS, ORDER_DETAILED, "o.order_id = any ($11::bigint[])", " offset 0", " offset 0")
+ORDERS_FOUND_SORTS(ORDERS_OF_COURIER, ORDER_DETAILED, "o.courier is not null", "", "")
+ORDERS_FOUND_SORTS(ORDERS_OF_COURIER_CUSTOMER, ORDER_DETAILED, "o.user_id = $9", "", " offset 0")
 #undef ORDERS_FOUND_SORTS
 
-#define ORDERS_FILTERED_SORTS(name, hard)                                                                              \
-    QUERY(name##_CREATED_ASC, ORDERS_FILTERED(hard, "created_at", "timestamptz", ">", "asc"))                          \
-    QUERY(name##_CREATED_DESC, ORDERS_FILTERED(hard, "created_at", "timestamptz", "<", "desc"))                        \
-    QUERY(name##_UPDATED_ASC, ORDERS_FILTERED(hard, "updated_at", "timestamptz", ">", "asc"))                          \
-    QUERY(name##_UPDATED_DESC, ORDERS_FILTERED(hard, "updated_at", "timestamptz", "<", "desc"))                        \
-    QUERY(name##_TOTAL_ASC, ORDERS_FILTERED(hard, "grand_total", "numeric", ">", "asc"))                               \
-    QUERY(name##_TOTAL_DESC, ORDERS_FILTERED(hard, "grand_total", "numeric", "<", "desc"))
-ORDERS_FILTERED_SORTS(ORDERS_FILTERED_ANY, "true")
-ORDERS_FILTERED_SORTS(ORDERS_FILTERED_STATUS, "o.order_status = $2")
-ORDERS_FILTERED_SORTS(ORDERS_FILTERED_COURIER, "o.courier is not null")
-#undef ORDERS_FILTERED_SORTS
-
-/* ---- products ---------------------------------------------------------------------------------------------------- */
-
-QUERY(PRODUCT_GET,
-      "select " PRODUCT_COLUMNS ", o.description, o.short_description, o.is_featured, o.is_bestseller, "
-      "coalesce((select json_agg(variant) from (select sku_id, product_id, variant_name, sku_code, price, "
-      "compare_at_price, available::integer as available, quantity, is_default::integer as is_default, images, "
-      "weight, position, free_shipping::integer as free_shipping from sku where store_id = o.store_id and product_id "
-      "= o.product_id and deleted_at is null order by position, sku_id) as variant), '[]') as variants from product "
-      "as o where o.store_id = $1 and o.product_id = $2 and o.deleted_at is null")
-
-#define PRODUCTS_AFTER_SORTS(name, where)                                                                              \
-    QUERY(name##_CREATED_ASC, PRODUCTS_AFTER(where, "created_at", "timestamptz", ">", "asc"))                          \
-    QUERY(name##_CREATED_DESC, PRODUCTS_AFTER(where, "created_at", "timestamptz", "<", "desc"))                        \
-    QUERY(name##_UPDATED_ASC, PRODUCTS_AFTER(where, "updated_at", "timestamptz", ">", "asc"))                          \
-    QUERY(name##_UPDATED_DESC, PRODUCTS_AFTER(where, "updated_at", "timestamptz", "<", "desc"))                        \
-    QUERY(name##_NAME_ASC, PRODUCTS_AFTER(where, "name_key", "text", ">", "asc"))                                      \
-    QUERY(name##_NAME_DESC, PRODUCTS_AFTER(where, "name_key", "text", "<", "desc"))
-PRODUCTS_AFTER_SORTS(PRODUCTS_AFTER_ANY, PRODUCTS_ANY)
-PRODUCTS_AFTER_SORTS(PRODUCTS_AFTER_STATUS, PRODUCTS_STATUS)
-#undef PRODUCTS_AFTER_SORTS
-
-#define PRODUCTS_PAGE_SORTS(name, where)                                                                               \
-    QUERY(name##_CREATED_ASC, PRODUCTS_PAGE(where, "created_at", "asc", "desc"))                                       \
-    QUERY(name##_CREATED_DESC, PRODUCTS_PAGE(where, "created_at", "desc", "asc"))                                      \
-    QUERY(name##_UPDATED_ASC, PRODUCTS_PAGE(where, "updated_at", "asc", "desc"))                                       \
-    QUERY(name##_UPDATED_DESC, PRODUCTS_PAGE(where, "updated_at", "desc", "asc"))                                      \
-    QUERY(name##_NAME_ASC, PRODUCTS_PAGE(where, "name_key", "asc", "desc"))                                            \
-    QUERY(name##_NAME_DESC, PRODUCTS_PAGE(where, "name_key", "desc", "asc"))
-PRODUCTS_PAGE_SORTS(PRODUCTS_PAGE_ANY, PRODUCTS_ANY)
-PRODUCTS_PAGE_SORTS(PRODUCTS_PAGE_STATUS, PRODUCTS_STATUS)
-#undef PRODUCTS_PAGE_SORTS
-
-QUERY(PRODUCTS_FOUND_CREATED_ASC, PRODUCTS_FOUND("created_at", "timestamptz", ">", "asc"))
-QUERY(PRODUCTS_FOUND_CREATED_DESC, PRODUCTS_FOUND("created_at", "timestamptz", "<", "desc"))
-QUERY(PRODUCTS_FOUND_UPDATED_ASC, PRODUCTS_FOUND("updated_at", "timestamptz", ">", "asc"))
-QUERY(PRODUCTS_FOUND_UPDATED_DESC, PRODUCTS_FOUND("updated_at", "timestamptz", "<", "desc"))
-QUERY(PRODUCTS_FOUND_NAME_ASC, PRODUCTS_FOUND("name_key", "text", ">", "asc"))
-QUERY(PRODUCTS_FOUND_NAME_DESC, PRODUCTS_FOUND("name_key", "text", "<", "desc"))
+#include "queries_order_filters.h"
 
 /* ---- the store --------------------------------------------------------------------------------------------------- */
 
@@ -255,16 +176,27 @@ QUERY(STORE_INSERT,
       "on conflict (store_id) do nothing")
 
 /* What is kept against a recount. */
-QUERY(COUNTS_VERIFY,
-      "with kept as (select kind, status, day, sum(n)::bigint as n from kept_count where store_id = $1 group by 1, 2, "
-      "3), counted as (select 'o'::\"char\" as kind, coalesce(order_status, '') as status, coalesce(day, '-infinity') "
-      "as day, count(*) as n from (select order_status, (created_at at time zone 'UTC')::date as day from store_order "
-      "where store_id = $1 and deleted_at is null) as o group by cube (order_status, day) "
-      "union all select 'p', coalesce(product_status, ''), '-infinity', count(*) from (select "
-      "product_status(is_active) as product_status from product where store_id = $1 and deleted_at is null) as p "
-      "group by cube (product_status)) select case kind when 'o' then 'order' else 'product' end as kind, status, "
-      "case when day <> '-infinity' then day::text end as day, coalesce(kept.n, 0) as kept, coalesce(counted.n, 0) as "
-      "counted from kept full join counted using (kind, status, day) where coalesce(kept.n, 0) <> coalesce(counted.n, "
-      "0) or (status = '' and day = '-infinity') order by kind, status, day limit 1000")
+QUERY(
+    COUNTS_VERIFY,
+    "with kept as (select kind, status, day, sum(n)::bigint as n from kept_count where store_id = $1 and kind in "
+    "('o', 'p') group by 1, 2, 3), counted as (select 'o'::\"char\" as kind, coalesce(order_status, '') as status, coalesce(day, '-infinity') "
+    "as day, count(*) as n from (select order_status, (created_at at time zone 'UTC')::date as day from store_order "
+    "where store_id = $1 and deleted_at is null) as o group by cube (order_status, day) "
+    "union all select 'p', coalesce(product_status, ''), '-infinity', count(*) from (select "
+    "product_status(is_active) as product_status from product where store_id = $1 and deleted_at is null) as p "
+    "group by cube (product_status)) select case kind when 'o' then 'order' else 'product' end as kind, status, "
+    "case when day <> '-infinity' then day::text end as day, coalesce(kept.n, 0) as kept, coalesce(counted.n, 0) as "
+    "counted from kept full join counted using (kind, status, day) where coalesce(kept.n, 0) <> coalesce(counted.n, "
+    "0) or (status = '' and day = '-infinity') order by kind, status, day limit 1000")
 
+#include "queries_analytics.h"
+#include "queries_bulk.h"
+#include "queries_customers.h"
+#include "queries_discounts.h"
 #include "queries_fill.h"
+#include "queries_inventory.h"
+#include "queries_metafields.h"
+#include "queries_privacy.h"
+#include "queries_products.h"
+#include "queries_shipping.h"
+#include "queries_store.h"

@@ -44,14 +44,21 @@ QUERY(
     "('LED Bulb, pack of 4', 'LED-PK4', 6, 640, '{}'), "
     "('Baby Wrapper', 'BBY-WRP', 7, 550, '{}'), "
     "('School Bag', 'BAG-SCH', 7, 1150, '{Blue,Pink,Black}')), "
+    "class (number, name, slug) as (values (1, 'Menswear', 'menswear'), (2, 'Sarees and Womenswear', 'womenswear'), "
+    "(3, 'Handicrafts', 'handicrafts'), (4, 'Groceries', 'groceries'), (5, 'Shoes and Leather', 'shoes'), "
+    "(6, 'Electronics', 'electronics'), (7, 'Children', 'children')), "
+    "sorted as (insert into category (store_id, name, slug, position, created_at, updated_at) select $1, name, slug, "
+    "number, $4, $4 from class on conflict (store_id, slug) do update set position = excluded.position "
+    "returning category_id, slug), kind as (select number, sorted.category_id from sorted join class using (slug)), "
     "made as (insert into product (store_id, name, slug, short_description, description, category_id, brand_id, "
     "is_active, is_featured, is_bestseller, created_at, updated_at) "
     "select $1, name || case when copy > 1 then ' ' || copy else '' end, lower(regexp_replace(name, '[^A-Za-z0-9]+', "
     "'-', 'g')) || case when copy > 1 then '-' || copy else '' end, name || ', delivered all over Bangladesh', 'Cash "
-    "on delivery. Exchange within 7 days if unused. Stock is kept in Dhaka.', category_id, 1 + category_id % 4, "
+    "on delivery. Exchange within 7 days if unused. Stock is kept in Dhaka.', kind.category_id, 1 + kind.number % 4, "
     "random() < 0.92, random() < 0.2, random() < 0.15, $4::timestamptz - random() * interval '400 days', "
-    "$4::timestamptz - random() * interval '30 days' from catalogue, generate_series(1, $2) as copy "
-    "returning product_id, name) insert into sku (store_id, product_id, variant_name, sku_code, price, "
+    "$4::timestamptz - random() * interval '30 days' from catalogue join kind on kind.number = "
+    "catalogue.category_id, generate_series(1, $2) as copy "
+    "returning product_id, name), stocked as (insert into sku (store_id, product_id, variant_name, sku_code, price, "
     "compare_at_price, quantity, is_default, images, weight, position, created_at, updated_at) "
     "select $1, made.product_id, variant.name, catalogue.code || '-' || made.product_id || '-' || variant.position, "
     "price.of, case when random() < 0.4 then round(price.of * 1.2, -1) end, case when $3 > 0 then $3 when "
@@ -62,7 +69,9 @@ QUERY(
     "cross join lateral unnest(case when catalogue.variants = '{}' then '{Default}' else catalogue.variants end) with "
     "ordinality as variant (name, position) "
     "cross join lateral (select round(catalogue.price * (1 + 0.12 * (variant.position - 1)), 0)::numeric(14,2) as of) "
-    "as price")
+    "as price returning store_id, product_id, sku_id, quantity, created_at) insert into inventory_movement (store_id, "
+    "product_id, sku_id, change, quantity_after, reason, created_at) select store_id, product_id, sku_id, quantity, "
+    "quantity, 'opening', created_at from stocked where quantity > 0")
 
 /* $1 store, $2 how many, $3 now. */
 QUERY(FILL_CUSTOMERS,

@@ -16,7 +16,7 @@
 #define ORDER_COLUMNS                                                                                                  \
     "o.order_id, o.store_id, o.user_id, o.order_status, o.financial_status, o.fulfillment_status, o.sub_total, "       \
     "o.tax, o.shipping, o.discount, o.grand_total, o.payment_method, o.note, o.courier, o.courier_id, "                \
-    "o.tracking_code, o.store_serial_order_no, o.created_at, o.updated_at"
+    "o.tracking_code, o.store_serial_order_no, o.discount_code, o.created_at, o.updated_at"
 
 #define ORDER_ITEM_COLUMNS                                                                                             \
     "order_item_id, order_id, product_id, variant_id, bundle_id, name, price, quantity, image, sku"
@@ -25,6 +25,17 @@
 #define ORDER_ITEMS                                                                                                    \
     "coalesce((select json_agg(item) from (select " ORDER_ITEM_COLUMNS " from order_item "                             \
     "where store_id = o.store_id and order_id = o.order_id order by order_item_id) as item), '[]') as items"
+
+/* What the app keeps beside an order, as {"namespace.key": value}. A list must not grow with what apps keep: of each
+ * order the values are whole as long as they are 16 KiB together, in the order of their names; the rest is null and is
+ * read at GET /metafields/values. */
+#define ORDER_METAFIELDS(app)                                                                                          \
+    "(select coalesce(json_object_agg(m.name, case when m.size <= 16384 and m.upto <= 16384 then m.value end order "   \
+    "by m.name), '{}') from (select d.namespace || '.' || d.key as name, v.value, octet_length(v.value) as size, "     \
+    "sum(case when octet_length(v.value) <= 16384 then octet_length(v.value) end) over (order by d.namespace, d.key) " \
+    "as upto from metafield_value as v join metafield_definition as d on d.definition_id = v.definition_id and "       \
+    "d.deleted_at is null where v.store_id = o.store_id and v.resource_type = 'o' and v.resource_id = o.order_id and " \
+    "v.app_id = " app ") as m) as metafields"
 
 #define ORDER_DETAIL ORDER_COLUMNS ", o.shipping_address, o.metadata, o.held_from, " ORDER_ITEMS
 
@@ -36,10 +47,6 @@
 #define ORDER_EVENT_JOINS                                                                                              \
     " left join customer as c on c.store_id = o.store_id and c.user_id = o.user_id"                                    \
     " left join store_profile as p on p.store_id = o.store_id "
-
-#define PRODUCT_COLUMNS                                                                                                \
-    "o.product_id, o.store_id, o.name, o.slug, o.category_id, o.brand_id, o.is_active, o.is_visible, o.created_at, "   \
-    "o.updated_at"
 
 /* ---- totals ------------------------------------------------------------------------------------------------------ */
 
@@ -79,7 +86,8 @@
     "order by o." key " " dir ", o." id " " dir PAGE_BOUND ") as o limit $3) as o on true"
 
 /* The rows after $4 rows: the keys first, from the covering index, then the rows; counted from the nearer end, and not
- * at all past the end. A branch whose limit is 0 is not run. */
+ * at all past the end. A branch whose limit is 0 is not run. With offset 0 each row is looked up by its key, whatever
+ * the planner believes of how many there are. */
 #define LIST_PAGE(columns, total, table, id, where, key, dir, back)                                                    \
     "select total.n as _total, " columns " from " total " as total left join lateral ("                                \
     "(select * from (select o." id " from " table " as o where " where " order by o." key " " dir ", o." id " " dir    \
@@ -88,8 +96,8 @@
     "(select * from (select o." id " from " table " as o where " where " order by o." key " " back ", o." id " " back  \
     " offset greatest(total.n - $4::bigint - $3::bigint, 0) limit "                                                    \
     "case when $4::bigint * 2 <= total.n then 0 else greatest(least($3::bigint, total.n - $4::bigint), 0) end) "       \
-    "as page" PAGE_BOUND ")) as page on true left join " table " as o on o.store_id = $1 and o." id " = page." id      \
-    " order by o." key " " dir ", o." id " " dir
+    "as page" PAGE_BOUND ")) as page on true left join lateral (select * from " table " as o where o.store_id = $1 "   \
+    "and o." id " = page." id " offset 0) as o on true order by o." key " " dir ", o." id " " dir
 
 /* The rows after ($5, $6) and after $4 more. `fence` keeps the planner from walking a sort index through rows that the
  * filters exclude, when the rows that fit are few: " offset 0" finds them first and sorts them then. */
@@ -130,7 +138,7 @@
     "o.created_at + interval '0' >= $7::timestamptz and o.created_at + interval '0' <= $10::timestamptz"
 
 /* A customer, a list of ids, or a courier, with any other filter. $7 since, $8 until, $9 customer or 0, $10 only with a
- * courier, $11 ids or null. */
+ * courier, $11 ids or null; $12, where the orders come with their items, the app. */
 #define ORDERS_REST                                                                                                    \
     "o.store_id = $1 and o.deleted_at is null and " ANY_STATUS " and o.created_at >= $7 and o.created_at <= $8 "       \
     "and ($9::bigint = 0 or o.user_id = $9::bigint) and (not $10::boolean or o.courier is not null) "                  \
@@ -138,48 +146,5 @@
 #define ORDERS_FOUND(columns, hard, fence, key, type, op, dir)                                                         \
     LIST_MIXED(columns, TOTAL_COUNTED("store_order", ORDERS_REST " and " hard), "store_order", "order_id",             \
                ORDERS_REST " and " hard, fence, key, type, op, dir)
-
-/* POST /orders/filters: $2 a status or '', then lists of values or null: $7 order_status, $8 financial_status,
- * $9 fulfillment_status, $10 payment_method, $11 courier, $12 courier_id; $13 the columns that must not be empty. */
-#define ORDERS_FILTER_WHERE                                                                                            \
-    "o.store_id = $1 and o.deleted_at is null and " ANY_STATUS                                                         \
-    " and ($7::text[] is null or o.order_status = any ($7::text[]))"                                                   \
-    " and ($8::text[] is null or o.financial_status = any ($8::text[]))"                                               \
-    " and ($9::text[] is null or o.fulfillment_status = any ($9::text[]))"                                             \
-    " and ($10::text[] is null or o.payment_method = any ($10::text[]))"                                               \
-    " and ($11::text[] is null or o.courier = any ($11::text[]))"                                                      \
-    " and ($12::text[] is null or o.courier_id = any ($12::text[]))"                                                   \
-    " and ($13::text[] is null or ((not 'courier' = any ($13::text[]) or o.courier <> '')"                             \
-    " and (not 'courier_id' = any ($13::text[]) or o.courier_id <> '')"                                                \
-    " and (not 'tracking_code' = any ($13::text[]) or o.tracking_code <> '')"                                          \
-    " and (not 'payment_method' = any ($13::text[]) or o.payment_method <> '')"                                        \
-    " and (not 'note' = any ($13::text[]) or o.note <> '')))"
-#define ORDERS_FILTERED(hard, key, type, op, dir)                                                                      \
-    LIST_MIXED(ORDER_COLUMNS ", " ORDER_ITEMS, TOTAL_COUNTED("store_order", ORDERS_FILTER_WHERE " and " hard),         \
-               "store_order", "order_id", ORDERS_FILTER_WHERE " and " hard, "", key, type, op, dir)
-
-/* ---- products ---------------------------------------------------------------------------------------------------- */
-
-#define PRODUCTS_ANY    "o.store_id = $1 and o.deleted_at is null"
-#define PRODUCTS_STATUS "o.store_id = $1 and o.is_active = ($2 = 'active') and o.deleted_at is null"
-
-#define PRODUCTS_AFTER(where, key, type, op, dir)                                                                      \
-    LIST_AFTER(PRODUCT_COLUMNS ", o.name_key as _name_key", TOTAL_KEPT("p"), "product", "product_id", where, key,      \
-               type, op, dir)
-#define PRODUCTS_PAGE(where, key, dir, back)                                                                           \
-    LIST_PAGE(PRODUCT_COLUMNS ", o.name_key as _name_key", TOTAL_KEPT("p"), "product", "product_id", where, key, dir,  \
-              back)
-
-/* $7 changed since, $8 category or 0, $9 and $10 the price's bounds or null, $11 pattern of the name or null. */
-#define PRODUCTS_WHERE                                                                                                 \
-    "o.store_id = $1 and o.deleted_at is null and ($2 = '' or o.is_active = ($2 = 'active')) "                         \
-    "and o.updated_at >= $7 and ($8::bigint = 0 or o.category_id = $8::bigint) "                                       \
-    "and ($11::text is null or o.name ilike $11::text) "                                                               \
-    "and ($9::numeric is null and $10::numeric is null or exists (select from sku as s where s.store_id = $1 "         \
-    "and s.product_id = o.product_id and s.deleted_at is null and ($9::numeric is null or s.price >= $9::numeric) "    \
-    "and ($10::numeric is null or s.price <= $10::numeric)))"
-#define PRODUCTS_FOUND(key, type, op, dir)                                                                             \
-    LIST_MIXED(PRODUCT_COLUMNS ", o.name_key as _name_key", TOTAL_COUNTED("product", PRODUCTS_WHERE), "product",       \
-               "product_id", PRODUCTS_WHERE, "", key, type, op, dir)
 
 #endif

@@ -24,6 +24,9 @@ def add_product(shop, *variants, **columns):
                 f"V{index}" if len(variants) > 1 else "Default", f"SKU-{product_id}-{index}", price, quantity,
                 index == 0, index)[0][0]
             for index, (price, quantity) in enumerate(variants)]
+    run(shop.platform, "insert into inventory_movement (store_id, product_id, sku_id, change, quantity_after, reason, created_at) "
+        "select store_id, product_id, sku_id, quantity, quantity, 'opening', created_at from sku where store_id = %s and product_id = %s "
+        "and quantity > 0 returning 1", shop.store_id, product_id)
     return product_id, skus
 
 

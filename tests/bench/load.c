@@ -3,9 +3,9 @@
  * load PORT CONNECTIONS SECONDS REQUESTS_FILE
  *
  * Each line of the file is PATH, a tab, and further header lines with \r\n written as |; behind another tab may stand a
- * form, which is sent by POST. Every connection walks the lines from a place of its own and has one request under way;
- * with SECONDS 0 each line is sent once, by whichever connection is free. One thread, epoll, at most SECONDS_MAX
- * seconds, 127.0.0.1 only. Unlike wrk it reports the rate of every one-second window and exact percentiles.
+ * form or a JSON object, which is sent by POST. Every connection walks the lines from a place of its own and has one
+ * request under way; with SECONDS 0 each line is sent once, by whichever connection is free. One thread, epoll, at most
+ * SECONDS_MAX seconds, 127.0.0.1 only. Unlike wrk it reports the rate of every one-second window and exact percentiles.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -87,8 +87,8 @@ requests_read(const char *path)
             (size_t)snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", form ? "POST" : "GET", line);
         if (form != NULL)
             size += (size_t)snprintf(text + size, sizeof text - size,
-                                     "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n",
-                                     strlen(form));
+                                     "Content-Type: application/%s\r\nContent-Length: %zu\r\n",
+                                     *form == '{' ? "json" : "x-www-form-urlencoded", strlen(form));
         for (; *headers != '\0'; headers++)
             size += (size_t)snprintf(text + size, sizeof text - size, *headers == '|' ? "\r\n" : "%c", *headers);
         size += (size_t)snprintf(text + size, sizeof text - size, "\r\n\r\n%s", form ? form : "");

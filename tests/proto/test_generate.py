@@ -106,6 +106,8 @@ def form(schema, *kinds):
 
 FORM = "application/x-www-form-urlencoded"
 FLAT = {"type": "object", "properties": {"a": {"type": "string"}}}
+PARTS = "multipart/form-data"
+FILES = {"type": "array", "maxItems": 2, "items": {"type": "string", "format": "binary", "maxLength": 9}}
 BROKEN = {
     "unknown schema word": (BODY, {"pattern": "^a"}, '"pattern" is not enforced'),
     "unknown word deep inside": (BODY + ("properties", "note"), {"minimum": 3}, "note"),
@@ -140,6 +142,12 @@ BROKEN = {
     "page with a body for the worker": (CREATE, {"x-answer": "page", "requestBody": form(FLAT)}, "x-body-limit of at most"),
     "form with a list": (CREATE, {"x-answer": "oauth", "x-body-limit": 16384, "requestBody": form(
         {"type": "object", "properties": {"a": {"type": "array"}}})}, '"a": a form has fields'),
+    "parts of two names": (CREATE, {"requestBody": form({"type": "object", "properties": {"a": FILES, "b": FILES}}, PARTS)}, "one property"),
+    "parts without a bound": (CREATE, {"requestBody": form({"type": "object", "properties": {"a": {
+        "type": "array", "items": {"type": "string", "format": "binary", "maxLength": 9}}}}, PARTS)}, "maxItems"),
+    "parts that are text": (CREATE, {"requestBody": form({"type": "object", "properties": {"a": {
+        "type": "array", "maxItems": 2, "items": {"type": "string", "maxLength": 9}}}}, PARTS)}, "binary and maxLength"),
+    "parts or JSON": (CREATE, {"requestBody": form({"type": "object", "properties": {"a": FILES}}, PARTS, "application/json")}, "needs content"),
     "body of an unknown kind": (CREATE, {"requestBody": form(FLAT, "text/plain")}, "needs content"),
     "body with two schemas": (CREATE, {"x-answer": "oauth", "x-body-limit": 16384, "requestBody": {"content": {
         FORM: {"schema": FLAT}, "application/json": {"schema": {"type": "object"}}}}}, "one schema"),

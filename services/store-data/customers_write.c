@@ -1,0 +1,219 @@
+/* customers_write.c - customers are made, changed and deleted.
+ *
+ * A phone number and an e-mail belong to one customer of a store at most; the unique indexes say so, whoever writes at
+ * the same time. One customer and five hundred are made by the same statement, which also writes the events.
+ */
+#include <string.h>
+
+#include "changes.h"
+#include "clock.h"
+#include "customers.h"
+#include "outbox.h"
+#include "statements.h"
+#include "store_data_operations.h"
+
+#define DUPLICATE_PHONE "Another customer of this store has this phone number; change that one instead"
+#define DUPLICATE_EMAIL "Another customer of this store has this e-mail address; change that one instead"
+
+/* In Bangladesh a mobile number is 01 and nine digits, of which the first is 3 to 9. */
+static bool
+is_local_mobile(const char *phone)
+{
+    return strlen(phone) == 11 && phone[0] == '0' && phone[1] == '1' && phone[2] >= '3';
+}
+
+const char *
+phone_normal(const char *phone, struct arena *arena)
+{
+    if (!phone || phone[0] == '+')
+        return phone;
+    if (is_local_mobile(phone))
+        return arena_printf(arena, "+88%s", phone);
+    if (strncmp(phone, "88", 2) == 0 && is_local_mobile(phone + 2))
+        return arena_printf(arena, "+%s", phone);
+    if (strncmp(phone, "00", 2) == 0)
+        return arena_printf(arena, "+%s", phone + 2);
+    return phone;
+}
+
+/* ---- many -------------------------------------------------------------------------------------------------------- */
+
+static void
+text_member(struct out *out, const char *name, const char *text)
+{
+    out_key(out, name);
+    out_text(out, text);
+}
+
+/* The lines that have not failed and have no id yet. */
+static struct str
+open_lines(const struct line *lines, unsigned count, struct arena *arena)
+{
+    struct json_text text;
+    unsigned open = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        open += !lines[i].failed && !lines[i].id;
+    json_text_begin(&text);
+    out_list(&text.out, open);
+    for (unsigned i = 0; i < count; i++) {
+        if (lines[i].failed || lines[i].id)
+            continue;
+        out_map(&text.out, 5);
+        out_key(&text.out, "line");
+        out_int(&text.out, i);
+        text_member(&text.out, "name", in_text(lines[i].body, "name"));
+        text_member(&text.out, "email", in_text(lines[i].body, "email"));
+        text_member(&text.out, "phone", phone_normal(in_text(lines[i].body, "phone"), arena));
+        out_key(&text.out, "address_json");
+        out_json(&text.out, json_text_of(in_at(lines[i].body, "address_json"), arena));
+    }
+    return json_text_end(&text, arena);
+}
+
+/* Neither when the customer that was in the way has gone meanwhile. */
+static void
+fail_clash(struct line *line, const struct rows *rows, unsigned row)
+{
+    if (rows_int(rows, row, "phone"))
+        line_fail(line, FAIL_DUPLICATE_PHONE, "phone", DUPLICATE_PHONE);
+    else if (rows_int(rows, row, "email"))
+        line_fail(line, FAIL_DUPLICATE_EMAIL, "email", DUPLICATE_EMAIL);
+    else
+        line_fail(line, FAIL_CONFLICT, "phone", "is being changed by another request at this moment; send it again");
+}
+
+int
+customers_insert(struct call *call, struct line *lines, unsigned count)
+{
+    int64_t store_id = call->caller.store_id;
+    unsigned open = 0;
+    struct rows rows;
+
+    for (unsigned i = 0; i < count; i++)
+        open += !lines[i].failed;
+    if (open == 0)
+        return 0;
+    if (db_run(call, CUSTOMERS_INSERT, &rows, "ljt", store_id, open_lines(lines, count, call->arena), clock_now_us()))
+        return -1;
+    for (unsigned row = 0; row < rows.count; row++)
+        lines[rows_int(&rows, row, "line")].id = rows_int(&rows, row, "user_id");
+    if (rows.count == open)
+        return 0;
+    if (db_run(call, CUSTOMERS_CLASH, &rows, "lj", store_id, open_lines(lines, count, call->arena)))
+        return -1;
+    for (unsigned row = 0; row < rows.count; row++)
+        fail_clash(&lines[rows_int(&rows, row, "line")], &rows, row);
+    return 0;
+}
+
+/* ---- one --------------------------------------------------------------------------------------------------------- */
+
+int
+customers_create(struct call *call)
+{
+    struct line line = {.body = in_at(call->in, "body")};
+    struct rows rows;
+
+    if (db_begin(call) || customers_insert(call, &line, 1))
+        return -1;
+    if (line.failed)
+        return call_fail(call, line.code, line.field, line.why);
+    if (db_run(call, CUSTOMER_GET, &rows, "ll", call->caller.store_id, line.id) || db_commit(call))
+        return -1;
+    return call_reply_row(call, 201, &rows, 0);
+}
+
+/* Locks the customer; rows: what GET answers now. */
+static int
+lock(struct call *call, int64_t user_id, struct rows *rows)
+{
+    int64_t store_id = call->caller.store_id;
+
+    if (db_begin(call) || db_run(call, CUSTOMER_LOCK, rows, "ll", store_id, user_id))
+        return -1;
+    if (rows->count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "user_id", "No such customer in this store");
+    return db_run(call, CUSTOMER_GET, rows, "ll", store_id, user_id) || call_if_match(call, rows) ? -1 : 0;
+}
+
+static const char *
+text_after(struct in body, const char *name, const struct rows *before)
+{
+    return in_at(body, name).object ? in_text(body, name) : rows_text(before, 0, name);
+}
+
+int
+customer_updated(struct call *call, const struct rows *after, const struct changes *changes)
+{
+    struct str changed = changes_end(changes, call->arena), customer;
+    struct json_text text;
+
+    json_text_begin(&text);
+    out_row(&text.out, after, 0);
+    customer = json_text_end(&text, call->arena);
+    return outbox_put(call, "customer.updated", call->caller.store_id, "customer", rows_int(after, 0, "user_id"),
+                      str_of(arena_printf(call->arena, "%.*s,\"changed\":%.*s}", (int)customer.len - 1, customer.base,
+                                          (int)changed.len, changed.base)));
+}
+
+static int
+write_changes(struct call *call, const struct rows *before, const char *const values[3], struct str address)
+{
+    int64_t now_us = clock_now_us();
+    struct changes changes;
+    struct rows after;
+
+    changes_begin(&changes);
+    changes_text(&changes, "name", rows_text(before, 0, "name"), values[0]);
+    changes_text(&changes, "email", rows_text(before, 0, "email"), values[1]);
+    changes_text(&changes, "phone", rows_text(before, 0, "phone"), values[2]);
+    changes_json(&changes, "address_json", rows_text(before, 0, "address_json"), address.base);
+    if (!changes_any(&changes))
+        return db_commit(call) ? -1 : call_reply_row(call, 200, before, 0);
+    if (db_try(call, CUSTOMER_UPDATE, &after, "llsssjt", call->caller.store_id, rows_int(before, 0, "user_id"),
+               values[0], values[1], values[2], address, now_us))
+        return -1;
+    if (db_violated(&after) && strcmp(db_violated(&after), "customer_phone") == 0)
+        return call_fail(call, FAIL_DUPLICATE_PHONE, "phone", DUPLICATE_PHONE);
+    if (db_violated(&after))
+        return call_fail(call, FAIL_DUPLICATE_EMAIL, "email", DUPLICATE_EMAIL);
+    if (customer_updated(call, &after, &changes) || db_commit(call))
+        return -1;
+    return call_reply_row(call, 200, &after, 0);
+}
+
+int
+customers_update(struct call *call)
+{
+    struct in body = in_at(call->in, "body");
+    const char *values[3];
+    struct rows before;
+    struct str address;
+
+    if (lock(call, in_int(call->in, "path.user_id", 0), &before))
+        return -1;
+    values[0] = text_after(body, "name", &before);
+    values[1] = text_after(body, "email", &before);
+    values[2] = in_at(body, "phone").object ? phone_normal(in_text(body, "phone"), call->arena)
+                                            : rows_text(&before, 0, "phone");
+    address = in_at(body, "address_json").object ? json_text_of(in_at(body, "address_json"), call->arena)
+                                                 : str_of(rows_text(&before, 0, "address_json"));
+    return write_changes(call, &before, values, address);
+}
+
+int
+customers_delete(struct call *call)
+{
+    int64_t user_id = in_int(call->in, "path.user_id", 0);
+    struct rows rows;
+
+    if (lock(call, user_id, &rows) ||
+        db_post(call, CUSTOMER_DELETE, "llt", call->caller.store_id, user_id, clock_now_us()) || db_commit(call))
+        return -1;
+    call_data(call);
+    out_map(&call->out, 1);
+    out_key(&call->out, "user_id");
+    out_int(&call->out, user_id);
+    return call_reply(call, 200);
+}

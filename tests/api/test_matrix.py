@@ -1,0 +1,328 @@
+"""Every operation of the app API tried with another store's ids, without its scope, after an uninstall, in a suspended store.
+
+Everything comes from the contract: the operations, the bodies (the examples of their schemas), and the resources in two
+stores, which are made by the contract's own POSTs. So an operation is covered when it is described. One that takes an id
+needs a POST whose example works; without one its tests fail and say so.
+"""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from . import goods
+from .client import is_error
+from .shop import SCOPES
+
+GEN = Path(os.environ.get("GEN", Path(__file__).resolve().parents[2] / "build" / "gen"))
+DOCUMENT = json.loads((GEN / "openapi.json").read_text(encoding="utf-8"))
+METHODS = ("get", "post", "put", "patch", "delete")
+NOBODYS_ID = 2**62 + 12345
+NOBODYS_TEXT = "NOBODYS-7Q2"
+# What the same thing is called where it is pointed at.
+OTHER_NAMES = {"customer_id": "user_id", "variant_id": "sku_id"}
+# What differs between two answers to the same question.
+OF_THE_MOMENT = {"x-request-id", "date", "ratelimit-remaining", "ratelimit-reset"}
+
+
+def follow(node):
+    while "$ref" in node:
+        target = DOCUMENT
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        node = target
+    return node
+
+
+def example(schema):
+    """A value that a schema takes: its example, or the least there can be."""
+    schema = follow(schema)
+    for word in ("examples", "example", "default"):
+        if word in schema:
+            return schema[word][0] if word == "examples" else schema[word]
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type", "string")
+    kind = kind if isinstance(kind, str) else kind[0]
+    if kind == "object":
+        return {name: example(node) for name, node in schema.get("properties", {}).items() if name in schema.get("required", [])}
+    if kind == "array":
+        return [example(schema["items"])] * schema.get("minItems", 0)
+    if kind == "string":
+        return {"date": "2026-01-15", "date-time": "2026-01-15T08:30:00Z", "email": "a@example.com"}.get(
+            schema.get("format"), "x" * max(1, schema.get("minLength", 1)))
+    return {"integer": schema.get("minimum", 1), "number": schema.get("minimum", 1), "boolean": False}.get(kind)
+
+
+class Operation:
+    def __init__(self, method, path, node):
+        self.method, self.path, self.node = method.upper(), path, node
+        self.scopes = node["security"][0]["appToken"]
+        self.content = node.get("requestBody", {}).get("content", {})
+        self.lines = method == "post" and not self.content and "415" in node["responses"]
+        self.parameters = {p["name"]: p for p in map(follow, node.get("parameters", [])) if p["in"] == "path"}
+        self.query = {p["name"]: p.get("example", example(p["schema"])) for p in map(follow, node.get("parameters", []))
+                      if p["in"] == "query" and p.get("required")}
+
+    def __str__(self):
+        return f"{self.method} {self.path}"
+
+    def is_number(self, name):
+        return follow(self.parameters[name]["schema"]).get("type") == "integer"
+
+    def body(self, known):
+        """Headers and bytes of a request that is as it should be, with the ids of a store's own things."""
+        if self.lines:
+            return {"Content-Type": "application/x-ndjson"}, b"{}\n"
+        if "application/json" in self.content:
+            value = with_ids(example(self.content["application/json"]["schema"]), known)
+            return {"Content-Type": "application/json"}, json.dumps(value).encode()
+        if "multipart/form-data" in self.content:
+            field = next(iter(follow(self.content["multipart/form-data"]["schema"])["properties"]))
+            png = b"\x89PNG\r\n\x1a\n" + os.urandom(64)
+            return {"Content-Type": "multipart/form-data; boundary=cut"}, (
+                f'--cut\r\nContent-Disposition: form-data; name="{field}"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n').encode() + (
+                    png + b"\r\n--cut--\r\n")
+        return {}, None
+
+    def url(self, ids):
+        return re.sub(r"\{([^}]*)\}", lambda found: str(ids[found[1]]), self.path)
+
+    def ask(self, platform, credentials, ids, known=None, query=None):
+        headers, body = self.body(known or ids)
+        return platform.request(self.method, self.url(ids), headers={**credentials, **headers}, body=body, params={**self.query, **(query or {})} or None)
+
+    def ask_whole(self, shop, known):
+        """Like ask; a query parameter that is missed although it is not required is sent after all."""
+        answer = self.ask(shop.platform, shop.bearer, known)
+        missed = answer.status_code == 400 and answer.json().get("errors", [{}])[0].get("field")
+        declared = {p["name"]: p for p in map(follow, self.node.get("parameters", [])) if p["in"] == "query"}
+        if missed not in declared:
+            return answer
+        return self.ask(shop.platform, shop.bearer, known, None, with_ids({**self.query, missed: example(declared[missed]["schema"])}, known))
+
+
+def with_ids(value, known):
+    """The example with a store's own ids for those in it; ids of what the store has none of are left out."""
+    if isinstance(value, list):
+        return [with_ids(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    result = {}
+    for name, item in value.items():
+        if name.endswith("_id") and isinstance(item, int):
+            source = f"{value.get('resource_type')}_id" if name == "resource_id" else name
+            source = OTHER_NAMES.get(source, source)
+            if source in known:
+                result[name] = known[source]
+        elif name in TEXTS and isinstance(item, str):
+            result[name] = item + str(known["store_id"])    # no two stores have one of the same name
+        else:
+            result[name] = with_ids(item, known)
+    return result
+
+
+OPERATIONS = [Operation(method, path, item[method]) for path, item in sorted(DOCUMENT["paths"].items()) for method in METHODS
+              if method in item and "appToken" in (item[method].get("security") or [{}])[0]]
+WITH_IDS = [operation for operation in OPERATIONS if operation.parameters]
+SCOPED = [operation for operation in OPERATIONS if operation.scopes]
+READS = [operation for operation in OPERATIONS if operation.method == "GET"]
+
+
+def harvest(value, known):
+    """Ids by their names, wherever they are in an answer; the first that is met stays."""
+    if isinstance(value, list):
+        for item in value:
+            harvest(item, known)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if (name.endswith("_id") and isinstance(item, int)) or name in TEXTS and isinstance(item, str):
+                known.setdefault(name, item)
+            harvest(item, known)
+
+
+TEXTS = {name for operation in WITH_IDS for name in operation.parameters if not operation.is_number(name)}
+
+
+def populate(shop):
+    """Makes one of everything that the contract can make; answers the ids by name. Again and again, because a thing may need another."""
+    known, made = {"store_id": shop.store_id}, set()
+    creators = [operation for operation in OPERATIONS if operation.method == "POST"]
+    while True:
+        before = len(known)
+        for operation in creators:
+            if operation in made or not set(operation.parameters) <= set(known):
+                continue
+            answer = operation.ask(shop.platform, shop.bearer, known)
+            if 200 <= answer.status_code < 300:
+                made.add(operation)
+                if not operation.path.endswith("/cancel"):
+                    harvest(answer.json()["data"], known)
+        for operation in READS:
+            if not operation.parameters and "ndjson" not in str(operation.node["responses"]["200"]):
+                harvest(operation.ask_whole(shop, known).json().get("data"), known)
+        if len(known) == before:
+            return known
+
+
+def ids_for(operation, known):
+    missing = [name for name in operation.parameters if name not in known]
+    if missing:
+        pytest.fail(f"{operation}: no POST or list of the contract gave a {missing[0]}; give the request schema of the POST that makes one an example that works")
+    return known
+
+
+class Stores:
+    def __init__(self, owner):
+        self.platform = owner.platform
+        self.own, self.other = owner.open_shop(), owner.open_shop()
+        self.own_ids, self.other_ids = populate(self.own), populate(self.other)
+        deadline = time.monotonic() + 30
+        while self.working() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def working(self):
+        return goods.run(self.platform, "select 1 from bulk_job where store_id = %s and status in ('queued', 'receiving', 'running')",
+                         self.other.store_id) if self.has_table("bulk_job") else []
+
+    def has_table(self, name):
+        return self.platform.postgres.rows("select 1 from pg_class where relname = %s and relnamespace = 'store_data'::regnamespace", (name,))
+
+    def rows_of_the_other(self):
+        """A fingerprint of every table's rows of the other store."""
+        tables = goods.run(self.platform, "select table_name::text from information_schema.columns where table_schema = 'store_data' "
+                           "and column_name = 'store_id' order by 1")
+        return {table: goods.run(self.platform, f"select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} as t where store_id = %s",
+                                 self.other.store_id) for table, in tables}
+
+
+@pytest.fixture(scope="module")
+def stores(owner):
+    return Stores(owner)
+
+
+@pytest.fixture(scope="module")
+def rows_before(stores):
+    return stores.rows_of_the_other()
+
+
+def told(answer, asked=None):
+    """What an answer says, byte for byte, but for the request's own id; and for a text that was asked for, which it may repeat."""
+    headers = sorted((name.lower(), value) for name, value in answer.headers.items() if name.lower() not in OF_THE_MOMENT | {"etag", "content-length"})
+    return answer.status_code, headers, answer.text.replace(asked, "ASKED") if asked else answer.text
+
+
+@pytest.mark.parametrize("operation", WITH_IDS, ids=str)
+def test_a_foreign_id_and_none_are_answered_alike(stores, rows_before, operation):
+    own, other = ids_for(operation, stores.own_ids), ids_for(operation, stores.other_ids)
+    if operation.method == "GET":
+        answer = operation.ask(stores.platform, stores.own.bearer, own)
+        assert answer.status_code == 200, f"the store's own: {answer}"
+    for name in operation.parameters:
+        nobodys = NOBODYS_ID if operation.is_number(name) else NOBODYS_TEXT
+        assert other[name] != own[name]
+        answers = [told(operation.ask(stores.platform, stores.own.bearer, {**own, name: given}, own), None if operation.is_number(name) else given)
+                   for given in (other[name], nobodys)]
+        assert answers[0] == answers[1], name
+        if operation.is_number(name):
+            status, _, text = answers[0]
+            body = json.loads(text)
+            assert status == 404 and body["code"] == "not_found" and set(body) <= {"message", "code", "status", "errors"}, text
+    answers = [told(operation.ask(stores.platform, stores.own.bearer, {**own, **{name: ids[name] for name in operation.parameters}}, own))
+               for ids in (other, {name: NOBODYS_ID if operation.is_number(name) else NOBODYS_TEXT for name in operation.parameters})]
+    assert answers[0] == answers[1] or not all(map(operation.is_number, operation.parameters))
+
+
+@pytest.mark.parametrize("operation", READS, ids=str)
+def test_what_a_store_reads_is_its_own(stores, operation):
+    """No id of the other store is in what it is told."""
+    answer = operation.ask_whole(stores.own, ids_for(operation, stores.own_ids))
+    assert answer.status_code == 200, answer
+    found = []
+
+    def look(value):
+        if isinstance(value, list):
+            for item in value:
+                look(item)
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                if stores.other_ids.get(OTHER_NAMES.get(name, name)) == item and isinstance(item, int) and name.endswith("_id"):
+                    found.append((name, item))
+                look(item)
+
+    for text in answer.text.splitlines() if "ndjson" in answer.headers["Content-Type"] else [answer.text]:
+        look(json.loads(text))
+    assert not found
+
+
+def test_nothing_of_the_other_store_has_changed(stores, rows_before):
+    assert stores.rows_of_the_other() == rows_before
+
+
+# ---- who may not ask at all -------------------------------------------------------------------------------------------
+
+def is_bare(answer, status, code):
+    """The error and nothing else."""
+    assert set(is_error(answer, status, code)) == {"message", "code", "status"}
+
+
+@pytest.fixture(scope="module")
+def without_scope(owner, stores):
+    """For each scope an app on the own store that holds all others."""
+    made = {}
+
+    def shop(scope):
+        if scope not in made:
+            made[scope] = owner.open_shop(scopes=[one for one in SCOPES if one != scope], store_id=stores.own.store_id)
+        return made[scope]
+
+    return shop
+
+
+@pytest.mark.parametrize("operation", SCOPED, ids=str)
+def test_without_its_scope(stores, without_scope, operation):
+    for scope in operation.scopes:
+        shop = without_scope(scope)
+        for credentials in (shop.bearer, shop.client):
+            for ids in (stores.own_ids, stores.other_ids):
+                is_bare(operation.ask(stores.platform, credentials, ids_for(operation, ids)), 403, "insufficient_scope")
+
+
+@pytest.fixture(scope="module")
+def uninstalled(owner, stores):
+    shop = owner.open_shop(store_id=stores.own.store_id)
+    stores.platform.call("auth.installations.end", installation_id=shop.installation_id)
+    return shop
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_after_an_uninstall(stores, uninstalled, operation):
+    ids = ids_for(operation, stores.own_ids)
+    is_bare(operation.ask(stores.platform, uninstalled.bearer, ids), 401, "invalid_token")
+    is_bare(operation.ask(stores.platform, uninstalled.client, ids), 401, "not_installed")
+
+
+@pytest.fixture(scope="module", params=["suspended", "frozen"])
+def inactive(owner, stores, request):
+    shop = owner.open_shop()
+    stores.platform.call("auth.stores.set_status", store_id=shop.store_id, status=request.param)
+    return shop
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_in_a_store_that_is_not_active(stores, inactive, operation):
+    for credentials in (inactive.bearer, inactive.client):
+        is_bare(operation.ask(stores.platform, credentials, ids_for(operation, stores.own_ids)), 403, "store_inactive")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_with_the_credentials_of_another_store(stores, operation):
+    """Client credentials name the store: one that the app is not installed on is refused, whether it exists or not."""
+    ids = ids_for(operation, stores.own_ids)
+    answers = [operation.ask(stores.platform, {**stores.own.client, "X-Store-Id": str(number)}, ids) for number in (stores.other.store_id, 2**40)]
+    for answer in answers:
+        is_bare(answer, 401, "not_installed")
+    assert answers[0].content == answers[1].content
