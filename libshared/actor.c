@@ -52,6 +52,7 @@ struct actor {
     struct buf body;
     int64_t holder; /* who we are in actor_lease: random, because a restarted process holds nothing */
     bool holds;
+    bool has_turned;  /* since leave */
     int64_t lease_ms; /* when to renew it, or to try for it */
     int64_t pause_ms; /* after the last failure */
 };
@@ -230,6 +231,7 @@ take_turn(struct actor *self)
     int rc;
 
     begin_turn(self, &call, &private, self->plan->turn_ms);
+    self->has_turned = true;
     rc = self->plan->turn(&call);
     if (rc >= 0 && db_in_transaction(self->db))
         rc = call_fail(&call, FAIL_INTERNAL_ERROR, NULL, "the turn left a transaction open");
@@ -241,6 +243,20 @@ take_turn(struct actor *self)
         metric_add(&turns, 1);
     end_turn(self, &call);
     return rc < 0 ? self->pause_ms : rc == ACTOR_AGAIN ? 0 : self->plan->look_ms;
+}
+
+static void
+leave(struct actor *self)
+{
+    struct call_private private;
+    struct call call;
+
+    if (!self->has_turned || !self->plan->leave)
+        return;
+    begin_turn(self, &call, &private, self->plan->turn_ms);
+    self->plan->leave(&call);
+    end_turn(self, &call);
+    self->has_turned = false;
 }
 
 /* The set of gateways may have changed; and an unread message would lie in memory for ever. */
@@ -273,6 +289,7 @@ actor_run(void *argument)
         if (clock_monotonic_ms() >= self->lease_ms)
             look_at_lease(self);
         if (!self->holds) {
+            leave(self);
             (void)sleep_until(self, self->lease_ms);
             continue;
         }
@@ -281,6 +298,7 @@ actor_run(void *argument)
         if (sleep_until(self, next_ms < self->lease_ms ? next_ms : self->lease_ms))
             next_ms = 0;
     }
+    leave(self);
     give_lease(self);
     return NULL;
 }

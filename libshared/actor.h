@@ -3,7 +3,7 @@
  * An actor is a thread with its own sockets, its own database connection and its own arena. Created means running,
  * destroyed means gone. It holds no credit, so no request is ever dealt to it, and its plan's turn may therefore call
  * any service with call_service, upwards too, where the operation lists the actor's service under x-actors
- * (proto/README.md).
+ * (proto/README.md); the gateways refuse a handler's call there.
  *
  * Of all processes of a service one at a time begins turns of the actor of a name: the holder of its row in
  * actor_lease, for LEASE_MS at a time, renewed between turns. A killed process's actor goes on elsewhere when that time
@@ -39,6 +39,10 @@ struct actor_plan {
      * The call is that of a handler without a request: caller is {internal, the service}, request_id is made for the
      * turn, call->in is empty, operation is NULL, and there is nothing to reply. Its deadline is turn_ms away. */
     int (*turn)(struct call *call);
+
+    /* Or NULL: after the last turn, because the process ends or another one has the lease now. Lets go of what turns
+     * have kept for the next one; the call is a turn's, and what it leaves undone stays undone. */
+    void (*leave)(struct call *call);
 
     int64_t look_ms; /* how long to sleep after ACTOR_DONE; actor_wake ends it earlier */
     int64_t turn_ms; /* the longest a turn may take; SIGTERM waits for it, so keep it below DRAIN_WAIT_MS */

@@ -115,8 +115,8 @@ void call_message(struct call *self, const char *text);
 void call_seal(struct call *self);
 
 /* A synchronous request to a service below this one (protocols 4; an actor's turn may ask any service that lists it
- * under x-actors), within this call's deadline; asserts that no
- * transaction is open. arguments is a msgpack map {path?, query?, body?}; internal operations answer the bare value. 0
+ * under x-actors, and a handler is refused there: forbidden), within this call's deadline; asserts that no transaction
+ * is open. arguments is a msgpack map {path?, query?, body?}; internal operations answer the bare value. 0
  * with the reply's value in the arena, or -1 with the error recorded:
  *   the callee's own error                          passed on word for word
  *   no gateway took the request                     503 service_unavailable, nothing happened

@@ -79,6 +79,7 @@ struct operation {
     const char *path;           /* "/api/apps/v1/orders/{order_id}", or NULL for an internal operation */
     const char *const *scopes;  /* all needed; NULL-terminated; NULL when none */
     const char *const *callers; /* internal: services that may call it; NULL-terminated */
+    const char *const *actors;  /* internal: services whose actors may call it, and no handler; NULL-terminated */
     enum rate_class rate;
     uint32_t timeout_ms;
     uint32_t body_size_max;

@@ -22,7 +22,7 @@ static const char *const control_sql[CONTROL_COUNT] = {
 };
 
 static const char *const shared_sql[SHARED_STATEMENT_COUNT] = {
-#define QUERY(name, sql) [(name)-SHARED_STATEMENT_BASE] = (sql),
+#define QUERY(name, sql) [(name)-SHARED_STATEMENT_BASE] = NAMED_SQL(name, sql),
 #include "shared_queries.h"
 #undef QUERY
 };

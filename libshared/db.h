@@ -36,6 +36,9 @@ struct rows {
     unsigned affected; /* of insert, update, delete */
 };
 
+/* A statement for such a table that carries its name, for the log and for pg_stat_activity. */
+#define NAMED_SQL(name, sql) "/* " #name " */ " sql
+
 /* Connects and prepares; NULL after logging why. Who wants to wait calls again after RECONNECT_WAIT_MS. statements must
  * outlive the object. */
 struct db *db_new(const char *service, unsigned index, const char *const *statements, unsigned count);

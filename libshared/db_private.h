@@ -39,7 +39,8 @@ struct db {
     struct connection_statement *statements;
     bool *writes;
     unsigned own_count, count;
-    PGconn *connection; /* NULL when lost */
+    PGconn *connection;    /* NULL when lost */
+    char lost_sqlstate[6]; /* what the server said when it ended the session; "" when it said nothing */
     int64_t connect_again_ms;
     struct entry queue[QUEUE_MAX];
     unsigned head, tail; /* answered up to head, sent up to tail */

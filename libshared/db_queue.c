@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ db_drop(struct db *self)
 {
     PQfinish(self->connection);
     self->connection = NULL;
+    self->lost_sqlstate[0] = '\0';
     self->head = self->tail = self->kept = 0;
     self->unsynced = false;
     metric_add(&losses, 1);
@@ -40,16 +42,31 @@ db_is_late(const struct call *call)
     return call->deadline_ms && clock_monotonic_ms() >= call->deadline_ms;
 }
 
-/* The connection is gone, or is given up because it did not answer in time. */
+/* NAMED_SQL's name; NULL when it has none. */
+static const char *
+statement_name(struct arena *arena, const char *sql)
+{
+    const char *end = sql && strncmp(sql, "/* ", 3) == 0 ? strstr(sql, " */") : NULL;
+
+    return end ? arena_strndup(arena, sql + 3, (size_t)(end - sql - 3)) : NULL;
+}
+
+/* The connection is gone, or is given up because it did not answer in time. The line says what the server gave as its
+ * reason, if it gave one. */
 int
 db_fail_lost(struct call *call, const char *sql)
 {
     struct db *self = call->db;
     bool unsafe = self->unsafe;
     bool late = db_is_late(call);
+    const char *why = self->lost_sqlstate[0]                        ? "the server ended the session"
+                      : !self->connection                           ? "there was no connection"
+                      : PQstatus(self->connection) != CONNECTION_OK ? "the connection was closed"
+                                                                    : "no answer in time";
 
-    log_event(LOG_WARN, "database_lost", "s:request_id", call->request_id, "s:sql", sql, "b:late", late,
-              "b:outcome_unknown", unsafe, NULL);
+    log_event(LOG_WARN, "database_lost", "s:request_id", call->request_id, "s:why", why, "s:sqlstate",
+              self->lost_sqlstate[0] ? self->lost_sqlstate : NULL, "s:statement", statement_name(call->arena, sql),
+              "b:late", late, "b:outcome_unknown", unsafe, "s:sql", sql, NULL);
     if (self->connection)
         db_drop(self);
     self->unsafe = false;
@@ -85,7 +102,7 @@ fail_statement(struct call *call, const char *sql, const PGresult *result)
     if (strncmp(sqlstate, "22", 2) == 0)
         why = NULL;
     log_event(retry ? LOG_INFO : LOG_ERROR, "statement_failed", "s:request_id", call->request_id, "s:sqlstate",
-              sqlstate, "s:why", why, "s:sql", sql, NULL);
+              sqlstate, "s:statement", statement_name(call->arena, sql), "s:why", why, "s:sql", sql, NULL);
     call->db->wants_retry = retry;
     if (retry || is_want_of_time(sqlstate))
         return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
@@ -185,6 +202,9 @@ queue_pop(struct db *self, int64_t until_ms, struct entry *entry)
         return NULL;
     result = PQgetResult(self->connection);
     if (!result || (PQresultStatus(result) == PGRES_FATAL_ERROR && is_lost(result))) {
+        const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+        snprintf(self->lost_sqlstate, sizeof self->lost_sqlstate, "%s", sqlstate ? sqlstate : "");
         PQclear(result);
         return NULL;
     }

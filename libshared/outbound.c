@@ -3,16 +3,15 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "actor.h"
 #include "address.h"
 #include "clock.h"
 #include "config.h"
@@ -20,7 +19,6 @@
 
 #define CONNECT_MS      5000
 #define ANSWER_SIZE_MAX 65536 /* read, so that the connection ends in order, and thrown away */
-#define LOOK_MS         100   /* at actor_is_stopping */
 #define USER_AGENT      "SeloraX-Webhook/1.0"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -122,6 +120,7 @@ outbound_url_error(const char *url)
 struct transfer {
     struct outbound_request *request;
     CURL *handle;
+    struct transfer *next; /* of those under way */
     size_t received;
     bool refused; /* an address that is not public */
     char error[CURL_ERROR_SIZE];
@@ -161,15 +160,17 @@ allow_protocols(CURL *handle)
 #endif
 }
 
-static void
-transfer_begin(struct transfer *self, struct outbound_request *request, int64_t timeout_ms, struct curl_slist *headers)
+static struct transfer *
+transfer_new(struct outbound_request *request, int64_t timeout_ms, struct curl_slist *headers)
 {
+    struct transfer *self = xcalloc(1, sizeof *self);
     CURL *handle = curl_easy_init();
 
     if (!handle)
         abort();
     self->request = request;
     self->handle = handle;
+    curl_easy_setopt(handle, CURLOPT_PRIVATE, self);
     curl_easy_setopt(handle, CURLOPT_URL, request->url);
     curl_easy_setopt(handle, CURLOPT_POST, 1L);
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
@@ -180,7 +181,7 @@ transfer_begin(struct transfer *self, struct outbound_request *request, int64_t 
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
-    curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L); /* the end of the time waits for no resolver */
+    curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L); /* neither its end nor ours waits for a resolver */
 #endif
     curl_easy_setopt(handle, CURLOPT_PROXY, "");
     curl_easy_setopt(handle, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -192,11 +193,12 @@ transfer_begin(struct transfer *self, struct outbound_request *request, int64_t 
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, swallow);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, self);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, self->error);
+    return self;
 }
 
 /* A status counts although the answer behind it was too long, or was cut off: its first line is what was asked for. */
 static void
-transfer_end(struct transfer *self, struct call *call)
+transfer_read(const struct transfer *self)
 {
     struct outbound_request *request = self->request;
     long status = 0;
@@ -204,57 +206,118 @@ transfer_end(struct transfer *self, struct call *call)
     curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
     request->status = (int)status;
     if (status == 0)
-        request->error = arena_strdup(call->arena, self->refused    ? "the host's address is not public"
-                                                   : self->error[0] ? self->error
-                                                                    : "no answer");
-    curl_easy_cleanup(self->handle);
+        snprintf(request->error, sizeof request->error, "%s",
+                 self->refused    ? "the host's address is not public"
+                 : self->error[0] ? self->error
+                                  : "no answer");
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------------------- */
+/* ---- those under way --------------------------------------------------------------------------------------------- */
+
+struct outbound {
+    CURLM *multi;
+    struct curl_slist *headers;
+    struct transfer *first;
+};
+
+struct outbound *
+outbound_new(void)
+{
+    struct outbound *self = xcalloc(1, sizeof *self);
+
+    pthread_once(&once, start_library);
+    self->multi = curl_multi_init();
+    self->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    if (!self->multi || !self->headers)
+        abort();
+    return self;
+}
 
 static void
-run_all(CURLM *multi, struct call *call, int64_t until_ms)
+end_transfer(struct outbound *self, struct transfer *transfer)
 {
-    int running = 1;
+    struct transfer **link = &self->first;
 
-    while (running > 0 && clock_monotonic_ms() < until_ms && !actor_is_stopping(call)) {
-        if (curl_multi_perform(multi, &running) != CURLM_OK)
-            return;
-        if (running > 0 && curl_multi_poll(multi, NULL, 0, LOOK_MS, NULL) != CURLM_OK)
-            return;
-    }
+    while (*link != transfer)
+        link = &(*link)->next;
+    *link = transfer->next;
+    curl_multi_remove_handle(self->multi, transfer->handle);
+    curl_easy_cleanup(transfer->handle);
+    free(transfer);
 }
 
 void
-outbound_send(struct outbound_request *const *requests, unsigned count, int64_t timeout_ms, struct call *call)
+outbound_destroy(struct outbound **self)
 {
-    struct transfer *transfers = arena_alloc(call->arena, (count + 1) * sizeof *transfers);
-    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
-    struct curl_slist *headers;
-    CURLM *multi;
+    struct outbound *outbound = *self;
 
-    if (count == 0)
+    *self = NULL;
+    if (!outbound)
         return;
-    pthread_once(&once, start_library);
-    multi = curl_multi_init();
-    headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (!multi || !headers)
-        abort();
-    for (unsigned i = 0; i < count; i++) {
-        if (!requests[i]->url) {
-            requests[i]->error = arena_strdup(call->arena, "the URL cannot be used");
-            continue;
+    while (outbound->first)
+        end_transfer(outbound, outbound->first);
+    curl_multi_cleanup(outbound->multi);
+    curl_slist_free_all(outbound->headers);
+    free(outbound);
+}
+
+int
+outbound_begin(struct outbound *self, struct outbound_request *request, int64_t timeout_ms)
+{
+    struct transfer *transfer;
+
+    request->status = 0;
+    request->error[0] = '\0';
+    if (!request->url) {
+        snprintf(request->error, sizeof request->error, "the URL cannot be used");
+        return -1;
+    }
+    transfer = transfer_new(request, timeout_ms, self->headers);
+    transfer->next = self->first;
+    self->first = transfer;
+    if (curl_multi_add_handle(self->multi, transfer->handle) != CURLM_OK)
+        log_fatal("curl_failed", NULL);
+    return 0;
+}
+
+static struct transfer *
+find_ended(struct outbound *self)
+{
+    struct transfer *transfer = NULL;
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(self->multi, &left)) != NULL)
+        if (message->msg == CURLMSG_DONE) {
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+            break;
         }
-        transfer_begin(&transfers[i], requests[i], timeout_ms, headers);
-        curl_multi_add_handle(multi, transfers[i].handle);
+    return transfer;
+}
+
+struct outbound_request *
+outbound_take(struct outbound *self, int64_t until_ms)
+{
+    struct outbound_request *request;
+    struct transfer *transfer;
+    int64_t left_ms;
+    int running;
+
+    while (self->first) {
+        if (curl_multi_perform(self->multi, &running) != CURLM_OK)
+            log_fatal("curl_failed", NULL);
+        transfer = find_ended(self);
+        if (transfer) {
+            request = transfer->request;
+            transfer_read(transfer);
+            end_transfer(self, transfer);
+            return request;
+        }
+        left_ms = until_ms - clock_monotonic_ms();
+        if (left_ms <= 0)
+            break;
+        if (curl_multi_poll(self->multi, NULL, 0, (int)left_ms, NULL) != CURLM_OK)
+            log_fatal("curl_failed", NULL);
     }
-    run_all(multi, call, until_ms);
-    for (unsigned i = 0; i < count; i++) {
-        if (!transfers[i].handle)
-            continue;
-        curl_multi_remove_handle(multi, transfers[i].handle);
-        transfer_end(&transfers[i], call);
-    }
-    curl_slist_free_all(headers);
-    curl_multi_cleanup(multi);
+    return NULL;
 }

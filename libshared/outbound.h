@@ -2,21 +2,41 @@
  *
  * Rules that no caller can leave out: https only (http as well under SX_DEV); the address that was resolved is the one
  * that is dialled, and it must be public (address.h; any under SX_DEV); no redirects, no proxy, no credentials from the
- * environment; certificates are checked; time and the answer's size are bounded. Blocks its thread: for actors.
+ * environment; certificates are checked; time and the answer's size are bounded.
+ *
+ * Requests are under way side by side, each with its own time, so that one that is slow holds up no other. For actors:
+ * a turn begins some, takes those that are over, and leaves the rest to the next turn.
  */
 #ifndef OUTBOUND_H
 #define OUTBOUND_H
 
 #include "call.h"
 
-/* One POST of JSON. */
+#define OUTBOUND_ERROR_SIZE 256
+
+/* One POST of JSON. Its owner's; must stay where it is, with all it points to, until it is over. */
 struct outbound_request {
-    const char *url; /* NULL: no URL that could be used; the request fails */
-    struct str body; /* borrowed; never logged */
+    const char *url;
+    struct str body; /* never logged */
+    void *owner;     /* whatever the owner wants to find it by */
     /* the answer */
-    int status;  /* 0: none came */
-    char *error; /* why none came, in the call's arena; NULL when there is a status */
+    int status;                      /* 0: none came */
+    char error[OUTBOUND_ERROR_SIZE]; /* why none came; "" when there is a status */
 };
+
+/* The requests that are under way: of one thread. */
+struct outbound;
+
+struct outbound *outbound_new(void);
+
+/* What is under way is broken off, at once, and its requests are the owner's again without an answer. */
+void outbound_destroy(struct outbound **self);
+
+/* Sends it; it is over after timeout_ms at the latest. -1, with the error in it, when there is no URL (url is NULL). */
+int outbound_begin(struct outbound *self, struct outbound_request *request, int64_t timeout_ms) must_check;
+
+/* A request that is over; NULL when none was until then (clock_monotonic_ms), or none is under way. */
+struct outbound_request *outbound_take(struct outbound *self, int64_t until_ms);
 
 /* url with the path segment `leaf` added behind its path, in the arena; NULL when url is none, or not http or https. */
 char *outbound_url(struct arena *arena, const char *url, const char *leaf);
@@ -24,9 +44,5 @@ char *outbound_url(struct arena *arena, const char *url, const char *leaf);
 /* What is wrong with an address that a stranger gives to be dialled later, as a sentence for him; NULL when nothing is
  * that could be known now: names are looked up when they are dialled. Under SX_DEV any URL is fine. */
 const char *outbound_url_error(const char *url);
-
-/* Sends all side by side and answers when each has its end, after timeout_ms at the latest. In an actor's turn that is
- * to end (actor_is_stopping) it gives up at once what is under way. */
-void outbound_send(struct outbound_request *const *requests, unsigned count, int64_t timeout_ms, struct call *call);
 
 #endif

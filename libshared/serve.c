@@ -178,8 +178,10 @@ run_handler(struct call *call, const struct handler *handler)
 
     if (clock_monotonic_ms() >= call->deadline_ms)
         return call_fail(call, FAIL_GATEWAY_TIMEOUT, NULL, NULL);
-    if (db_ensure(call->db) != 0 && handler != &metrics_handler)
+    if (db_ensure(call->db) != 0 && handler != &metrics_handler) {
+        log_event(LOG_WARN, "database_away", "s:request_id", call->request_id, NULL);
         return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
+    }
     for (unsigned run = 1; run <= TRANSACTION_TRIES_MAX; run++) {
         call_reset(call);
         rc = run_once(call, handler);
@@ -243,7 +245,8 @@ account(const struct call *call, struct str name, int64_t started_us)
     if (status >= 500 || took_us >= SLOW_MS * 1000)
         log_event(status >= 500 ? LOG_ERROR : LOG_WARN, status >= 500 ? "call_failed" : "call_slow", "s:operation",
                   arena_strndup(call->arena, name.base, name.len), "s:request_id", call->request_id, "l:status",
-                  (int64_t)status, "l:took_us", took_us, NULL);
+                  (int64_t)status, "s:code", call->private->failed ? fail_texts[call->private->code].code : NULL,
+                  "l:took_us", took_us, NULL);
 }
 
 /* A call as it is before anything is known about it. */

@@ -71,7 +71,7 @@ class Operation:
         self.handler = c_name(name)
         self.path = self.body = None
         self.method, self.audience, self.rate = "post", "internal", "exempt"
-        self.scopes, self.callers, self.parameters = [], [], []
+        self.scopes, self.callers, self.actors, self.parameters = [], [], [], []
         self.stream = self.upload = self.body_required = self.form = self.form_only = self.multipart = False
         self.conditional = False  # takes If-Match
         self.answer = node.get("x-answer", "json")
@@ -312,10 +312,10 @@ class Contract:
             if "reply" not in node:
                 refuse(here, "needs a reply schema")
             operation.callers = node.get("x-callers", [])
-            actors = node.get("x-actors", [])
-            if not operation.callers and not actors:
+            operation.actors = node.get("x-actors", [])
+            if not operation.callers and not operation.actors:
                 refuse(here, "needs x-callers: who may call it?")
-            for actor in actors:
+            for actor in operation.actors:
                 if actor not in self.layers or actor in ("gateway", "operator") or actor in operation.callers:
                     refuse(here, f'x-actors: "{actor}" is no service, or is in x-callers as well')
             for caller in operation.callers:
@@ -323,7 +323,6 @@ class Contract:
                     refuse(here, f'x-callers: "{caller}" is in no layer of common.json')
                 if self.layers[caller] <= self.layers[service]:
                     refuse(here, f'x-callers: "{caller}" does not stand above "{service}": calls go downwards only')
-            operation.callers = operation.callers + actors
             self.operations.append(operation)
 
     def check_names(self):

@@ -1,8 +1,11 @@
-/* app_push.c - claims what is due, makes the bodies, sends them side by side, notes what came of each. A claim already
- * says when the next attempt is due, so a process that is killed in between costs an attempt and no push. */
+/* app_push.c - claims what is due, makes the bodies, sends them side by side, notes what came of each. What is under
+ * way goes on between the turns, so an app that is slow to answer holds up nobody. A claim already says when the next
+ * attempt is due, so a process that is killed in between costs an attempt and no push.
+ */
 #include "app_push.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "apps.h"
@@ -13,21 +16,62 @@
 #include "statements.h"
 #include "tokens.h"
 
-#define PUSHES_AT_ONCE 8
+#define PUSHES_AT_ONCE 64
+#define CLAIMS_A_TURN  8
+#define PUSHES_OF_APP  2     /* at once, so that one that never answers does not take all places */
 #define ATTEMPTS_MAX   6     /* contract D.3 */
 #define ANSWER_WAIT_MS 10000 /* of one attempt; SIGTERM cuts it short */
-#define NOTE_WAIT_MS   1500
-#define BUSY_S         30 /* an attempt is over long before, unless its process was killed */
+#define LOOK_MS        200   /* while answers are waited for: whether there is more to send */
+#define NOTE_WAIT_MS   2000  /* what one note may take; a turn that has less left leaves it to the next */
+#define BUSY_S         30    /* an attempt is over long before, unless its process was killed */
 #define BODY_MAX       1024
-#define TOKEN_BYTES    32
+
+enum state { PUSH_FREE, PUSH_UNDER_WAY, PUSH_OVER /* and not yet noted */ };
 
 struct push {
+    enum state state;
     int64_t installation_id, generation, attempts;
     int64_t store_id, app_id, busy_until_us;
-    const char *kind; /* "token" or "revoke" */
+    char kind[8]; /* "token" or "revoke" */
+    char *url;
     struct outbound_request request;
     char body[BODY_MAX];
 };
+
+/* What a turn leaves to the next one. The actor's thread alone touches it. */
+static struct {
+    struct outbound *outbound; /* NULL: nothing is kept */
+    struct push pushes[PUSHES_AT_ONCE];
+    unsigned used;
+} kept;
+
+static struct push *
+take_place(const struct rows *rows, unsigned row)
+{
+    struct push *push = kept.pushes;
+
+    while (push->state != PUSH_FREE)
+        push++;
+    *push = (struct push){.state = PUSH_UNDER_WAY,
+                          .installation_id = rows_int(rows, row, "installation_id"),
+                          .generation = rows_int(rows, row, "generation"),
+                          .attempts = rows_int(rows, row, "attempts"),
+                          .busy_until_us = rows_time(rows, row, "busy_until")};
+    snprintf(push->kind, sizeof push->kind, "%s", rows_text(rows, row, "kind"));
+    push->request.owner = push;
+    kept.used++;
+    return push;
+}
+
+static void
+leave_place(struct push *self)
+{
+    secret_wipe(self->body, sizeof self->body);
+    free(self->url);
+    self->url = NULL;
+    self->state = PUSH_FREE;
+    kept.used--;
+}
 
 /* ---- the body ---------------------------------------------------------------------------------------------------- */
 
@@ -55,26 +99,14 @@ write_body(struct push *self, const struct rows *target, const uint8_t key[SIGNI
     self->request.body = (struct str){self->body, (size_t)len};
 }
 
-/* Made for one attempt: when it is over only the app has it. */
-static int
-make_token(struct call *call, const struct push *self, char **token)
-{
-    int64_t now_us = clock_now_us();
-    uint8_t hash[SHA256_SIZE];
-
-    *token = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
-    secret_sha256(hash, *token, strlen(*token));
-    return db_post(call, TOKEN_INSERT, "llsxtt", self->installation_id, self->generation, "access", hash, sizeof hash,
-                   now_us + ACCESS_TOKEN_S * US_PER_SECOND, now_us);
-}
-
 /* The token's hash is committed before anybody can show it. 1: the push is no longer true. */
 static int
 prepare(struct call *call, struct push *self)
 {
     uint8_t key[SIGNING_KEY_SIZE];
-    char *token = NULL;
+    struct token token = {0};
     struct rows target;
+    const char *url;
 
     if (db_begin(call) ||
         db_run(call, PUSH_TARGET, &target, "lls", self->installation_id, self->generation, self->kind))
@@ -85,23 +117,21 @@ prepare(struct call *call, struct push *self)
         return call_fail(call, FAIL_INTERNAL_ERROR, NULL, "the app's signing key cannot be opened");
     self->store_id = rows_int(&target, 0, "store_id");
     self->app_id = rows_int(&target, 0, "app_id");
-    if (strcmp(self->kind, "token") == 0 && make_token(call, self, &token))
+    /* Made for one attempt: when it is over only the app has it. */
+    if (strcmp(self->kind, "token") == 0 &&
+        token_insert(call, self->installation_id, self->generation, ACCESS_TOKEN_S, &token))
         return -1;
-    self->request.url = outbound_url(call->arena, rows_text(&target, 0, "webhook_url"), self->kind);
-    write_body(self, &target, key, token);
+    url = outbound_url(call->arena, rows_text(&target, 0, "webhook_url"), self->kind);
+    self->url = url ? xstrdup(url) : NULL;
+    self->request.url = self->url;
+    write_body(self, &target, key, token.text);
     secret_wipe(key, sizeof key);
-    if (token)
-        secret_wipe(token, strlen(token));
+    if (token.text)
+        secret_wipe(token.text, strlen(token.text));
     return db_commit(call);
 }
 
 /* ---- what came of it --------------------------------------------------------------------------------------------- */
-
-static int
-forget(struct call *call, const struct push *self)
-{
-    return db_post(call, PUSH_DONE, "lls", self->installation_id, self->generation, self->kind);
-}
 
 static int
 set_free(struct call *call, const struct push *self)
@@ -110,20 +140,20 @@ set_free(struct call *call, const struct push *self)
                    self->busy_until_us, clock_now_us());
 }
 
-/* Whatever came of it, what was put in its place meanwhile waits for nothing now. */
+/* Whatever came of it, what was put in its place meanwhile waits for nothing now. Once more is no harm: a commit whose
+ * answer was lost is noted again. */
 static int
-note_end(struct call *call, const struct push *self, bool is_over)
+note_end(struct call *call, const struct push *self, bool is_over, bool is_given_up)
 {
-    if (db_begin(call) || (is_over && forget(call, self)) || set_free(call, self))
-        return -1;
-    return db_commit(call);
-}
+    struct rows rows = {0};
 
-static int
-note_given_up(struct call *call, const struct push *self)
-{
-    if (db_begin(call) || forget(call, self) || set_free(call, self) ||
+    if (db_begin(call) ||
+        (is_over && db_run(call, PUSH_DONE, &rows, "lls", self->installation_id, self->generation, self->kind)))
+        return -1;
+    if (is_given_up && rows.affected &&
         audit_put(call, "app.push_failed", "installation", self->installation_id, self->store_id, self->app_id))
+        return -1;
+    if (set_free(call, self))
         return -1;
     return db_commit(call);
 }
@@ -132,14 +162,31 @@ static int
 note_result(struct call *call, const struct push *self)
 {
     bool arrived = self->request.status >= 200 && self->request.status < 300;
+    bool given_up = !arrived && self->attempts >= ATTEMPTS_MAX;
 
+    if (note_end(call, self, arrived || given_up, given_up)) {
+        if (db_in_transaction(call->db))
+            db_rollback(call->db);
+        return -1;
+    }
     log_event(arrived ? LOG_INFO : LOG_WARN, arrived ? "app_push_arrived" : "app_push_failed", "s:request_id",
               call->request_id, "l:installation_id", self->installation_id, "s:kind", self->kind, "l:attempt",
               self->attempts, "l:status", (int64_t)self->request.status, "s:why", self->request.error, NULL);
-    call->deadline_ms = clock_monotonic_ms() + NOTE_WAIT_MS; /* what the apps took is not the database's fault */
-    if (!arrived && self->attempts >= ATTEMPTS_MAX)
-        return note_given_up(call, self);
-    return note_end(call, self, arrived);
+    return 0;
+}
+
+/* What cannot be noted is tried again by the next turn, until others may take the attempt for lost. */
+static int
+note_results(struct call *call)
+{
+    for (struct push *push = kept.pushes; push < kept.pushes + PUSHES_AT_ONCE; push++) {
+        if (push->state != PUSH_OVER || call->deadline_ms - clock_monotonic_ms() < NOTE_WAIT_MS)
+            continue;
+        if (note_result(call, push) && clock_now_us() < push->busy_until_us)
+            return -1;
+        leave_place(push);
+    }
+    return 0;
 }
 
 /* ---- the turn ---------------------------------------------------------------------------------------------------- */
@@ -147,68 +194,86 @@ note_result(struct call *call, const struct push *self)
 static int
 claim(struct call *call, struct rows *rows)
 {
-    int64_t now_us = clock_now_us(), minute_us = 60 * US_PER_SECOND;
+    int64_t now_us = clock_now_us(), minute_us = 60 * US_PER_SECOND, places = PUSHES_AT_ONCE - kept.used;
 
-    return db_run(call, PUSH_CLAIM, rows, "tttttttlt", now_us, now_us + minute_us, now_us + 5 * minute_us,
+    return db_run(call, PUSH_CLAIM, rows, "tttttttltl", now_us, now_us + minute_us, now_us + 5 * minute_us,
                   now_us + 30 * minute_us, now_us + 120 * minute_us, now_us + 720 * minute_us, now_us + 720 * minute_us,
-                  (int64_t)PUSHES_AT_ONCE, now_us + BUSY_S * US_PER_SECOND);
+                  places < CLAIMS_A_TURN ? places : CLAIMS_A_TURN, now_us + BUSY_S * US_PER_SECOND,
+                  (int64_t)PUSHES_OF_APP);
 }
 
 /* One that cannot be made (a key that does not open) must not hold up the others: it waits for its next attempt. */
-static unsigned
-prepare_all(struct call *call, const struct rows *rows, struct push *pushes, struct outbound_request **requests)
+static void
+send_one(struct call *call, struct push *push)
 {
-    unsigned count = 0;
+    int made = prepare(call, push);
 
-    for (unsigned i = 0; i < rows->count && i < PUSHES_AT_ONCE; i++) {
-        struct push *push = &pushes[count];
-        int made;
-
-        *push = (struct push){.installation_id = rows_int(rows, i, "installation_id"),
-                              .generation = rows_int(rows, i, "generation"),
-                              .attempts = rows_int(rows, i, "attempts"),
-                              .busy_until_us = rows_time(rows, i, "busy_until"),
-                              .kind = rows_text(rows, i, "kind")};
-        made = prepare(call, push);
-        if (made < 0 && db_in_transaction(call->db))
-            db_rollback(call->db);
-        if (made != 0 && note_end(call, push, made == 1))
-            made = -1;
-        if (made < 0 && db_in_transaction(call->db))
-            db_rollback(call->db);
-        if (made < 0)
-            log_event(LOG_ERROR, "app_push_not_made", "s:request_id", call->request_id, "l:installation_id",
-                      push->installation_id, NULL);
-        if (made == 0)
-            requests[count++] = &push->request;
+    if (made < 0 && db_in_transaction(call->db))
+        db_rollback(call->db);
+    if (made == 0) {
+        if (outbound_begin(kept.outbound, &push->request, ANSWER_WAIT_MS))
+            push->state = PUSH_OVER;
+        return;
     }
-    return count;
+    if (note_end(call, push, made == 1, false)) {
+        made = -1;
+        if (db_in_transaction(call->db))
+            db_rollback(call->db);
+    }
+    if (made < 0)
+        log_event(LOG_ERROR, "app_push_not_made", "s:request_id", call->request_id, "l:installation_id",
+                  push->installation_id, NULL);
+    leave_place(push);
+}
+
+/* Waits for the first one, and takes all that are there. */
+static void
+take_answers(int64_t wait_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + wait_ms;
+    struct outbound_request *request;
+
+    while ((request = outbound_take(kept.outbound, until_ms)) != NULL) {
+        ((struct push *)request->owner)->state = PUSH_OVER;
+        until_ms = 0;
+    }
 }
 
 static int
 take_turn(struct call *call)
 {
-    struct push *pushes = arena_alloc(call->arena, PUSHES_AT_ONCE * sizeof *pushes);
-    struct outbound_request *requests[PUSHES_AT_ONCE];
-    struct rows rows;
-    unsigned count;
-    int failed = 0;
+    struct rows rows = {0};
 
-    if (claim(call, &rows))
+    if (!kept.outbound)
+        kept.outbound = outbound_new();
+    take_answers(0); /* those that came while the database failed */
+    if (note_results(call) || (kept.used < PUSHES_AT_ONCE && claim(call, &rows)))
         return -1;
-    if (rows.count == 0)
-        return ACTOR_DONE;
-    count = prepare_all(call, &rows, pushes, requests);
-    outbound_send(requests, count, ANSWER_WAIT_MS, call);
-    for (unsigned i = 0; i < count; i++) {
-        secret_wipe(pushes[i].body, sizeof pushes[i].body);
-        if (note_result(call, &pushes[i])) {
-            failed = -1;
-            if (db_in_transaction(call->db))
-                db_rollback(call->db);
-        }
-    }
-    return failed ? -1 : ACTOR_AGAIN;
+    for (unsigned i = 0; i < rows.count; i++)
+        send_one(call, take_place(&rows, i));
+    if (kept.used == 0)
+        return rows.count ? ACTOR_AGAIN : ACTOR_DONE;
+    if (rows.count == CLAIMS_A_TURN)
+        return ACTOR_AGAIN; /* there may be more */
+    take_answers(LOOK_MS);
+    return ACTOR_AGAIN;
 }
 
-const struct actor_plan app_push_plan = {.name = "app-push", .turn = take_turn, .look_ms = 500, .turn_ms = 14000};
+/* What is under way is broken off; it counts as an attempt. */
+static void
+leave(struct call *call)
+{
+    outbound_destroy(&kept.outbound);
+    for (struct push *push = kept.pushes; push < kept.pushes + PUSHES_AT_ONCE; push++) {
+        if (push->state == PUSH_FREE)
+            continue;
+        if (push->state == PUSH_UNDER_WAY)
+            snprintf(push->request.error, sizeof push->request.error, "broken off: the process ends");
+        if (call->deadline_ms > clock_monotonic_ms())
+            (void)!note_result(call, push);
+        leave_place(push);
+    }
+}
+
+const struct actor_plan app_push_plan = {
+    .name = "app-push", .turn = take_turn, .leave = leave, .look_ms = 500, .turn_ms = 5000};

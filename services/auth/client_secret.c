@@ -3,33 +3,45 @@
 #include "client_secret.h"
 
 #include "clock.h"
+#include "log.h"
 #include "statements.h"
 
 #define USE_KEPT_EVERY_S 60
 
-struct client_secret_match
-client_secret_check(const struct rows *rows, unsigned row, struct str given)
+static bool
+is_secret(const struct rows *rows, struct str given, struct client_secret_match *match, bool *broken)
 {
     uint8_t hash[SHA256_SIZE], current[SHA256_SIZE] = {0}, previous[SHA256_SIZE] = {0};
-    size_t size = rows_bytes(rows, row, "client_secret_hash", current, sizeof current);
-    size_t previous_size = rows_bytes(rows, row, "previous_secret_hash", previous, sizeof previous);
-    int64_t expires_us = rows_time(rows, row, "previous_secret_expires_at");
-    struct client_secret_match match = {CLIENT_SECRET_WRONG, rows_int(rows, row, "secret_number"), 0,
-                                        rows_time(rows, row, "secret_used_at")};
+    size_t size = rows_bytes(rows, 0, "client_secret_hash", current, sizeof current);
+    size_t previous_size = rows_bytes(rows, 0, "previous_secret_hash", previous, sizeof previous);
+    int64_t expires_us = rows_time(rows, 0, "previous_secret_expires_at");
     bool is_current, is_previous;
 
+    *match = (struct client_secret_match){rows_int(rows, 0, "secret_number"), 0, rows_time(rows, 0, "secret_used_at")};
     secret_sha256(hash, given.base ? given.base : "", given.len);
     is_current = secret_equal(hash, current, sizeof current);
     is_previous = secret_equal(hash, previous, sizeof previous);
-    if (!rows_is_null(rows, row, "client_secret_hash") && size != sizeof current) {
-        match.verdict = CLIENT_SECRET_BROKEN;
-    } else if (is_current && size) {
-        match.verdict = CLIENT_SECRET_RIGHT;
-    } else if (is_previous && previous_size == sizeof previous && expires_us > clock_now_us()) {
-        match = (struct client_secret_match){CLIENT_SECRET_RIGHT, match.number - 1, expires_us,
-                                             rows_time(rows, row, "previous_secret_used_at")};
+    *broken = !rows_is_null(rows, 0, "client_secret_hash") && size != sizeof current;
+    if (is_current && size)
+        return true;
+    if (!is_previous || previous_size != sizeof previous || expires_us <= clock_now_us())
+        return false;
+    *match = (struct client_secret_match){match->number - 1, expires_us, rows_time(rows, 0, "previous_secret_used_at")};
+    return true;
+}
+
+enum client_secret
+client_secret_check(struct call *call, const struct rows *rows, struct str given, struct client_secret_match *match)
+{
+    bool broken, right = is_secret(rows, given, match, &broken);
+
+    if (broken) {
+        log_event(LOG_ERROR, "client_secret_unusable", "s:request_id", call->request_id, "l:app_id",
+                  rows_int(rows, 0, "app_id"), NULL);
+        (void)!call_fail(call, FAIL_AUTH_ERROR, NULL, NULL);
+        return CLIENT_SECRET_BROKEN;
     }
-    return match;
+    return right && rows_int(rows, 0, "app_active") ? CLIENT_SECRET_RIGHT : CLIENT_SECRET_WRONG;
 }
 
 int

@@ -31,8 +31,8 @@ credentials_exchange_secret(struct call *call, int64_t app_id, int64_t store_id)
     struct out *out = &call->out;
     struct rows rows;
 
-    if (db_begin(call) ||
-        db_run(call, APP_SET_SECRET, &rows, "lxtT", app_id, hash, sizeof hash, now_us, hours ? &dies_us : NULL))
+    if (db_begin(call) || db_run(call, APP_SET_SECRET, &rows, "lxtTl", app_id, hash, sizeof hash, now_us,
+                                 hours ? &dies_us : NULL, call->caller.account_id))
         return -1;
     if (rows.count == 0)
         return no_such_app(call);

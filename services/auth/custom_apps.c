@@ -16,15 +16,10 @@
 #include "scopes.h"
 #include "statements.h"
 #include "store_access.h"
+#include "tokens.h"
 
 #define PERMISSION     "apps__manage_apps"
 #define CUSTOM_TOKEN_S (365 * 86400) /* contract B: one year */
-#define TOKEN_BYTES    32
-
-struct custom_token {
-    const char *text;
-    int64_t expires_us;
-};
 
 /* query.store_id or body.store_id; 0 when neither is given. */
 static int
@@ -75,33 +70,12 @@ find_app(struct call *call, struct rows *app)
     return find_app_even(call, false, app);
 }
 
+/* A custom app's access token is for a year, and alone. */
 static int
-token_insert(struct call *call, const struct rows *installation, struct custom_token *token)
+insert_token(struct call *call, const struct rows *installation, struct token *token)
 {
-    int64_t now_us = clock_now_us();
-    uint8_t hash[SHA256_SIZE];
-
-    token->text = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
-    token->expires_us = now_us + US_PER_SECOND * CUSTOM_TOKEN_S;
-    secret_sha256(hash, token->text, strlen(token->text));
-    return db_post(call, TOKEN_INSERT, "llsxtt", rows_int(installation, 0, "installation_id"),
-                   rows_int(installation, 0, "generation"), "access", hash, sizeof hash, token->expires_us, now_us);
-}
-
-/* Five members. */
-static void
-write_token(struct out *out, const struct custom_token *token, const char *scopes)
-{
-    out_key(out, "access_token");
-    out_text(out, token->text);
-    out_key(out, "token_type");
-    out_text(out, "Bearer");
-    out_key(out, "expires_in");
-    out_int(out, CUSTOM_TOKEN_S);
-    out_key(out, "expires_at");
-    out_time(out, token->expires_us);
-    out_key(out, "scopes");
-    scopes_write(out, scopes);
+    return token_insert(call, rows_int(installation, 0, "installation_id"), rows_int(installation, 0, "generation"),
+                        CUSTOM_TOKEN_S, token);
 }
 
 int
@@ -140,7 +114,7 @@ app_insert(struct call *call, int64_t store_id, const char *scopes, const struct
 
 static int
 reply_created(struct call *call, const struct rows *installation, const struct app_credentials *credentials,
-              const struct custom_token *token, const char *scopes)
+              const struct token *token, const char *scopes)
 {
     struct out *out = &call->out;
 
@@ -161,7 +135,8 @@ reply_created(struct call *call, const struct rows *installation, const struct a
     out_text(out, credentials->client_id);
     out_key(out, "client_secret");
     out_text(out, credentials->client_secret);
-    write_token(out, token, scopes);
+    token_write(out, token);
+    token_write_terms(out, token, scopes);
     return call_reply(call, 201);
 }
 
@@ -169,7 +144,7 @@ int
 custom_apps_create(struct call *call)
 {
     struct app_credentials credentials;
-    struct custom_token token;
+    struct token token;
     struct rows app, installation;
     int64_t store_id, app_id;
     const char *scopes;
@@ -185,7 +160,7 @@ custom_apps_create(struct call *call)
     app_id = rows_int(&app, 0, "app_id");
     if (audit_put(call, "custom_app.created", "app", app_id, store_id, app_id) ||
         installation_install(call, store_id, app_id, scopes, INSTALLATION_CUSTOM, NULL, &installation) ||
-        token_insert(call, &installation, &token) || installation_commit(call, &installation))
+        insert_token(call, &installation, &token) || installation_commit(call, &installation))
         return -1;
     return reply_created(call, &installation, &credentials, &token, scopes);
 }
@@ -250,7 +225,7 @@ int
 custom_apps_regenerate_token(struct call *call)
 {
     struct rows app, installation;
-    struct custom_token token;
+    struct token token;
     int64_t installation_id;
 
     if (find_app(call, &app))
@@ -262,7 +237,8 @@ custom_apps_regenerate_token(struct call *call)
         return call_fail(call, FAIL_INVALID_INSTALLATION, "app_id",
                          "The app was uninstalled from its store; delete it and make a new one");
     if (db_post(call, INSTALLATION_TOKENS_END, "ll", installation_id, rows_int(&installation, 0, "generation")) ||
-        token_insert(call, &installation, &token) ||
+        insert_token(call, &installation, &token) ||
+        db_post(call, CUSTOM_APP_SET_TOKEN_MAKER, "ll", rows_int(&app, 0, "app_id"), call->caller.account_id) ||
         audit_put(call, "custom_app.token_regenerated", "installation", installation_id,
                   rows_int(&app, 0, "home_store_id"), rows_int(&app, 0, "app_id")) ||
         invalidation_commit(call, "installation", installation_id))
@@ -274,7 +250,8 @@ custom_apps_regenerate_token(struct call *call)
     out_int(&call->out, rows_int(&app, 0, "app_id"));
     out_key(&call->out, "installation_id");
     out_int(&call->out, installation_id);
-    write_token(&call->out, &token, rows_text(&installation, 0, "granted_scopes"));
+    token_write(&call->out, &token);
+    token_write_terms(&call->out, &token, rows_text(&installation, 0, "granted_scopes"));
     return call_reply(call, 200);
 }
 

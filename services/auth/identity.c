@@ -12,7 +12,6 @@
 #include "clock.h"
 #include "developer_keys.h"
 #include "jwt.h"
-#include "log.h"
 #include "session_keys.h"
 #include "session_tokens.h"
 #include "sessions.h"
@@ -179,15 +178,13 @@ find_bearer(struct call *call, struct finding *found)
 static int
 check_secret(struct call *call, const struct rows *rows, struct finding *found)
 {
-    struct client_secret_match match = client_secret_check(rows, 0, in_str(call->in, "body.client_secret"));
+    struct client_secret_match match;
 
-    if (match.verdict == CLIENT_SECRET_BROKEN) {
-        log_event(LOG_ERROR, "client_secret_unusable", "s:request_id", call->request_id, "l:app_id",
-                  rows_int(rows, 0, "app_id"), NULL);
-        return call_fail(call, FAIL_AUTH_ERROR, NULL, NULL);
+    switch (client_secret_check(call, rows, in_str(call->in, "body.client_secret"), &match)) {
+    case CLIENT_SECRET_RIGHT: break;
+    case CLIENT_SECRET_WRONG: return refuse(call, FAIL_INVALID_CLIENT);
+    case CLIENT_SECRET_BROKEN: return -1;
     }
-    if (match.verdict != CLIENT_SECRET_RIGHT || !rows_int(rows, 0, "app_active"))
-        return refuse(call, FAIL_INVALID_CLIENT);
     found->expires_us = match.expires_us;
     found->credential =
         arena_printf(call->arena, "secret:%lld:%lld", (long long)rows_int(rows, 0, "app_id"), (long long)match.number);

@@ -4,80 +4,31 @@
 
 #include "app_push.h"
 #include "auth_operations.h"
-#include "bounds.h"
 #include "clock.h"
-#include "cursor.h"
 #include "installation.h"
+#include "listing.h"
 #include "statements.h"
 #include "store_access.h"
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
-static void
-write_next_cursor(struct call *call, struct cursor *cursor, const struct rows *rows, unsigned count, bool more)
-{
-    out_key(&call->out, "next_cursor");
-    if (!more) {
-        out_null(&call->out);
-        return;
-    }
-    cursor->key = STR("");
-    cursor->id = rows_int(rows, count - 1, "installation_id");
-    out_text(&call->out, cursor_encode(cursor, call->arena));
-}
-
-static int
-reply_page(struct call *call, const struct rows *rows, struct cursor *cursor, int64_t page, int64_t limit)
-{
-    struct rows shown = *rows;
-    bool more;
-
-    if (rows->count == 1 && rows_is_null(rows, 0, "installation_id"))
-        shown.count = 0; /* the total alone */
-    more = shown.count > limit;
-    if (more)
-        shown.count = (unsigned)limit;
-    call_data_with(call, 1);
-    out_rows(&call->out, &shown);
-    out_key(&call->out, "pagination");
-    out_map(&call->out, 4);
-    out_key(&call->out, "page");
-    out_int(&call->out, page);
-    out_key(&call->out, "limit");
-    out_int(&call->out, limit);
-    out_key(&call->out, "total");
-    out_int(&call->out, rows_int(rows, 0, "_total"));
-    write_next_cursor(call, cursor, rows, shown.count, more);
-    return call_reply(call, 200);
-}
-
-/* The cursor's filters: the store and the status, so that it walks no other list. */
-static uint64_t
-filters_of(int64_t store_id, const char *status)
-{
-    uint64_t hash = cursor_hash(0, (const char *)&store_id, sizeof store_id);
-
-    return cursor_hash(hash, status, strlen(status));
-}
-
 int
 installations_list(struct call *call)
 {
-    int64_t store_id = in_int(call->in, "query.store_id", 0);
-    int64_t page = in_int(call->in, "query.page", 1), limit = in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT);
-    const char *status = in_text(call->in, "query.status"), *after = in_text(call->in, "query.cursor");
-    struct cursor cursor = {.descending = true, .filters = filters_of(store_id, status)};
+    int64_t store_id = in_int(call->in, "query.store_id", 0), total;
+    const char *status = in_text(call->in, "query.status");
+    struct listing page = {
+        .list = "installations", .of = store_id, .filter = status, .id_column = "installation_id", .descending = true};
     struct rows rows;
 
-    if (store_allow(call, store_id, NULL, STORE_READ))
+    if (store_allow(call, store_id, NULL, STORE_READ) || listing_begin(&page, call) ||
+        db_run(call, INSTALLATIONS_OF_STORE, &rows, "lslll", store_id, strcmp(status, "all") == 0 ? NULL : status,
+               listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
-    if (after && cursor_decode(&cursor, call->arena, after, strlen(after)) != 0)
-        return call_fail(call, FAIL_VALIDATION_ERROR, "cursor",
-                         "is not a next_cursor of this list with these filters; begin again without it");
-    if (db_run(call, INSTALLATIONS_OF_STORE, &rows, "lslll", store_id, strcmp(status, "all") == 0 ? NULL : status,
-               after ? cursor.id : INT64_MAX, limit + 1, after ? (int64_t)0 : (page - 1) * limit))
-        return -1;
-    return reply_page(call, &rows, &cursor, page, limit);
+    total = rows_int(&rows, 0, "_total");
+    if (rows_is_null(&rows, 0, "installation_id"))
+        rows.count = 0; /* the total alone */
+    return listing_reply(&page, call, &rows, total);
 }
 
 /* The same answer for an installation that does not exist and for one of a store that is none of the caller's. */

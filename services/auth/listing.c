@@ -14,13 +14,15 @@ listing_begin(struct listing *self, struct call *call)
     uint64_t filters = cursor_hash(0, self->list, strlen(self->list));
 
     filters = cursor_hash(filters, (const char *)&self->of, sizeof self->of);
+    if (self->filter)
+        filters = cursor_hash(filters, self->filter, strlen(self->filter));
     self->page = in_int(call->in, "query.page", 1);
     self->limit = in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT);
     self->by_cursor = text != NULL;
     self->cursor = (struct cursor){.sort = SORT_BY_ID, .descending = self->descending, .filters = filters};
     if (text && cursor_decode(&self->cursor, call->arena, text, strlen(text)) != 0)
         return call_fail(call, FAIL_VALIDATION_ERROR, "cursor",
-                         "is not a next_cursor of this list; begin again without it");
+                         "is not a next_cursor of this list, as it is filtered now; begin again without it");
     return 0;
 }
 

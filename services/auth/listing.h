@@ -17,6 +17,7 @@
 struct listing {
     const char *list; /* its name and whose it is: a cursor of another list is refused */
     int64_t of;
+    const char *filter;    /* what else selects its rows, as text; NULL when nothing does */
     const char *id_column; /* of the result; the order of the list */
     bool descending;
     /* listing_begin's */

@@ -8,6 +8,7 @@
  */
 #include "app_push.h"
 #include "apps.h"
+#include "audit_trim.h"
 #include "auth_operations.h"
 #include "privacy_work.h"
 #include "session_keys.h"
@@ -17,7 +18,7 @@
 #include "uninstall.h"
 
 static const char *const statements[] = {
-#define QUERY(name, sql) [name] = (sql),
+#define QUERY(name, sql) [name] = NAMED_SQL(name, sql),
 #include "queries.h"
 #undef QUERY
 };
@@ -31,7 +32,8 @@ static const struct sealed_column sealed[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan, token_trim_plan, privacy_plan};
+    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan,  app_push_plan,
+                                        token_trim_plan,  audit_trim_plan, privacy_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,

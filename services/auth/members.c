@@ -73,25 +73,57 @@ members_put(struct call *call)
     return call_reply(call, rows_int(&rows, 0, "is_new") ? 201 : 200);
 }
 
-/* A member may also leave by itself. */
+/* Nobody is left to remove. An earlier call may have committed without having answered, so what it took back is taken
+ * back again. The transaction is open. */
+static int
+refuse_removal(struct call *call, int64_t account_id)
+{
+    if (invalidation_commit(call, "account", account_id))
+        return -1;
+    return call_fail(call, FAIL_NOT_FOUND, "account_id", "No such member of this store");
+}
+
+/* Whoever has left already has nothing to do with the store any more, and may repeat the call all the same. */
+static int
+allow_removal(struct call *call, int64_t store_id, int64_t account_id)
+{
+    struct rows rows;
+
+    if (account_id != call->caller.account_id)
+        return store_allow(call, store_id, PERMISSION_OWNER, STORE_CHANGE);
+    if (db_run(call, STORE_ACCESS, &rows, "ll", store_id, account_id))
+        return -1;
+    return rows.count ? store_allow(call, store_id, NULL, STORE_CHANGE) : 0;
+}
+
+/* A member may also leave by itself. Custom apps belong to the store and work on: answer and audit log name those whose
+ * credentials the member has made, for the owner to exchange them. */
 int
 members_remove(struct call *call)
 {
     int64_t store_id = in_int(call->in, "path.store_id", 0), account_id = in_int(call->in, "path.account_id", 0);
-    bool leaves = account_id == call->caller.account_id;
-    struct rows rows;
+    const char *action = account_id == call->caller.account_id ? "member.left" : "member.removed";
+    struct rows rows, apps;
 
-    if (store_allow(call, store_id, leaves ? NULL : PERMISSION_OWNER, STORE_CHANGE) || db_begin(call) ||
+    if (allow_removal(call, store_id, account_id) || db_begin(call) ||
         db_run(call, MEMBER_REMOVE, &rows, "ll", store_id, account_id))
         return -1;
     if (rows.affected == 0)
-        return call_fail(call, FAIL_NOT_FOUND, "account_id", "No such member of this store");
-    if (audit_put(call, leaves ? "member.left" : "member.removed", "account", account_id, store_id, 0) ||
-        invalidation_commit(call, "account", account_id))
+        return refuse_removal(call, account_id);
+    if (audit_put(call, action, "account", account_id, store_id, 0) ||
+        db_run(call, CUSTOM_APPS_LEFT_BY, &apps, "ll", store_id, account_id))
+        return -1;
+    for (unsigned i = 0; i < apps.count; i++)
+        if (audit_put(call, "custom_app.maker_left", "app", rows_int(&apps, i, "app_id"), store_id,
+                      rows_int(&apps, i, "app_id")))
+            return -1;
+    if (invalidation_commit(call, "account", account_id))
         return -1;
     call_data(call);
-    out_map(&call->out, 1);
+    out_map(&call->out, 2);
     out_key(&call->out, "account_id");
     out_int(&call->out, account_id);
+    out_key(&call->out, "custom_apps");
+    out_rows(&call->out, &apps);
     return call_reply(call, 200);
 }

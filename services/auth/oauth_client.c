@@ -8,7 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "log.h"
 #include "statements.h"
 #include "text.h"
 
@@ -99,14 +98,11 @@ oauth_client_read(struct call *call, struct oauth_client *self)
 int
 oauth_client_check(struct call *call, struct oauth_client *self, const struct rows *rows)
 {
-    self->match = client_secret_check(rows, 0, self->secret);
-    if (self->match.verdict == CLIENT_SECRET_BROKEN) {
-        log_event(LOG_ERROR, "client_secret_unusable", "s:request_id", call->request_id, "l:app_id",
-                  rows_int(rows, 0, "app_id"), NULL);
-        return call_fail(call, FAIL_AUTH_ERROR, NULL, NULL);
+    switch (client_secret_check(call, rows, self->secret, &self->match)) {
+    case CLIENT_SECRET_RIGHT: break;
+    case CLIENT_SECRET_WRONG: return refuse_client(call, self->basic);
+    case CLIENT_SECRET_BROKEN: return -1;
     }
-    if (self->match.verdict != CLIENT_SECRET_RIGHT || !rows_int(rows, 0, "app_active"))
-        return refuse_client(call, self->basic);
     call->caller =
         (struct identity){.audience = AUDIENCE_APP, .app_id = rows_int(rows, 0, "app_id"), .scopes = "", .service = ""};
     return 0;
@@ -124,7 +120,7 @@ oauth_client_identify(struct call *call)
     struct oauth_client client;
     struct rows rows;
 
-    if (oauth_client_read(call, &client) || db_run(call, OAUTH_CLIENT, &rows, "s", client.client_id))
+    if (oauth_client_read(call, &client) || db_run(call, CLIENT_FIND, &rows, "s", client.client_id))
         return -1;
     if (oauth_client_check(call, &client, &rows))
         return -1;

@@ -19,7 +19,7 @@ struct oauth_client {
 /* What the request shows; -1 after call_fail when that is nothing, or contradicts itself. */
 int oauth_client_read(struct call *call, struct oauth_client *self) must_check;
 
-/* Whether it is right: rows is of OAUTH_CLIENT or OAUTH_INTROSPECT. From here on the call's caller is the app. */
+/* Whether it is right: rows is of CLIENT_FIND or OAUTH_INTROSPECT. From here on the call's caller is the app. */
 int oauth_client_check(struct call *call, struct oauth_client *self, const struct rows *rows) must_check;
 
 /* Notes that the secret was used. In a transaction it comes last before the commit: all of an app's requests write the

@@ -20,48 +20,16 @@
 #include "text.h"
 #include "tokens.h"
 
-#define TOKEN_BYTES  32
 #define REUSE_WAIT_S 60 /* contract K.2 */
-
-struct pair {
-    const char *access_token, *refresh_token;
-    int64_t refresh_id;
-    int64_t now_us, expires_us;
-};
-
-/* Makes a pair and stores it, with the ids of both. */
-static int
-pair_insert(struct call *call, int64_t installation_id, int64_t generation, struct pair *self)
-{
-    uint8_t access[SHA256_SIZE], refresh[SHA256_SIZE];
-    struct rows rows;
-
-    self->now_us = clock_now_us();
-    self->expires_us = self->now_us + US_PER_SECOND * ACCESS_TOKEN_S;
-    self->access_token = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
-    self->refresh_token = secret_token(call->arena, "sx_rt_", TOKEN_BYTES);
-    secret_sha256(access, self->access_token, strlen(self->access_token));
-    secret_sha256(refresh, self->refresh_token, strlen(self->refresh_token));
-    if (db_run(call, OAUTH_PAIR_INSERT, &rows, "llxtxtt", installation_id, generation, access, sizeof access,
-               self->expires_us, refresh, sizeof refresh, self->now_us + US_PER_SECOND * REFRESH_TOKEN_S, self->now_us))
-        return -1;
-    self->refresh_id = rows_int(&rows, 0, "token_id");
-    return 0;
-}
 
 /* ---- the answer, for both kinds of client ------------------------------------------------------------------------ */
 
 static void
-write_standard(struct out *out, const struct pair *pair, const char *scopes)
+write_standard(struct out *out, const struct token_pair *pair, const char *scopes)
 {
-    out_key(out, "access_token");
-    out_text(out, pair->access_token);
-    out_key(out, "token_type");
-    out_text(out, "Bearer");
-    out_key(out, "expires_in");
-    out_int(out, ACCESS_TOKEN_S);
+    token_write(out, &pair->access);
     out_key(out, "refresh_token");
-    out_text(out, pair->refresh_token);
+    out_text(out, pair->refresh.text);
     out_key(out, "scope");
     out_text(out, scopes);
 }
@@ -74,7 +42,7 @@ write_id(struct out *out, const struct rows *installation, const char *name)
 }
 
 static int
-reply_pair(struct call *call, const struct rows *installation, const struct pair *pair)
+reply_pair(struct call *call, const struct rows *installation, const struct token_pair *pair)
 {
     const char *scopes = rows_text(installation, 0, "granted_scopes");
     struct out *out = &call->out;
@@ -85,10 +53,7 @@ reply_pair(struct call *call, const struct rows *installation, const struct pair
     out_key(out, "data");
     out_map(out, 10);
     write_standard(out, pair, scopes);
-    out_key(out, "expires_at");
-    out_time(out, pair->expires_us);
-    out_key(out, "scopes");
-    scopes_write(out, scopes);
+    token_write_terms(out, &pair->access, scopes);
     write_id(out, installation, "store_id");
     write_id(out, installation, "installation_id");
     write_id(out, installation, "app_id");
@@ -160,13 +125,13 @@ exchange_code(struct call *call, struct oauth_client *client)
     struct str text = in_str(call->in, "body.code");
     struct rows known, code, store, app, installation;
     uint8_t hash[SHA256_SIZE];
-    struct pair pair;
+    struct token_pair pair;
     int64_t installation_id, generation, store_id, consented_us;
 
     if (!text.base)
         return call_fail(call, FAIL_VALIDATION_ERROR, "code", "is required");
     secret_sha256(hash, text.base, text.len);
-    if (db_begin(call) || db_send(call, OAUTH_CLIENT, "s", client->client_id) ||
+    if (db_begin(call) || db_send(call, CLIENT_FIND, "s", client->client_id) ||
         db_send(call, OAUTH_CODE_FOR_USE, "x", hash, sizeof hash) || db_collect(call, &known) ||
         db_collect(call, &code) || oauth_client_check(call, client, &known) || check_code(call, &code))
         return -1;
@@ -187,8 +152,8 @@ exchange_code(struct call *call, struct oauth_client *client)
         return -1;
     installation_id = rows_int(&installation, 0, "installation_id");
     generation = rows_int(&installation, 0, "generation");
-    if (pair_insert(call, installation_id, generation, &pair) ||
-        db_post(call, OAUTH_CODE_SET_USED, "xtll", hash, sizeof hash, pair.now_us, installation_id, generation))
+    if (token_pair_insert(call, installation_id, generation, &pair) ||
+        db_post(call, OAUTH_CODE_SET_USED, "xtll", hash, sizeof hash, pair.made_us, installation_id, generation))
         return -1;
     if (oauth_client_note_use(call, client) || installation_commit(call, &installation))
         return -1;
@@ -263,13 +228,13 @@ refresh(struct call *call, struct oauth_client *client)
     struct str text = in_str(call->in, "body.refresh_token");
     struct rows known, found, installation, token;
     uint8_t hash[SHA256_SIZE];
-    struct pair pair;
+    struct token_pair pair;
     int64_t installation_id, voided;
 
     if (!text.base)
         return call_fail(call, FAIL_VALIDATION_ERROR, "refresh_token", "is required");
     secret_sha256(hash, text.base, text.len);
-    if (db_begin(call) || db_send(call, OAUTH_CLIENT, "s", client->client_id) ||
+    if (db_begin(call) || db_send(call, CLIENT_FIND, "s", client->client_id) ||
         db_send(call, OAUTH_REFRESH_FIND, "x", hash, sizeof hash) || db_collect(call, &known) ||
         db_collect(call, &found) || oauth_client_check(call, client, &known))
         return -1;
@@ -279,8 +244,8 @@ refresh(struct call *call, struct oauth_client *client)
     if (db_send(call, OAUTH_INSTALLATION_LOCK, "l", installation_id) ||
         db_send(call, OAUTH_REFRESH_LOCK, "x", hash, sizeof hash) || db_collect(call, &installation) ||
         db_collect(call, &token) || check_refresh(call, &token, &installation, &voided) ||
-        pair_insert(call, installation_id, rows_int(&installation, 0, "generation"), &pair) ||
-        db_post(call, OAUTH_REFRESH_SET_USED, "ltl", rows_int(&token, 0, "token_id"), pair.now_us, pair.refresh_id) ||
+        token_pair_insert(call, installation_id, rows_int(&installation, 0, "generation"), &pair) ||
+        db_post(call, OAUTH_REFRESH_SET_USED, "ltl", rows_int(&token, 0, "token_id"), pair.made_us, pair.refresh_id) ||
         audit_put(call, "oauth.token_refreshed", "installation", installation_id,
                   rows_int(&installation, 0, "store_id"), call->caller.app_id) ||
         oauth_client_note_use(call, client))

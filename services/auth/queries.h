@@ -33,7 +33,14 @@ QUERY(APP_SET_ACTIVE, "update app set is_active = $2, updated_at = $3 where app_
 /* ---- installations and tokens ------------------------------------------------------------------------------------ */
 
 QUERY(TOKEN_INSERT, "insert into token (installation_id, generation, kind, token_hash, expires_at, created_at) "
-                    "values ($1, $2, $3, $4, $5, $6)")
+                    "values ($1, $2, 'access', $3, $4, $5)")
+
+/* An access token and the refresh token that belongs to it. */
+QUERY(TOKEN_PAIR_INSERT,
+      "with access as (insert into token (installation_id, generation, kind, token_hash, expires_at, created_at) "
+      "values ($1, $2, 'access', $3, $4, $7) returning token_id) "
+      "insert into token (installation_id, generation, kind, token_hash, expires_at, created_at, access_id) "
+      "select $1, $2, 'refresh', $5, $6, $7, token_id from access returning token_id")
 
 /* token_trim.c: one batch, with when they were last used. An array: a sub-select could be run once per row. */
 QUERY(TOKENS_TRIM,

@@ -51,9 +51,10 @@ QUERY(SESSION_ROTATE, "update session set access_hash = $2, refresh_hash = $3, e
 
 QUERY(SPENT_INSERT, "insert into session_spent (refresh_hash, session_id, expires_at) values ($1, $2, $3)")
 
-/* One that has ended already needs no second end. */
-QUERY(SPENT_FIND, "select session_id, account_id from session_spent join session using (session_id) "
-                  "where session_spent.refresh_hash = $1 and audience = $2 and revoked_at is null")
+/* Also of a session that has ended: what ended it may have committed without having told the gateways. */
+QUERY(SPENT_FIND, "select session_id, account_id, (revoked_at is null)::int as alive "
+                  "from session_spent join session using (session_id) "
+                  "where session_spent.refresh_hash = $1 and audience = $2")
 
 QUERY(SPENT_TRIM, "delete from session_spent where refresh_hash = any (array(select refresh_hash from session_spent "
                   "where expires_at <= $1 order by expires_at limit 20 for update skip locked))")

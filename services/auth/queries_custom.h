@@ -38,17 +38,26 @@ QUERY(INSTALLATION_SET_SCOPES,
 QUERY(CUSTOM_APP_DELETE, "update app set deleted_at = $2, is_active = false, updated_at = $2 where app_id = $1 "
                          "and deleted_at is null returning app_id")
 
+/* What account $2 made in store $1, or has made a present credential of; the newest first, and no more than have room
+ * in one answer and one transaction. rotation_due: as it is when $2 has left. */
+QUERY(CUSTOM_APPS_LEFT_BY,
+      "select app_id, name, $2 in (" CUSTOM_APP_SEEN_BY ") as rotation_due from app where home_store_id = $1 "
+      "and deleted_at is null and $2 in (owner_account_id, " CUSTOM_APP_SEEN_BY ") order by app_id desc limit 250")
+
+/* $2: who sees the new token. */
+QUERY(CUSTOM_APP_SET_TOKEN_MAKER, "update app set token_made_by = $2 where app_id = $1")
+
 /* ---- the exchange of credentials --------------------------------------------------------------------------------- */
 
 /* An app that account $2 develops; a custom app belongs to its store, whoever made it. */
 QUERY(APP_OF_DEVELOPER, "select app_id from app where app_id = $1 and owner_account_id = $2 and home_store_id is null "
                         "and deleted_at is null")
 
-/* $4: when the secret before dies; null: at once. */
+/* $4: when the secret before dies; null: at once. $5: who sees the new one; 0: an operator. */
 QUERY(APP_SET_SECRET,
       "update app set previous_secret_hash = case when $4::timestamptz is not null then client_secret_hash end, "
       "previous_secret_expires_at = $4, client_secret_hash = $2, secret_number = secret_number + 1, "
-      "secret_made_at = $3, updated_at = $3 where app_id = $1 and deleted_at is null "
+      "secret_made_at = $3, secret_made_by = $5, updated_at = $3 where app_id = $1 and deleted_at is null "
       "returning app_id, client_id, secret_number, previous_secret_expires_at")
 
 /* After an exchange: when those before the last two were used is asked by nobody. $2 secret or signing_key, $3 number

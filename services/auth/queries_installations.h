@@ -135,14 +135,17 @@ QUERY(PUSH_REVOKE_PUT,
       "or (app_push.generation = $2 and app_push.kind = 'token')")
 
 /* The next attempt is noted before this one is made: $2 to $7 are when it comes after the first, second, ... one. $9:
- * until when this one may be under way. Two of an app at once, so that one that is slow does not take all places. An
- * array, because the planner may run a sub-select once per row, and each time it would lock and claim others. */
+ * until when this one may be under way. $10 of an app at once with those that are under way, so that one that is slow
+ * does not take all places. An array, because the planner may run a sub-select once per row, and each time it would
+ * lock and claim others. */
 QUERY(PUSH_CLAIM, "update app_push set attempts = attempts + 1, busy_until = $9, "
                   "next_at = (array[$2, $3, $4, $5, $6, $7]::timestamptz[])[least(attempts, 5) + 1] "
                   "where installation_id = any (array(select installation_id from app_push where next_at <= $1 and "
                   "installation_id in (select installation_id from (select installation_id, row_number() over "
-                  "(partition by app_id order by next_at, installation_id) as place from app_push "
-                  "join installation using (installation_id) where next_at <= $1) as due where place <= 2) "
+                  "(partition by app_id order by next_at, installation_id) + coalesce(busy.count, 0) as place "
+                  "from app_push join installation using (installation_id) left join (select app_id, count(*) "
+                  "from app_push join installation using (installation_id) where busy_until > $1 group by app_id) "
+                  "as busy using (app_id) where next_at <= $1) as due where place <= $10) "
                   "order by next_at limit $8 for update skip locked)) "
                   "returning installation_id, generation, kind, attempts, busy_until")
 

@@ -31,7 +31,7 @@ QUERY(OAUTH_CODE_SET_USED,
 /* ---- clients ----------------------------------------------------------------------------------------------------- */
 
 /* Always one row; nulls for a client id that nobody has. */
-QUERY(OAUTH_CLIENT,
+QUERY(CLIENT_FIND,
       "select app.app_id, " CLIENT_SECRET_COLUMNS ", (app.is_active and app.deleted_at is null)::int as app_active "
       "from (select 1) as one left join app on client_id = $1")
 
@@ -42,13 +42,6 @@ QUERY(OAUTH_STORE, "select (store.status = 'active')::int as active, (account.st
                    "from store, account where store_id = $1 and account.account_id = $2")
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
-
-/* An access token and the refresh token that belongs to it. */
-QUERY(OAUTH_PAIR_INSERT,
-      "with access as (insert into token (installation_id, generation, kind, token_hash, expires_at, created_at) "
-      "values ($1, $2, 'access', $3, $4, $7) returning token_id) "
-      "insert into token (installation_id, generation, kind, token_hash, expires_at, created_at, access_id) "
-      "select $1, $2, 'refresh', $5, $6, $7, token_id from access returning token_id")
 
 QUERY(OAUTH_REFRESH_FIND, "select installation_id, app_id from token join installation using (installation_id) "
                           "where token_hash = $1 and kind = 'refresh'")

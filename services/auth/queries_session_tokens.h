@@ -30,10 +30,6 @@ QUERY(IDENTIFY_APP_SESSION,
       "on installation_id = $1 and app_id = $2 and store_id = $3 "
       "left join session_key on kid = $4 and (ends_at is null or ends_at > $5)")
 
-QUERY(CLIENT_FOR_VERIFY,
-      "select app_id, " CLIENT_SECRET_COLUMNS ", (app.is_active and app.deleted_at is null)::int as app_active "
-      "from identity_version left join app on client_id = $1")
-
 /* ---- the platform's key pairs ------------------------------------------------------------------------------------ */
 
 QUERY(SESSION_KEY_SIGNING, "select kid, public_key, private_key from session_key "

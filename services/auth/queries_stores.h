@@ -105,6 +105,9 @@ QUERY(AUDIT_INSERT,
       "address) values ($1, $2, nullif($3::bigint, 0), $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0), $9, "
       "$10)")
 
+/* $1: what is older goes; $2 so many at once. */
+QUERY(AUDIT_TRIM, "select audit_trim($1, $2::integer) as count")
+
 /* The newest first: $2 before this id. Which of the platform's admins stopped a store, and from where, is not for the
  * store's owner. */
 QUERY(AUDIT_PAGE,

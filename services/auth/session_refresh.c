@@ -27,7 +27,8 @@ refuse(struct call *call, enum audience audience)
                      "The refresh token is not valid any more; sign in again");
 }
 
-/* The token is no session's present one. Was it one, of a session that still lives? The transaction is open. */
+/* The token is no session's present one. Was it one? Then that session ends, again if it has: an earlier call may have
+ * ended it without having told the gateways. The transaction is open. */
 static int
 end_family(struct call *call, enum audience audience, const uint8_t hash[SHA256_SIZE])
 {
@@ -39,9 +40,11 @@ end_family(struct call *call, enum audience audience, const uint8_t hash[SHA256_
     if (spent.count == 0)
         return refuse(call, audience);
     session_id = rows_int(&spent, 0, "session_id");
-    if (db_run(call, SESSION_SET_REVOKED, &rows, "lt", session_id, clock_now_us()) ||
-        audit_put_by(call, rows_int(&spent, 0, "account_id"), "session.token_reused", "session", session_id, 0, 0) ||
-        invalidation_commit(call, "session", session_id))
+    if (rows_int(&spent, 0, "alive") &&
+        (db_run(call, SESSION_SET_REVOKED, &rows, "lt", session_id, clock_now_us()) ||
+         audit_put_by(call, rows_int(&spent, 0, "account_id"), "session.token_reused", "session", session_id, 0, 0)))
+        return -1;
+    if (invalidation_commit(call, "session", session_id))
         return -1;
     return refuse(call, audience);
 }

@@ -11,11 +11,11 @@
 #include "apps.h"
 #include "audit.h"
 #include "auth_operations.h"
-#include "client_secret.h"
 #include "clock.h"
 #include "config.h"
 #include "embed.h"
 #include "log.h"
+#include "oauth_client.h"
 #include "session_keys.h"
 #include "statements.h"
 #include "store_access.h"
@@ -84,40 +84,18 @@ session_token_check(struct call *call, const struct jwt *jwt, struct rows *rows)
     return SESSION_TOKEN_GOOD;
 }
 
-/* The app's own credentials, in the body. 0 with its id, or -1 after the refusal. */
-static int
-check_client(struct call *call, int64_t *app_id)
-{
-    struct client_secret_match match;
-    struct rows rows;
-
-    if (db_run(call, CLIENT_FOR_VERIFY, &rows, "s", in_text(call->in, "body.client_id")))
-        return -1;
-    match = client_secret_check(&rows, 0, in_str(call->in, "body.client_secret"));
-    if (match.verdict == CLIENT_SECRET_BROKEN) {
-        log_event(LOG_ERROR, "client_secret_unusable", "s:request_id", call->request_id, "l:app_id",
-                  rows_int(&rows, 0, "app_id"), NULL);
-        return call_fail(call, FAIL_AUTH_ERROR, NULL, NULL);
-    }
-    if (match.verdict != CLIENT_SECRET_RIGHT || !rows_int(&rows, 0, "app_active"))
-        return call_fail(call, FAIL_INVALID_CLIENT, NULL, NULL);
-    *app_id = rows_int(&rows, 0, "app_id");
-    return client_secret_note_use(call, *app_id, &match);
-}
-
 int
 session_tokens_verify(struct call *call)
 {
     static const char *const fields[] = {"store_id", "installation_id", "app_id"};
     enum session_token_verdict verdict = SESSION_TOKEN_BAD;
-    int64_t app_id = 0;
     struct jwt jwt;
     struct rows rows;
 
-    if (check_client(call, &app_id))
+    if (oauth_client_identify(call))
         return -1;
     if (jwt_read(&jwt, call->arena, in_str(call->in, "body.session_token")) == 0 &&
-        jwt_number(&jwt, "app_id") == app_id)
+        jwt_number(&jwt, "app_id") == call->caller.app_id)
         verdict = session_token_check(call, &jwt, &rows);
     if (verdict == SESSION_TOKEN_FAILED)
         return -1;

@@ -36,19 +36,36 @@
     "left join credential_use as previous_use "                                                                        \
     "on previous_use.credential = 'secret:' || app.app_id || ':' || app.secret_number - 1"
 
+/* Who has seen the present secret and the present token of a custom app: accounts, 0 an operator. */
+#define CUSTOM_APP_SEEN_BY                                                                                             \
+    "coalesce(app.secret_made_by, app.owner_account_id), coalesce(app.token_made_by, app.owner_account_id)"
+
+/* Whether an account has nothing to do with the app's store any more. */
+#define CUSTOM_APP_LEFT_BY(account)                                                                                    \
+    account " not in (0, home.owner_account_id) and not exists (select from store_member "                             \
+            "where store_member.store_id = home.store_id and store_member.account_id = " account ")"
+
 /* A custom app as its merchant sees it, with its tables. */
-#define CUSTOM_APP_COLUMNS(now)                                                                                        \
-    "app.app_id, installation.installation_id, app.home_store_id as store_id, app.name, app.description, "             \
-    "to_json(string_to_array(installation.granted_scopes, ' ')) as scopes, app.is_active, " INSTALLATION_STATUS ", "   \
-    "app.client_id, " SECRET_USE_COLUMNS(                                                                              \
-        now) ", current.created_at as token_created_at, "                                                              \
-             "current.expires_at as token_expires_at, token_use.last_used_at as token_last_used_at, app.created_at, "  \
-             "app.updated_at from app join installation on installation.app_id = app.app_id "                          \
-             "and installation.store_id = app.home_store_id " SECRET_USE_TABLES                                        \
-             " left join lateral (select token_id, created_at, expires_at from token "                                 \
-             "where token.installation_id = installation.installation_id and kind = 'access' and revoked_at is null "  \
-             "and token.generation = installation.generation and token_id >= tokens_from "                             \
-             "and installation.status = 'active' order by token_id desc limit 1) as current on true "                  \
-             "left join credential_use as token_use on token_use.credential = 'token:' || current.token_id"
+#define CUSTOM_APP_COLUMNS(now)                                                                                                                                                             \
+    "app.app_id, installation.installation_id, app.home_store_id as store_id, app.name, app.description, "                                                                                  \
+    "to_json(string_to_array(installation.granted_scopes, ' ')) as scopes, app.is_active, " INSTALLATION_STATUS ", "                                                                        \
+    "app.client_id, " SECRET_USE_COLUMNS(                                                                                                                                                   \
+        now) ", current.created_at as token_created_at, "                                                                                                                                   \
+             "current.expires_at as token_expires_at, token_use.last_used_at as token_last_used_at, "                                                                                       \
+             "json_build_object('account_id', creator.account_id, 'name', creator.name) as created_by, "                                                                                    \
+             "(" CUSTOM_APP_LEFT_BY(                                                                                                                                                        \
+                 "creator.account_id") ") as creator_has_left, "                                                                                                                            \
+                                       "exists (select from unnest(array[" CUSTOM_APP_SEEN_BY                                                                                               \
+                                       "]) as seen (account_id) "                                                                                                                           \
+                                       "where " CUSTOM_APP_LEFT_BY(                                                                                                                         \
+                                           "seen.account_id") ") as rotation_due, app.created_at, "                                                                                         \
+                                                              "app.updated_at from app join store as home on home.store_id = app.home_store_id "                                            \
+                                                              "join account as creator on creator.account_id = app.owner_account_id join installation on installation.app_id = app.app_id " \
+                                                              "and installation.store_id = app.home_store_id " SECRET_USE_TABLES                                                            \
+                                                              " left join lateral (select token_id, created_at, expires_at from token "                                                     \
+                                                              "where token.installation_id = installation.installation_id and kind = 'access' and revoked_at is null "                      \
+                                                              "and token.generation = installation.generation and token_id >= tokens_from "                                                 \
+                                                              "and installation.status = 'active' order by token_id desc limit 1) as current on true "                                      \
+                                                              "left join credential_use as token_use on token_use.credential = 'token:' || current.token_id"
 
 #endif

@@ -7,35 +7,67 @@
 #include "auth_operations.h"
 #include "clock.h"
 #include "invalidation.h"
+#include "scopes.h"
 #include "secret.h"
 #include "statements.h"
 
 #define TOKEN_BYTES 32
 
-static int
-token_insert(struct call *call, int64_t installation_id, int64_t generation, const char *kind, const char *token,
-             int64_t now_us, int64_t expires_us)
+static void
+make_token(struct call *call, struct token *self, const char *prefix, int64_t lifetime_s, int64_t now_us,
+           uint8_t hash[SHA256_SIZE])
 {
+    self->text = secret_token(call->arena, prefix, TOKEN_BYTES);
+    self->lifetime_s = lifetime_s;
+    self->expires_us = now_us + US_PER_SECOND * lifetime_s;
+    secret_sha256(hash, self->text, strlen(self->text));
+}
+
+int
+token_insert(struct call *call, int64_t installation_id, int64_t generation, int64_t lifetime_s, struct token *token)
+{
+    int64_t now_us = clock_now_us();
     uint8_t hash[SHA256_SIZE];
 
-    secret_sha256(hash, token, strlen(token));
-    return db_post(call, TOKEN_INSERT, "llsxtt", installation_id, generation, kind, hash, sizeof hash, expires_us,
+    make_token(call, token, "sx_at_", lifetime_s, now_us, hash);
+    return db_post(call, TOKEN_INSERT, "llxtt", installation_id, generation, hash, sizeof hash, token->expires_us,
                    now_us);
 }
 
 int
 token_pair_insert(struct call *call, int64_t installation_id, int64_t generation, struct token_pair *pair)
 {
-    int64_t now_us = clock_now_us();
+    uint8_t access[SHA256_SIZE], refresh[SHA256_SIZE];
+    struct rows rows;
 
-    pair->access_token = secret_token(call->arena, "sx_at_", TOKEN_BYTES);
-    pair->refresh_token = secret_token(call->arena, "sx_rt_", TOKEN_BYTES);
-    pair->expires_us = now_us + US_PER_SECOND * ACCESS_TOKEN_S;
-    pair->refresh_expires_us = now_us + US_PER_SECOND * REFRESH_TOKEN_S;
-    if (token_insert(call, installation_id, generation, "access", pair->access_token, now_us, pair->expires_us))
+    pair->made_us = clock_now_us();
+    make_token(call, &pair->access, "sx_at_", ACCESS_TOKEN_S, pair->made_us, access);
+    make_token(call, &pair->refresh, "sx_rt_", REFRESH_TOKEN_S, pair->made_us, refresh);
+    if (db_run(call, TOKEN_PAIR_INSERT, &rows, "llxtxtt", installation_id, generation, access, sizeof access,
+               pair->access.expires_us, refresh, sizeof refresh, pair->refresh.expires_us, pair->made_us))
         return -1;
-    return token_insert(call, installation_id, generation, "refresh", pair->refresh_token, now_us,
-                        pair->refresh_expires_us);
+    pair->refresh_id = rows_int(&rows, 0, "token_id");
+    return 0;
+}
+
+void
+token_write(struct out *out, const struct token *access)
+{
+    out_key(out, "access_token");
+    out_text(out, access->text);
+    out_key(out, "token_type");
+    out_text(out, "Bearer");
+    out_key(out, "expires_in");
+    out_int(out, access->lifetime_s);
+}
+
+void
+token_write_terms(struct out *out, const struct token *access, const char *granted)
+{
+    out_key(out, "expires_at");
+    out_time(out, access->expires_us);
+    out_key(out, "scopes");
+    scopes_write(out, granted);
 }
 
 int
@@ -57,13 +89,13 @@ token_pair_reply(struct call *call, const struct rows *installation, const struc
     out_key(out, "granted_scopes");
     out_text(out, rows_text(installation, 0, "granted_scopes"));
     out_key(out, "access_token");
-    out_text(out, pair->access_token);
+    out_text(out, pair->access.text);
     out_key(out, "refresh_token");
-    out_text(out, pair->refresh_token);
+    out_text(out, pair->refresh.text);
     out_key(out, "expires_at");
-    out_time(out, pair->expires_us);
+    out_time(out, pair->access.expires_us);
     out_key(out, "refresh_expires_at");
-    out_time(out, pair->refresh_expires_us);
+    out_time(out, pair->refresh.expires_us);
     return call_reply(call, 201);
 }
 

@@ -1,8 +1,8 @@
 /* hub_callers.c - requests that come in from the other side: services calling services, actors, sxctl (protocols 4).
  *
  * Each becomes a call of the hub like any other; its answer goes back to the routing id it came from, under the
- * id it came with. Who may call what is the contract's word (x-callers); everything else is refused here, so that no
- * cycle of waiting services can arise.
+ * id it came with. Who may call what is the contract's word (x-callers, x-actors); everything else is refused here, so
+ * no cycle of waiting services can arise.
  */
 #include "hub_private.h"
 
@@ -111,38 +111,46 @@ hub_drop_requests(struct hub *self, struct hub_worker *caller)
 }
 
 static bool
-is_listed(const struct operation *operation, const char *caller)
+is_among(const char *const *services, const char *caller)
 {
-    if (operation->callers == NULL || caller == NULL)
+    if (services == NULL || caller == NULL)
         return false;
-    for (const char *const *each = operation->callers; *each != NULL; each++)
+    for (const char *const *each = services; *each != NULL; each++)
         if (strcmp(*each, caller) == 0)
             return true;
     return false;
+}
+
+/* A handler holds a worker while it asks, and says so: upwards it could wait in a circle for itself. */
+static bool
+is_listed(const struct operation *operation, const char *caller, bool handler)
+{
+    return is_among(operation->callers, caller) || (!handler && is_among(operation->actors, caller));
 }
 
 /* An unnamed peer on ipc is one of the platform's own processes, in a directory only they can enter: an actor, or a
  * worker thread with a request of its own. It says which in its request. */
 static bool
 is_allowed(struct hub *self, const struct hub_worker *worker, const char *peer, const struct operation *operation,
-           struct str request)
+           const struct wire *wire, struct str request)
 {
+    bool handler = (wire->flags & WIRE_FLAG_NESTED) != 0;
     const char *caller = peer;
     struct in in;
     bool allowed;
 
     if (caller == NULL)
         caller = worker != NULL && worker->pool != NULL ? worker->pool->service : "operator";
-    if (is_listed(operation, caller))
+    if (is_listed(operation, caller, handler))
         return true;
     if (strcmp(caller, "operator") != 0)
         return false;
-    if (operation->path != NULL || operation->callers == NULL)
+    if (operation->path != NULL || (operation->callers == NULL && operation->actors == NULL))
         return true;
     if (peer != NULL)
         return false;
     allowed = in_decode(&in, self->arena, request.base, request.len) == 0 &&
-              is_listed(operation, in_text(in, "caller.service"));
+              is_listed(operation, in_text(in, "caller.service"), handler);
     arena_reset(self->arena);
     return allowed;
 }
@@ -275,11 +283,11 @@ hub_take_request(struct hub *self, struct str routing_id, const char *peer, cons
                   "No operation of this name is in the contract; see proto/ for those there are");
         return;
     }
-    if (!is_allowed(self, worker, peer, operation, body_text)) {
+    if (!is_allowed(self, worker, peer, operation, wire, body_text)) {
         metric_add(&refused_total, 1);
         log_event(LOG_WARN, "caller_refused", "s:operation", operation->name, "s:peer", peer, NULL);
         send_fail(self, routing_id, wire->id, FAIL_FORBIDDEN,
-                  "The operation's x-callers do not list the calling service");
+                  "The operation's x-callers do not list the calling service (x-actors are for its actors alone)");
         return;
     }
     if (worker == NULL)

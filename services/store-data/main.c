@@ -12,7 +12,7 @@
 #include "store_data_operations.h"
 
 static const char *const statements[] = {
-#define QUERY(name, sql) [name] = sql,
+#define QUERY(name, sql) [name] = NAMED_SQL(name, sql),
 #include "queries.h"
 #undef QUERY
 };

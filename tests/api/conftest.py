@@ -1,8 +1,9 @@
-"""Who else there is on the shared platform: a merchant and a developer, signed in."""
+"""Who else there is on the shared platform: a merchant and a developer, signed in; an app to be installed by OAuth."""
 
 import pytest
 
 from .credentials import accepted
+from .oauth import Install
 from .shop import PASSWORD, Owner
 
 
@@ -21,3 +22,8 @@ def developer(platform):
     assert answer.status_code == 201, answer.text
     account.token = answer.json()["data"]["accessToken"]
     return account
+
+
+@pytest.fixture
+def install(platform, owner):
+    return Install(platform, owner)

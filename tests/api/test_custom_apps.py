@@ -351,3 +351,61 @@ def test_every_change_is_in_the_audit(platform, store):
         "custom_app.created", "app.installed", "custom_app.updated", "custom_app.scopes_changed",
         "custom_app.token_regenerated", "app.secret_rotated", "app.uninstalled", "custom_app.deleted"]
     assert {(account, store_id) for _, account, store_id in rows} == {(store.account.account_id, store.store_id)}
+
+
+# ---- who knows its credentials ---------------------------------------------------------------------------------------
+
+
+def removed(store, helper, by=None):
+    return (by or store).platform.request("DELETE", f"/api/stores/{store.store_id}/members/{helper.account.account_id}",
+                                          headers={"x-auth-token": (by or store).account.token})
+
+
+def flags(store):
+    return {app["app_id"]: (app["creator_has_left"], app["rotation_due"]) for app in store.list()["data"]}
+
+
+@pytest.mark.parametrize("way", ["removed", "left"])
+def test_an_app_outlives_its_makers_time_and_the_owner_is_told(platform, store, way):
+    helper, own = store.member("apps__manage_apps"), store.make("Owner's own")
+    app, deleted = helper.make("Left behind"), helper.make("Gone before")
+    assert helper.ask("DELETE", f"/{deleted['app_id']}").status_code == 200
+    assert flags(store) == {own["app_id"]: (0, 0), app["app_id"]: (0, 0)}
+    [listed] = [one for one in store.list()["data"] if one["app_id"] == app["app_id"]]
+    assert listed["created_by"] == {"account_id": helper.account.account_id, "name": "Test Owner"}
+    answer = removed(store, helper, by=helper if way == "left" else store)
+    assert accepted(answer) == {"account_id": helper.account.account_id,
+                                "custom_apps": [{"app_id": app["app_id"], "name": "Left behind", "rotation_due": 1}]}
+    assert works(platform, bearer(app["access_token"])) and works(platform, client(app))    # it is the store's
+    assert flags(store) == {own["app_id"]: (0, 0), app["app_id"]: (1, 1)}
+    audit = accepted(platform.get(f"/api/audit?store_id={store.store_id}", headers={"x-auth-token": store.account.token}))
+    assert [(row["action"], row["target"], row["target_id"]) for row in audit[:2]] == [
+        ("custom_app.maker_left", "app", app["app_id"]), (f"member.{way}", "account", helper.account.account_id)]
+    accepted(store.ask("POST", f"/{app['app_id']}/rotate-secret"))
+    assert flags(store)[app["app_id"]] == (1, 1)            # the token is still known
+    accepted(store.ask("POST", f"/{app['app_id']}/regenerate-token"))
+    assert flags(store)[app["app_id"]] == (1, 0)
+    assert not works(platform, bearer(app["access_token"])) and not works(platform, client(app))
+
+
+def test_who_has_made_a_new_credential_knows_it_too(platform, store):
+    helper, app, another = store.member("apps__manage_apps"), store.make("With new token"), store.make("With new secret")
+    untouched = store.make("Untouched")
+    accepted(helper.ask("POST", f"/{app['app_id']}/regenerate-token"))
+    accepted(helper.ask("POST", f"/{another['app_id']}/rotate-secret"))
+    named = accepted(removed(store, helper))["custom_apps"]
+    assert [(one["app_id"], one["rotation_due"]) for one in named] == [(another["app_id"], 1), (app["app_id"], 1)]
+    assert flags(store) == {app["app_id"]: (0, 1), another["app_id"]: (0, 1), untouched["app_id"]: (0, 0)}
+    accepted(store.ask("POST", f"/{app['app_id']}/regenerate-token"))
+    platform.call("auth.apps.rotate_secret", app_id=another["app_id"])      # an operator
+    assert set(flags(store).values()) == {(0, 0)}
+
+
+def test_a_maker_whose_credentials_were_exchanged_before_is_named_without_need(store):
+    helper = store.member("apps__manage_apps")
+    app = helper.make()
+    accepted(store.ask("POST", f"/{app['app_id']}/rotate-secret"))
+    accepted(store.ask("POST", f"/{app['app_id']}/regenerate-token"))
+    [named] = accepted(removed(store, helper))["custom_apps"]
+    assert (named["app_id"], named["rotation_due"]) == (app["app_id"], 0)
+    assert flags(store) == {app["app_id"]: (1, 0)}

@@ -171,6 +171,19 @@ def test_a_body_said_to_be_enormous(platform, shop):
     assert status == 413 and json.loads(body)["code"] == "payload_too_large"
 
 
+@pytest.mark.parametrize("known, size, status, code", [
+    (False, 1 << 20, 401, "missing_token"), (False, 7 << 20, 401, "missing_token"), (True, 7 << 20, 413, "payload_too_large"),
+])
+def test_who_sends_everything_before_listening_hears_the_refusal(platform, shop, known, size, status, code):
+    """As most HTTP libraries do: a connection closed under them is an error of the network, and no answer."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in shop.bearer.items()) if known else ""
+    with Raw(platform) as raw:
+        raw.socket.sendall(f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\n{head}Content-Type: application/json\r\n"
+                           f"Content-Length: {size}\r\n\r\n".encode() + b" " * size)
+        answer = raw.answer()
+    assert answer is not None and answer[0] == status and json.loads(answer[2])["code"] == code
+
+
 def test_chunked_bodies(platform, shop):
     text = json.dumps({"items": [{"name": "Tea", "price": 1, "quantity": 1}]})
     assert shop.post(ORDERS, body=iter([text[:10].encode(), text[10:].encode()])).status_code == 201

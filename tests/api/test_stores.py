@@ -6,7 +6,8 @@ import time
 import psycopg2
 import pytest
 
-from .credentials import accepted, bearer, refused
+from .credentials import STORE, accepted, bearer, refused
+from .embedded import Merchant as Seller
 from .shop import PASSWORD, Owner
 
 INSTALL, MANAGE = "apps__install_apps", "apps__manage_apps"
@@ -215,6 +216,23 @@ def test_the_owner_is_no_member(merchant):
     store_id = merchant.open()
     refused(merchant.ask("POST", members(store_id), {"email": merchant.email, "permissions": [MANAGE]}), 409, "conflict")
     refused(merchant.ask("DELETE", members(store_id, merchant.account_id)), 404, "not_found")
+
+
+@pytest.mark.parametrize("way", ["removed", "left"])
+def test_a_repeated_removal_ends_everything_again(platform, way):
+    """The first call may have committed without having told the gateways, which is how it looks here."""
+    seller, member = Seller(platform), Seller(platform)
+    path, shop = members(seller.shop.store_id, member.account_id), seller.shop
+    answer = platform.post(members(shop.store_id), {"email": member.email, "permissions": [WEBHOOKS]}, headers=seller.headers)
+    assert answer.status_code == 201
+    token = member.session_token(shop)
+    for _ in range(2):                                  # the second from the gateway's cache
+        assert platform.get(STORE, headers=bearer(token)).status_code == 200
+    platform.postgres.rows("delete from auth.store_member where store_id = %s and account_id = %s",
+                           (shop.store_id, member.account_id))
+    assert platform.get(STORE, headers=bearer(token)).status_code == 200
+    refused(platform.request("DELETE", path, headers=(seller if way == "removed" else member).headers), 404, "not_found")
+    refused(platform.get(STORE, headers=bearer(token)), 401, "invalid_token")
 
 
 def test_members_are_paged(platform, merchant):

@@ -105,6 +105,31 @@ def test_two_auth_processes_share_the_requests(containers):
     assert len(counts) == 2 and all(count >= 20 for count in counts.values())
 
 
+def test_the_master_key_is_exchanged(containers, demo):
+    """The README's command. What is sealed opens before and after, in every process: a session token takes the app's key."""
+    place = ["run", "--rm", "--no-deps", "-T", "secrets"]
+    keys = [f"/all/{name}/master.key" for name in ("vault", "auth", "store-data")]
+
+    def session_tokens():
+        headers = {"x-auth-token": demo["merchant"]["token"], "Content-Type": "application/json"}
+        body = json.dumps({"app_id": demo["app_id"], "store_id": demo["store_id"]})
+        return {ask(containers.port, "/api/apps/session/session-token", headers, method="POST", body=body)[0] for _ in range(16)}
+
+    def digests():
+        return {line.split()[0] for line in containers.compose(*place, "sha256sum", *keys).splitlines()}
+    [before] = digests()
+    assert session_tokens() == {200}
+    said = containers.compose("run", "--rm", "-T", "-e", "SX_GATEWAY=gateway:5570", "-e", "SX_KEYS=/all/operator", "secrets",
+                              "sxctl", "rotate-master-key", "--wait", "5", *keys)
+    assert "the old key opens nothing any more" in said
+    [after] = digests()
+    assert after != before and session_tokens() == {200}
+    containers.compose("restart", "-t", "10", "auth")           # read from the files again
+    wait_until(lambda: len(containers.who().get("auth", {})) == 2, 30, "auth is not back")
+    wait_until(containers.is_ready, 30, "not ready")
+    assert session_tokens() == {200}
+
+
 def test_up_again_changes_nothing(containers, demo):
     before = {service: containers.ids(service) for service in SERVICES}
     started = time.monotonic()

@@ -208,7 +208,7 @@ def test_calls_that_would_go_round_are_refused(tmp_path):
 
 
 def test_an_actor_may_call_upwards(tmp_path):
-    """It holds no worker, so nothing can wait in a circle; the hub takes its service for a caller."""
+    """It holds no worker, so nothing can wait in a circle; the hub lets no handler of its service call."""
     contract = good()
     contract["internal"]["operations"]["webhooks.events.publish"] = {
         "summary": "Publish", "x-actors": ["auth"], "reply": {}}

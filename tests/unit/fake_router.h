@@ -26,6 +26,7 @@
 static const char *const by_operator[] = {"operator", NULL};
 static const char *const by_gateway[] = {"gateway", NULL};
 static const char *const by_store_data[] = {"store-data", NULL};
+static const char *const by_auth[] = {"auth", NULL};
 
 const struct operation operations[] = {
     {.name = "auth.identity.introspect", .pool = "auth", .callers = by_gateway, .timeout_ms = 5000, .retry = true},
@@ -48,6 +49,7 @@ const struct operation operations[] = {
      .path = "/api/apps/v1/orders",
      .timeout_ms = 5000,
      .retry = true},
+    {.name = "store-data.stores.create", .pool = "store-data", .actors = by_auth, .timeout_ms = 5000},
 };
 const unsigned operation_count = ARRAY_COUNT(operations);
 

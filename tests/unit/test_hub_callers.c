@@ -174,6 +174,39 @@ test_undeclared_callers_are_refused(void **state)
     buf_free(&body);
 }
 
+/* auth stands below store-data: its actors may call there, its handlers may not, whatever the operation lists. */
+static void
+test_a_handler_never_calls_upwards(void **state)
+{
+    struct wire wire = {.type = WIRE_REQUEST, .id = 9, .budget_ms = 1000};
+    struct buf body;
+    struct out out;
+
+    (void)state;
+    ready(hub, "a1", "auth", 0);
+    ready(hub, "s1", "store-data", 0);
+    buf_init(&body, 1024);
+    out_init(&out, &body, OUT_MSGPACK);
+    out_map(&out, 1);
+    out_key(&out, "caller");
+    out_map(&out, 1);
+    out_key(&out, "service");
+    out_text(&out, "auth");
+    wire.flags = WIRE_FLAG_NESTED;
+    deliver_bytes(hub, "a1", NULL, &wire, "store-data.stores.create", body.data, body.size);
+    assert_string_equal(fail_code(sent_last(1)), "forbidden");
+    deliver_bytes(hub, "c1", "auth", &wire, "store-data.stores.create", body.data, body.size); /* under CURVE */
+    assert_string_equal(fail_code(sent_last(1)), "forbidden");
+    deliver_bytes(hub, "c2", NULL, &wire, "store-data.stores.create", body.data, body.size);
+    assert_string_equal(fail_code(sent_last(1)), "forbidden");
+    wire.flags = 0;
+    deliver_bytes(hub, "c2", "webhooks", &wire, "store-data.stores.create", body.data, body.size);
+    assert_string_equal(fail_code(sent_last(1)), "forbidden");
+    deliver_bytes(hub, "c3", NULL, &wire, "store-data.stores.create", body.data, body.size);
+    assert_string_equal(sent_last(1)->to, "s1");
+    buf_free(&body);
+}
+
 static void
 test_unknown_operations_are_refused(void **state)
 {
@@ -351,6 +384,7 @@ main(void)
         TEST(test_nested_budget_is_respected),
         TEST(test_nested_goes_to_the_head_and_never_meets_full),
         TEST(test_undeclared_callers_are_refused),
+        TEST(test_a_handler_never_calls_upwards),
         TEST(test_unknown_operations_are_refused),
         TEST(test_who_tells_of_processes),
         TEST(test_who_and_metrics),

@@ -1,20 +1,6 @@
 /* What a service reads of an HTTP request: query strings as people write them, bodies, keys; and what is refused first.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "in.h"
-#include "pack.h"
-#include "reply.h"
-
-static struct request request;
-static struct in packed;
+#include "packing.h"
 
 static const struct schema text_schema = {.type = SCHEMA_STRING, .min = 1, .max = 20};
 static const struct schema id_schema = {.type = SCHEMA_INTEGER, .min = 1, .max = INT64_MAX};
@@ -41,50 +27,18 @@ static int
 begin(void **state)
 {
     (void)state;
-    request.arena = arena_new(4096);
-    buf_init(&request.body, 1048576);
+    request_begin(&operation, "PUT", "/orders/7");
+    request.route = (struct route_match){.operation = &operation, .value_count = 1, .parameters = path_parameters};
     return 0;
 }
 
-static int
-end(void **state)
-{
-    (void)state;
-    reply_clear(&request);
-    buf_free(&request.body);
-    buf_free(&request.scratch);
-    buf_free(&request.frame);
-    arena_destroy(&request.arena);
-    memset(&request, 0, sizeof request);
-    return 0;
-}
-
-/* Status of the refusal, or 0: then `packed` is what would be sent. */
 static int
 pack(const char *query, const char *body, const char *key)
 {
-    request.operation = &operation;
-    request.method = HTTP_PUT;
-    request.method_name = "PUT";
-    request.path = STR("/orders/7");
     request.query = query ? str_of(query) : (struct str){NULL, 0};
-    request.route = (struct route_match){.operation = &operation, .value_count = 1, .parameters = path_parameters};
     request.route.values[0] = STR("7");
-    request.address = "192.0.2.1";
-    memcpy(request.request_id, "r1", 3);
     request.headers[HEADER_IDEMPOTENCY_KEY] = str_of(key);
-    buf_reset(&request.body);
-    buf_append(&request.body, body, strlen(body));
-    if (pack_request(&request, request.arena, NULL) != 0)
-        return request.answer.status;
-    assert_int_equal(in_decode(&packed, request.arena, request.frame.data, request.frame.size), 0);
-    return 0;
-}
-
-static bool
-answer_has(const char *text)
-{
-    return memmem(request.answer.body, request.answer.body_size, text, strlen(text)) != NULL;
+    return pack_body(body);
 }
 
 static void
@@ -207,13 +161,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(everything_has_its_place, begin, end),
-        cmocka_unit_test_setup_teardown(query_strings, begin, end),
-        cmocka_unit_test_setup_teardown(bad_parameters_are_named, begin, end),
-        cmocka_unit_test_setup_teardown(path_values_that_are_none, begin, end),
-        cmocka_unit_test_setup_teardown(bodies, begin, end),
-        cmocka_unit_test_setup_teardown(same_request_same_hash, begin, end),
-        cmocka_unit_test_setup_teardown(keys_that_are_none, begin, end),
+        cmocka_unit_test_setup_teardown(everything_has_its_place, begin, request_end),
+        cmocka_unit_test_setup_teardown(query_strings, begin, request_end),
+        cmocka_unit_test_setup_teardown(bad_parameters_are_named, begin, request_end),
+        cmocka_unit_test_setup_teardown(path_values_that_are_none, begin, request_end),
+        cmocka_unit_test_setup_teardown(bodies, begin, request_end),
+        cmocka_unit_test_setup_teardown(same_request_same_hash, begin, request_end),
+        cmocka_unit_test_setup_teardown(keys_that_are_none, begin, request_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

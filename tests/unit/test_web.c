@@ -1,23 +1,11 @@
 /* What browsers and RFC clients send and get beside JSON: forms, addresses, errors as RFC 6749 has them, errors as
  * pages. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "packing.h"
 
 #include "config.h"
 #include "form.h"
 #include "html.h"
-#include "pack.h"
-#include "reply.h"
 #include "web.h"
-
-static struct request request;
-static struct in packed;
 
 static const struct schema text_schema = {.type = SCHEMA_STRING, .min = 1, .max = 20};
 static const struct schema id_schema = {.type = SCHEMA_INTEGER, .min = 1, .max = INT64_MAX};
@@ -49,62 +37,25 @@ static int
 begin(void **state)
 {
     (void)state;
-    request.arena = arena_new(4096);
-    request.operation = &token;
-    request.method = HTTP_POST;
-    request.method_name = "POST";
-    request.path = STR("/token");
-    request.address = "192.0.2.1";
-    memcpy(request.request_id, "r1", 3);
-    buf_init(&request.body, 16384);
+    request_begin(&token, "POST", "/token");
     request.headers[HEADER_CONTENT_TYPE] = STR("application/x-www-form-urlencoded; charset=utf-8");
     request.headers[HEADER_HOST] = STR("api.example");
     return 0;
-}
-
-static int
-end(void **state)
-{
-    (void)state;
-    reply_clear(&request);
-    buf_free(&request.body);
-    buf_free(&request.scratch);
-    buf_free(&request.frame);
-    arena_destroy(&request.arena);
-    memset(&request, 0, sizeof request);
-    return 0;
-}
-
-static int
-pack(const char *body)
-{
-    buf_reset(&request.body);
-    buf_append(&request.body, body, strlen(body));
-    if (pack_request(&request, request.arena, NULL) != 0)
-        return request.answer.status;
-    assert_int_equal(in_decode(&packed, request.arena, request.frame.data, request.frame.size), 0);
-    return 0;
-}
-
-static bool
-answer_has(const char *text)
-{
-    return memmem(request.answer.body, request.answer.body_size, text, strlen(text)) != NULL;
 }
 
 static void
 a_form_becomes_typed_values(void **state)
 {
     (void)state;
-    assert_int_equal(pack("name=a+b%26&id=7&ok=true&unknown=1&"), 0);
+    assert_int_equal(pack_body("name=a+b%26&id=7&ok=true&unknown=1&"), 0);
     assert_string_equal(in_text(packed, "body.name"), "a b&");
     assert_int_equal(in_int(packed, "body.id", 0), 7);
     assert_true(in_bool(packed, "body.ok", false));
     assert_int_equal(in_count(packed, "body"), 3);
-    assert_int_equal(pack("name=x&id="), 0); /* RFC 6749, 3.1: without a value is as if it were not there */
+    assert_int_equal(pack_body("name=x&id="), 0); /* RFC 6749, 3.1: without a value is as if it were not there */
     assert_false(in_has(packed, "body.id"));
     request.headers[HEADER_CONTENT_TYPE] = STR("application/json");
-    assert_int_equal(pack("{\"name\":\"x\",\"id\":8}"), 0);
+    assert_int_equal(pack_body("{\"name\":\"x\",\"id\":8}"), 0);
     assert_int_equal(in_int(packed, "body.id", 0), 8);
 }
 
@@ -126,12 +77,12 @@ bad_forms_are_refused(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_COUNT(bad); i++) {
-        assert_int_equal(pack(bad[i]), 400);
+        assert_int_equal(pack_body(bad[i]), 400);
         assert_true(answer_has("\"error\":\"invalid_request\"") && answer_has("\"code\":\"validation_error\""));
     }
     request.operation = &page;
-    assert_int_equal(pack("name=a"), 0);
-    assert_int_equal(pack("name=a&unknown=1"), 400);
+    assert_int_equal(pack_body("name=a"), 0);
+    assert_int_equal(pack_body("name=a&unknown=1"), 400);
     assert_true(answer_has("<li>body: has a field that is not known</li>"));
 }
 
@@ -141,12 +92,12 @@ the_service_is_told_what_else_came(void **state)
     (void)state;
     request.headers[HEADER_COOKIE] = STR("a=b; c=d");
     request.headers[HEADER_AUTHORIZATION] = STR("Basic eDp5");
-    assert_int_equal(pack("name=a"), 0);
+    assert_int_equal(pack_body("name=a"), 0);
     assert_string_equal(in_text(packed, "web.base_url"), "http://api.example");
     assert_string_equal(in_text(packed, "web.cookie"), "a=b; c=d");
     assert_string_equal(in_text(packed, "web.authorization"), "Basic eDp5");
     request.headers[HEADER_COOKIE] = STR("a=\xff");
-    assert_int_equal(pack("name=a"), 0);
+    assert_int_equal(pack_body("name=a"), 0);
     assert_true(in_is_null(packed, "web.cookie"));
 }
 
@@ -203,12 +154,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_form_becomes_typed_values, begin, end),
-        cmocka_unit_test_setup_teardown(bad_forms_are_refused, begin, end),
-        cmocka_unit_test_setup_teardown(the_service_is_told_what_else_came, begin, end),
-        cmocka_unit_test_setup_teardown(hosts_that_are_none, begin, end),
-        cmocka_unit_test_setup_teardown(errors_carry_both_forms, begin, end),
-        cmocka_unit_test_setup_teardown(errors_are_pages, begin, end),
+        cmocka_unit_test_setup_teardown(a_form_becomes_typed_values, begin, request_end),
+        cmocka_unit_test_setup_teardown(bad_forms_are_refused, begin, request_end),
+        cmocka_unit_test_setup_teardown(the_service_is_told_what_else_came, begin, request_end),
+        cmocka_unit_test_setup_teardown(hosts_that_are_none, begin, request_end),
+        cmocka_unit_test_setup_teardown(errors_carry_both_forms, begin, request_end),
+        cmocka_unit_test_setup_teardown(errors_are_pages, begin, request_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
