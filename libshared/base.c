@@ -68,6 +68,12 @@ str_is(struct str self, const char *text)
     return str_equal(self, str_of(text));
 }
 
+bool
+text_equal(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 uint64_t
 uint_from_bytes(const uint8_t *source, size_t size)
 {

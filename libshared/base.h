@@ -22,12 +22,14 @@ struct str {
 
 /* Times are counted in microseconds. */
 #define US_PER_SECOND INT64_C(1000000)
+#define DAY_US        INT64_C(86400000000)
 
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 
 struct str str_of(const char *text); /* NULL gives the absent str */
 bool str_equal(struct str a, struct str b);
 bool str_is(struct str self, const char *text);
+bool text_equal(const char *a, const char *b); /* NULL equals NULL alone */
 
 /* Like malloc, calloc, realloc and strdup, but abort when there is no memory. Release with free. */
 void *xmalloc(size_t size);

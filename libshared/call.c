@@ -164,6 +164,18 @@ call_reply_row(struct call *self, int status, const struct rows *rows, unsigned 
     return call_reply(self, status);
 }
 
+int
+call_reply_deleted(struct call *self, const char *id_name, int64_t id, const char *message)
+{
+    call_data_with(self, 1);
+    out_map(&self->out, 1);
+    out_key(&self->out, id_name);
+    out_int(&self->out, id);
+    out_key(&self->out, "message");
+    out_text(&self->out, message);
+    return call_reply(self, 200);
+}
+
 void
 call_header(struct call *self, const char *name, const char *value)
 {
@@ -227,6 +239,18 @@ call_if_match(struct call *self, const struct rows *rows)
                             : call_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL, NULL);
     buf_free(&body);
     return rc;
+}
+
+int
+call_if_match_get(struct call *self, unsigned get_statement, int64_t id)
+{
+    struct rows now;
+
+    if (!call_has_if_match(self))
+        return 0;
+    if (db_run(self, get_statement, &now, "ll", self->caller.store_id, id))
+        return -1;
+    return call_if_match(self, &now);
 }
 
 /* ---- the reply's frames ------------------------------------------------------------------------------------------ */

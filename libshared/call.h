@@ -82,16 +82,23 @@ void call_data_with(struct call *self, unsigned further_members);
 int call_reply(struct call *self, int status) must_check; /* always 0 */
 int call_reply_row(struct call *self, int status, const struct rows *rows, unsigned row) must_check;
 
+/* What every DELETE answers: {data: {<id_name>: id}, message, status}; message is a sentence such as "Order deleted".
+ */
+int call_reply_deleted(struct call *self, const char *id_name, int64_t id, const char *message) must_check;
+
 /* If-Match (RFC 9110, 13.1.1) on a PUT, PATCH or DELETE: the handler asks once it has locked the row, with the rows
- * that the resource's GET would answer now (run the GET's own statement), so that the tag is right by construction:
+ * that the resource's GET would answer now (run the GET's own statement), so that the tag is right by construction.
+ * call_if_match_get does both, for a GET whose statement takes the caller's store and an id, and reads nothing without
+ * the header:
  *
- *     if (call_has_if_match(call) && (db_run(call, ORDER_GET, &now, ...) || call_if_match(call, &now)))
+ *     if (db_begin(call) || order_lock(call, order_id, &before) || call_if_match_get(call, ORDER_GET, order_id))
  *         return -1;
  *
  * 0: the header names what is there, or there is none; -1: 412 precondition_failed, with the tag of what is there in
  * ETag. call_if_match_body is for a GET that answers more than {data, status}: body is the whole answer, as JSON. */
 bool call_has_if_match(const struct call *self);
 int call_if_match(struct call *self, const struct rows *rows) must_check;
+int call_if_match_get(struct call *self, unsigned get_statement, int64_t id) must_check;
 int call_if_match_body(struct call *self, struct str body) must_check;
 
 /* One piece of a body that comes in pieces (x-upload; proto/README.md): checked for shape, whoever asked. The handler

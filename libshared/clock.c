@@ -90,3 +90,11 @@ clock_follow(const char *path)
     atomic_store(&look_again_ms, 0);
     atomic_store_explicit(&followed, path && *path ? path : NULL, memory_order_release);
 }
+
+int64_t
+clock_day_begin(int64_t time_us)
+{
+    int64_t rest = time_us % DAY_US;
+
+    return time_us - (rest < 0 ? rest + DAY_US : rest);
+}

@@ -9,10 +9,11 @@
 
 #include "base.h"
 
-int64_t clock_now_us(void);       /* since 1970, UTC, with the settable offset */
-int64_t clock_monotonic_ms(void); /* deadlines within a process */
-int64_t clock_monotonic_us(void); /* the same clock, to measure with */
-int64_t clock_boot_ms(void);      /* CLOCK_BOOTTIME: leases and rate windows; the same for all processes of a host */
+int64_t clock_now_us(void);               /* since 1970, UTC, with the settable offset */
+int64_t clock_day_begin(int64_t time_us); /* the midnight, UTC, before a time or at it; also before 1970 */
+int64_t clock_monotonic_ms(void);         /* deadlines within a process */
+int64_t clock_monotonic_us(void);         /* the same clock, to measure with */
+int64_t clock_boot_ms(void); /* CLOCK_BOOTTIME: leases and rate windows; the same for all processes of a host */
 
 /* path stays borrowed for good; NULL or "" means never set. Read at most once per 50 ms. */
 void clock_follow(const char *path);

@@ -5,6 +5,7 @@
  */
 #include "format.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -207,6 +208,61 @@ is_uuid(const char *text, size_t len)
     return true;
 }
 
+static bool
+is_host(const char *text, size_t len)
+{
+    size_t label = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        bool dot = text[i] == '.', hyphen = text[i] == '-', ends = i + 1 == len || text[i + 1] == '.';
+
+        if (!dot && !hyphen && !isalnum((unsigned char)text[i]))
+            return false;
+        if ((dot && label == 0) || (hyphen && (label == 0 || ends)) || (!dot && label == 63))
+            return false;
+        label = dot ? 0 : label + 1;
+    }
+    return label > 0 && len <= 253;
+}
+
+/* A browser is handed this: nothing that it would run, and no way out of where files are kept. */
+static bool
+is_image(const char *text, size_t len)
+{
+    char before = '/';
+
+    if (is_url(text, len))
+        return true;
+    for (size_t i = 0; i < len; i++) {
+        if (!isalnum((unsigned char)text[i]) && (text[i] == '\0' || strchr("._~-/", text[i]) == NULL))
+            return false;
+        if (before == '/' && (text[i] == '/' || text[i] == '.'))
+            return false;
+        before = text[i];
+    }
+    return before != '/';
+}
+
+static bool
+is_images(const char *text, size_t len)
+{
+    size_t end;
+
+    for (size_t at = 0; at < len; at = end + 1) {
+        size_t last;
+
+        for (; at < len && text[at] == ' '; at++)
+            ;
+        for (end = at; end < len && text[end] != ','; end++)
+            ;
+        for (last = end; last > at && text[last - 1] == ' '; last--)
+            ;
+        if (last > at && !is_image(text + at, last - at))
+            return false;
+    }
+    return true;
+}
+
 const char *
 format_error(enum schema_format format, const char *text, size_t len)
 {
@@ -221,6 +277,10 @@ format_error(enum schema_format format, const char *text, size_t len)
     case FORMAT_DATE:
         return len == 10 && text_to_time(text, len, &time_us) == 0 ? NULL : "must be a date such as 2026-01-15";
     case FORMAT_NAME: return is_name(text, len) ? NULL : "must be visible text without control or direction characters";
+    case FORMAT_HOST: return is_host(text, len) ? NULL : "must be a host name such as shop.example.com";
+    case FORMAT_IMAGE: return is_image(text, len) ? NULL : "must be an http or https URL, or the key of an image";
+    case FORMAT_IMAGES:
+        return is_images(text, len) ? NULL : "must be http or https URLs or keys of images, commas between them";
     case FORMAT_BINARY: return "must be binary";
     default: return NULL;
     }

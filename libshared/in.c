@@ -124,6 +124,12 @@ in_is_null(struct in self, const char *path)
     return object != NULL && object->type == MSGPACK_OBJECT_NIL;
 }
 
+bool
+in_is_sent(struct in self, const char *path)
+{
+    return in_at(self, path).object != NULL;
+}
+
 int64_t
 in_int(struct in self, const char *path, int64_t otherwise)
 {
@@ -153,6 +159,12 @@ in_text(struct in self, const char *path)
     if (object == NULL || object->type != MSGPACK_OBJECT_STR)
         return NULL;
     return arena_strndup(self.arena, object->via.str.ptr, object->via.str.size);
+}
+
+const char *
+in_text_after(struct in self, const char *path, const char *before)
+{
+    return in_is_sent(self, path) ? in_text(self, path) : before;
 }
 
 struct str

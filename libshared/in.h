@@ -26,10 +26,13 @@ int in_decode(struct in *self, struct arena *arena, const void *data, size_t siz
 struct in in_at(struct in self, const char *path);
 bool in_has(struct in self, const char *path);     /* present and not null */
 bool in_is_null(struct in self, const char *path); /* present and null */
+bool in_is_sent(struct in self, const char *path); /* present, null or not: what a partial update changes */
 int64_t in_int(struct in self, const char *path, int64_t otherwise);
 bool in_bool(struct in self, const char *path, bool otherwise);
 const char *in_text(struct in self, const char *path); /* NUL-terminated, in the arena; NULL when absent */
-struct str in_str(struct in self, const char *path);   /* text or binary, borrowed from the message */
+/* What a field that may be left out will be: the text that was sent, NULL for null, `before` when nothing was. */
+const char *in_text_after(struct in self, const char *path, const char *before);
+struct str in_str(struct in self, const char *path); /* text or binary, borrowed from the message */
 int64_t in_time(struct in self, const char *path, int64_t otherwise_us);
 int64_t in_money(struct in self, const char *path, int64_t otherwise); /* in the smallest unit, as validated */
 

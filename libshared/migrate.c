@@ -142,8 +142,7 @@ migrate_run(PGconn *connection, const char *schema, const struct migration *migr
 {
     int status;
 
-    if (run(connection, schema, "select set_config('search_path', quote_ident($1) || ', extensions', false)", schema,
-            NULL) ||
+    if (run(connection, schema, "select set_config('search_path', quote_ident($1), false)", schema, NULL) ||
         run(connection, schema, "set statement_timeout = 0", NULL, NULL) ||
         run(connection, schema, "set idle_in_transaction_session_timeout = 0", NULL, NULL) ||
         run(connection, schema, "set client_min_messages = warning", NULL, NULL) ||

@@ -227,6 +227,13 @@ out_text(struct out *self, const char *text)
 }
 
 void
+out_key_text(struct out *self, const char *name, const char *text)
+{
+    out_key(self, name);
+    out_text(self, text);
+}
+
+void
 out_int(struct out *self, int64_t value)
 {
     begin_value(self);

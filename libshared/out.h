@@ -34,8 +34,9 @@ void out_map(struct out *self, unsigned count);
 void out_list(struct out *self, unsigned count);
 void out_key(struct out *self, const char *name);
 void out_key_str(struct out *self, struct str name);
-void out_str(struct out *self, struct str text);   /* absent is null */
-void out_text(struct out *self, const char *text); /* NULL is null */
+void out_str(struct out *self, struct str text);                         /* absent is null */
+void out_text(struct out *self, const char *text);                       /* NULL is null */
+void out_key_text(struct out *self, const char *name, const char *text); /* both in one: of maps of many texts */
 void out_int(struct out *self, int64_t value);
 void out_bool(struct out *self, bool value);
 void out_null(struct out *self);

@@ -193,7 +193,7 @@ int
 custom_apps_update(struct call *call)
 {
     const char *name = in_text(call->in, "body.name"), *scopes = NULL;
-    bool describe = in_has(call->in, "body.description") || in_is_null(call->in, "body.description");
+    bool describe = in_is_sent(call->in, "body.description");
     struct rows app, rows;
     int64_t app_id;
     uint32_t set;

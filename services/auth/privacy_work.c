@@ -25,13 +25,6 @@ struct wish {
     bool redact, told;
 };
 
-static void
-text_member(struct out *out, const char *name, const char *text)
-{
-    out_key(out, name);
-    out_text(out, text);
-}
-
 static struct str
 event_data(struct call *call, const struct wish *self, struct in contact)
 {
@@ -50,8 +43,8 @@ event_data(struct call *call, const struct wish *self, struct in contact)
     out_map(&out, 3);
     out_key(&out, "id");
     out_int(&out, self->customer_id);
-    text_member(&out, "email", in_text(contact, "email"));
-    text_member(&out, "phone", in_text(contact, "phone"));
+    out_key_text(&out, "email", in_text(contact, "email"));
+    out_key_text(&out, "phone", in_text(contact, "phone"));
     out_key(&out, self->redact ? "redact_requested_at" : "requested_at");
     out_time(&out, self->created_us);
     json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};

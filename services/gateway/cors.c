@@ -114,8 +114,9 @@ cors_preflight(const struct cors *self, struct request *request, unsigned method
     if (!allowed_origin(self, request))
         return;
     reply_header_static(request, "Access-Control-Allow-Methods", allow);
-    reply_header_static(request, "Access-Control-Allow-Headers",
-                        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Auth-Token, X-Client-Id, "
-                        "X-Client-Secret, X-Request-Id, X-Store-Id");
+    reply_header_static(
+        request, "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Auth-Token, X-Client-Id, "
+        "X-Client-Secret, X-Request-Id, X-Store-Id");
     reply_header_static(request, "Access-Control-Max-Age", "600");
 }

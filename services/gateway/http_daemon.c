@@ -176,7 +176,7 @@ int64_t
 http_next_ms(const struct http *self)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
-    int64_t next_ms = self->first_waiting ? self->tick_ms : INT64_MAX;
+    int64_t next_ms = self->first_waiting || self->live ? self->tick_ms : INT64_MAX;
 
     if (self->must_run)
         return 0;

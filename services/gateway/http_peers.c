@@ -1,7 +1,8 @@
 /* http_peers.c - connections: who is at the other end, and how long we have waited to hear from it.
  *
  * libmicrohttpd closes connections that are silent. What it does not see is ended here: a client that sends a byte now
- * and then and never a whole head, and one that closed together with its last data.
+ * and then and never a whole head, and one that closed together with its last data,
+ * between requests or in the middle of one.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -92,18 +93,40 @@ http_on_connection(void *context, struct MHD_Connection *connection, void **sock
 }
 
 /* libmicrohttpd misses the end of a stream that came together with the last data, because it waits for an edge that has
- * passed. Each connection is looked at once, when it has waited a little. */
+ * passed. */
+static void
+end_if_finished(struct peer *peer)
+{
+    char byte;
+
+    if (recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        shutdown(peer->fd, SHUT_RDWR);
+}
+
+/* Each connection is looked at once, when it has waited a little. */
 static void
 end_finished(struct http *self, int64_t now_ms)
 {
     struct peer *peer = self->first_unheard;
-    char byte;
 
-    for (; peer && peer->waiting_since_ms < now_ms - TICK_INTERVAL_MS / 2; peer = peer->next) {
-        if (recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-            shutdown(peer->fd, SHUT_RDWR);
-    }
+    for (; peer && peer->waiting_since_ms < now_ms - TICK_INTERVAL_MS / 2; peer = peer->next)
+        end_if_finished(peer);
     self->first_unheard = peer;
+}
+
+/* Requests that are not whole yet, and of which nothing has come since the last tick. One that is whole may be followed
+ * by the end of the stream: its client waits for the answer. */
+static void
+end_cut_short(struct http *self)
+{
+    for (struct request *request = self->live; request; request = request->next) {
+        if (request->suspended || request->state == REQUEST_SENDING)
+            continue;
+        if (request->looked_at && request->looked_size == request->body_size)
+            end_if_finished(request->peer);
+        request->looked_at = true;
+        request->looked_size = request->body_size;
+    }
 }
 
 void
@@ -115,6 +138,7 @@ http_tick(struct http *self)
         return;
     self->tick_ms = now_ms + TICK_INTERVAL_MS;
     end_finished(self, now_ms);
+    end_cut_short(self);
     for (struct peer *peer = self->first_waiting; peer && peer->waiting_since_ms < now_ms - HEAD_WAIT_MS;
          peer = peer->next)
         shutdown(peer->fd, SHUT_RDWR);

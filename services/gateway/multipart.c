@@ -96,7 +96,8 @@ multipart_new(struct request *request)
     self->processor = MHD_create_post_processor(request->connection, PROCESSOR_SIZE, on_part, self);
     if (self->processor)
         return self;
-    reply_fail(request, FAIL_BAD_REQUEST, "The header Content-Type names no boundary between the parts of the body");
+    reply_fail(request, FAIL_BAD_REQUEST,
+               "The header Content-Type names no boundary of 2 to 70 characters between the parts of the body");
     return NULL;
 }
 

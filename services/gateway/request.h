@@ -91,6 +91,8 @@ struct request {
     struct request *next, *previous;
     int64_t started_us, ended_us; /* until the answer was ready */
     int64_t body_since_ms;
+    bool looked_at;       /* by http_tick, */
+    uint64_t looked_size; /* when body_size was this */
 
     /* what is asked */
     struct str uri;         /* as sent */

@@ -24,11 +24,6 @@ begin
     execute format('revoke all on database %I from public', current_database());
     revoke all on schema public from public;
 
-    -- Indexes that find a part of a text among the rows of one store. Operators and functions only: nothing is stored here.
-    create schema if not exists extensions;
-    create extension if not exists pg_trgm schema extensions;
-    create extension if not exists btree_gin schema extensions;
-
     foreach service in array services loop
         owner := service || '_owner';
         foreach role in array array[owner, service] loop
@@ -37,8 +32,7 @@ begin
             end if;
             execute format('alter role %I login nosuperuser nocreatedb nocreaterole noreplication nobypassrls', role);
             execute format('grant connect on database %I to %I', current_database(), role);
-            execute format('grant usage on schema extensions to %I', role);
-            execute format('alter role %I set search_path = %I, extensions', role, service);
+            execute format('alter role %I set search_path = %I', role, service);
             execute format('alter role %I set client_connection_check_interval = %L', role, '500ms');
         end loop;
 
@@ -57,6 +51,10 @@ begin
         -- connection. A transaction that its worker left alone, killed or stopped, soon gives back its locks.
         execute format('alter role %I set statement_timeout = %L', service, '1900ms');
         execute format('alter role %I set lock_timeout = %L', service, '1500ms');
+        -- Statements are prepared once and written so that one plan is right for all values: none is planned again for the
+        -- values of a call, which costs as much as many statements do and can choose a scan where it believes the figures
+        -- of a table that has grown since.
+        execute format('alter role %I set plan_cache_mode = force_generic_plan', service);
         execute format('alter role %I set idle_in_transaction_session_timeout = %L', service, '2s');
     end loop;
 end

@@ -87,7 +87,7 @@ analytics_summary(struct call *call)
     static const char *const spans[] = {"today", "last_7_days", "last_30_days"};
     struct rows rows;
 
-    if (db_run(call, ANALYTICS_SUMMARY, &rows, "lt", call->caller.store_id, day_begin(clock_now_us())))
+    if (db_run(call, ANALYTICS_SUMMARY, &rows, "lt", call->caller.store_id, clock_day_begin(clock_now_us())))
         return -1;
     call_data(call);
     out_map(&call->out, ARRAY_COUNT(spans));

@@ -5,8 +5,6 @@
 #include "actor.h"
 #include "call.h"
 
-#define DAY_US INT64_C(86400000000)
-
 #define EVENT_KEEP_DAYS     30  /* an event, and with it its key, after the UTC day it occurred on */
 #define EVENT_DAY_KEEP_DAYS 400 /* the counts of a day */
 
@@ -18,8 +16,6 @@ struct days {
 /* query.from and query.to; without them the 30 days that end with `to`, or today. At most `most` days, 0 for any
  * number. -1: they make no range, and the call has failed. */
 int days_read(struct days *self, struct call *call, int64_t most) must_check;
-
-int64_t day_begin(int64_t time_us); /* the midnight before it */
 
 /* Writes `from` and `to` into an open map. */
 void days_write(const struct days *self, struct call *call);

@@ -9,12 +9,6 @@
 
 #define DAYS_BY_DEFAULT 30
 
-int64_t
-day_begin(int64_t time_us)
-{
-    return time_us - time_us % DAY_US;
-}
-
 /* The contract has seen that it is a date. */
 static int
 read_date(struct call *call, const char *path, const char *field, int64_t *day_us)
@@ -29,7 +23,7 @@ read_date(struct call *call, const char *path, const char *field, int64_t *day_u
 int
 days_read(struct days *self, struct call *call, int64_t most)
 {
-    self->last_us = day_begin(clock_now_us());
+    self->last_us = clock_day_begin(clock_now_us());
     if (read_date(call, "query.to", "to", &self->last_us))
         return -1;
     self->first_us = self->last_us - (DAYS_BY_DEFAULT - 1) * DAY_US;

@@ -47,7 +47,7 @@ read_event(struct event *self, struct call *call, struct in event, unsigned line
     if (self->occurred_us > now_us + AHEAD_MAX_US)
         return call_fail(call, FAIL_VALIDATION_ERROR, arena_printf(call->arena, "%s.occurred_at", field),
                          "must not lie in the future");
-    if (self->occurred_us < day_begin(now_us) - (EVENT_KEEP_DAYS - 1) * DAY_US)
+    if (self->occurred_us < clock_day_begin(now_us) - (EVENT_KEEP_DAYS - 1) * DAY_US)
         return call_failf(call, FAIL_VALIDATION_ERROR, arena_printf(call->arena, "%s.occurred_at", field),
                           "must not lie more than %d days back", EVENT_KEEP_DAYS);
     if (self->properties.len > PROPERTIES_SIZE_MAX)

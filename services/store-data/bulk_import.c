@@ -29,7 +29,7 @@
 #define WINDOW_MIN    4096
 #define TRIES_MAX     8 /* of a line that fails for reasons outside of it */
 #define TRIM_MS       5000
-#define UPLOAD_WAIT_S 600
+#define UPLOAD_WAIT_S 60 /* for the next piece */
 #define JOB_KEPT_S    (7 * 86400)
 
 enum step { STEP_FAILED = -1, STEP_NOTHING, STEP_DONE };

@@ -35,10 +35,13 @@ begin_job(struct call *call, enum bulk_resource resource, int64_t *job_id)
                bulk_resource_names[resource], clock_now_us(), (int64_t)UNFINISHED_MAX))
         return -1;
     if (rows.count == 0)
-        return call_failf(call, FAIL_CONFLICT, NULL,
-                          "This store has %d unfinished import jobs; wait until one has finished, or cancel one "
-                          "(GET /api/apps/v1/bulk/jobs)",
-                          UNFINISHED_MAX);
+        return call_failf(
+            call, FAIL_CONFLICT, NULL,
+            "Your app has %d unfinished import jobs in this store; wait until one has finished, or cancel one "
+            "with POST /api/apps/v1/bulk/jobs/{job_id}/cancel. GET /api/apps/v1/bulk/jobs lists them with "
+            "their status; an upload that is cut off (uploading) ends by itself a minute after its last "
+            "piece",
+            UNFINISHED_MAX);
     *job_id = rows_int(&rows, 0, "job_id");
     return 0;
 }

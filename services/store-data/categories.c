@@ -4,7 +4,6 @@
  * category's row for key share, and who deletes one locks it against that; so none is lost under a product.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "bounds.h"
 #include "clock.h"
@@ -28,13 +27,10 @@ int
 categories_list(struct call *call)
 {
     int64_t store_id = call->caller.store_id, parent_id = in_int(call->in, "query.parent_id", 0);
-    const char *filters = arena_printf(call->arena, "categories %" PRId64 " %" PRId64, store_id, parent_id);
     struct list list = {.sorts = category_sorts, .id_column = "category_id"};
     struct rows rows;
 
-    if (list_begin(&list, call, in_text(call->in, "query.sort"), in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
-                   cursor_hash(0, filters, strlen(filters))) ||
+    if (list_read(&list, call, NULL, arena_printf(call->arena, "%" PRId64, parent_id)) ||
         db_run(call, CATEGORIES_CREATED_ASC + list_variant(&list), &rows, "lsllsll", store_id, "", list_wanted(&list),
                list_offset(&list), list_key(&list), list_id(&list), parent_id))
         return -1;
@@ -109,9 +105,9 @@ insert_category(struct call *call, int64_t parent_id, struct rows *made)
                    in_int(body, "position", 0), clock_now_us(), (int64_t)CATEGORIES_MAX))
             return -1;
         if (!db_violated(made))
-            return made->count
-                       ? 0
-                       : call_failf(call, FAIL_CONFLICT, NULL, "A store has at most %d categories", CATEGORIES_MAX);
+            return made->count ? 0
+                               : call_failf(call, FAIL_CONFLICT, NULL,
+                                            "A store has at most %d categories; delete one first", CATEGORIES_MAX);
         if (given)
             break;
     }
@@ -133,12 +129,6 @@ categories_create(struct call *call)
 
 /* ---- changing ---------------------------------------------------------------------------------------------------- */
 
-static const char *
-text_after(struct in body, const char *name, const struct rows *before)
-{
-    return in_has(body, name) || in_is_null(body, name) ? in_text(body, name) : rows_text(before, 0, name);
-}
-
 /* Under the tree's lock, in a statement of its own, the tree is as the last move has left it. */
 static int
 check_parent(struct call *call, int64_t category_id, int64_t parent_id)
@@ -159,39 +149,30 @@ check_parent(struct call *call, int64_t category_id, int64_t parent_id)
 static int
 lock(struct call *call, unsigned statement, int64_t category_id, struct rows *rows)
 {
-    struct rows now;
-
     if (db_run(call, statement, rows, "ll", call->caller.store_id, category_id))
         return -1;
     if (rows->count == 0)
         return fail_absent(call);
-    if (call_has_if_match(call) &&
-        (db_run(call, CATEGORY_GET, &now, "ll", call->caller.store_id, category_id) || call_if_match(call, &now)))
-        return -1;
-    return 0;
-}
-
-static bool
-is_text_same(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
+    return call_if_match_get(call, CATEGORY_GET, category_id);
 }
 
 static int
 write_category(struct call *call, const struct rows *before, int64_t category_id, int64_t parent_id, struct rows *after)
 {
     struct in body = in_at(call->in, "body");
-    const char *name = text_after(body, "name", before), *slug = text_after(body, "slug", before),
-               *description = text_after(body, "description", before), *image = text_after(body, "image", before);
+    const char *name = in_text_after(body, "name", rows_text(before, 0, "name")),
+               *slug = in_text_after(body, "slug", rows_text(before, 0, "slug")),
+               *description = in_text_after(body, "description", rows_text(before, 0, "description")),
+               *image = in_text_after(body, "image", rows_text(before, 0, "image"));
     int64_t position = in_int(body, "position", rows_int(before, 0, "position"));
 
     *after = *before;
-    if (is_text_same(name, rows_text(before, 0, "name")) && is_text_same(slug, rows_text(before, 0, "slug")) &&
-        is_text_same(description, rows_text(before, 0, "description")) &&
-        is_text_same(image, rows_text(before, 0, "image")) && position == rows_int(before, 0, "position") &&
+    if (text_equal(name, rows_text(before, 0, "name")) && text_equal(slug, rows_text(before, 0, "slug")) &&
+        text_equal(description, rows_text(before, 0, "description")) &&
+        text_equal(image, rows_text(before, 0, "image")) && position == rows_int(before, 0, "position") &&
         parent_id == rows_int(before, 0, "parent_id"))
         return 0;
-    if (!is_text_same(slug, rows_text(before, 0, "slug")) && check_slug(call, slug))
+    if (!text_equal(slug, rows_text(before, 0, "slug")) && check_slug(call, slug))
         return -1;
     if (db_try(call, CATEGORY_UPDATE, after, "llssLsslt", call->caller.store_id, category_id, name, slug,
                parent_id ? &parent_id : NULL, description, image, position, clock_now_us()))
@@ -203,7 +184,7 @@ int
 categories_update(struct call *call)
 {
     int64_t category_id = in_int(call->in, "path.category_id", 0), parent_id;
-    bool moves = in_has(call->in, "body.parent_id") || in_is_null(call->in, "body.parent_id");
+    bool moves = in_is_sent(call->in, "body.parent_id");
     struct rows before, after;
 
     if (db_begin(call) || (moves && db_post(call, CATEGORY_TREE_LOCK, "l", call->caller.store_id)) ||
@@ -237,9 +218,5 @@ categories_delete(struct call *call)
                          "Other categories lie below it; move or delete them first");
     if (db_post(call, CATEGORY_DELETE, "ll", store_id, category_id) || db_commit(call))
         return -1;
-    call_data(call);
-    out_map(&call->out, 1);
-    out_key(&call->out, "category_id");
-    out_int(&call->out, category_id);
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "category_id", category_id, "Category deleted");
 }

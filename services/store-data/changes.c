@@ -2,7 +2,6 @@
 #include "changes.h"
 
 #include <assert.h>
-#include <string.h>
 
 void
 changes_begin(struct changes *self)
@@ -13,7 +12,7 @@ changes_begin(struct changes *self)
 static void
 add(struct changes *self, const char *name, const char *old, const char *new, bool json)
 {
-    if (old && new ? strcmp(old, new) == 0 : old == new)
+    if (text_equal(old, new))
         return;
     assert(self->count < CHANGES_MAX);
     self->all[self->count++] = (struct change){name, old, new, json};
@@ -63,4 +62,19 @@ changes_end(const struct changes *self, struct arena *arena)
         write_value(&text.out, "new", change->new, change->json);
     }
     return json_text_end(&text, arena);
+}
+
+struct str
+changes_of_row(const struct rows *rows, unsigned row, struct str changed, struct arena *arena)
+{
+    struct json_text text;
+    struct str data;
+
+    json_text_begin(&text);
+    out_row(&text.out, rows, row);
+    data = json_text_end(&text, arena);
+    if (changed.base == NULL)
+        return data;
+    return str_of(
+        arena_printf(arena, "%.*s,\"changed\":%.*s}", (int)data.len - 1, data.base, (int)changed.len, changed.base));
 }

@@ -10,6 +10,7 @@
 #ifndef CHANGES_H
 #define CHANGES_H
 
+#include "db.h"
 #include "json_text.h"
 
 #define CHANGES_MAX 32
@@ -34,5 +35,9 @@ void changes_json(struct changes *self, const char *name, const char *old, const
 
 bool changes_any(const struct changes *self);
 struct str changes_end(const struct changes *self, struct arena *arena); /* an object; {} without changes */
+
+/* The data of an event that tells a row as GET answers it: its columns, and `changed` beside them unless that is
+ * absent. In the arena. */
+struct str changes_of_row(const struct rows *rows, unsigned row, struct str changed, struct arena *arena);
 
 #endif

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "customers.h"
-#include "json_text.h"
 #include "orders.h"
 #include "outbox.h"
 #include "statements.h"
@@ -10,12 +9,8 @@
 static int
 created_event(struct call *call, const struct rows *rows)
 {
-    struct json_text text;
-
-    json_text_begin(&text);
-    out_row(&text.out, rows, 0);
     return outbox_put(call, "customer.created", call->caller.store_id, "customer", rows_int(rows, 0, "user_id"),
-                      json_text_end(&text, call->arena));
+                      changes_of_row(rows, 0, (struct str){NULL, 0}, call->arena));
 }
 
 static int

@@ -13,8 +13,9 @@ int customers_insert(struct call *call, struct line *lines, unsigned count) must
 /* Puts customer.updated into the outbox. after: a row of CUSTOMER_COLUMNS. */
 int customer_updated(struct call *call, const struct rows *after, const struct changes *changes) must_check;
 
-/* A phone number as it is kept and looked up: the ways in which one of Bangladesh is written become +8801XXXXXXXXX,
- * a leading 00 becomes +. NULL is NULL; the result is in the arena or is the phone itself. */
+/* A phone number as it is kept and looked up: its digits, of whatever script, without what stands between them. The
+ * ways in which a mobile number of Bangladesh is written become +8801XXXXXXXXX, a leading 00 becomes +. NULL without a
+ * digit; the result is in the arena (phone.c). */
 const char *phone_normal(const char *phone, struct arena *arena);
 
 #endif

@@ -12,6 +12,7 @@
 #include "orders.h"
 #include "statements.h"
 #include "store_data_operations.h"
+#include "verify.h"
 
 /* U+10FFFF is no character: no name comes after it. */
 static const struct list_sort customer_sorts[LIST_SORTS] = {
@@ -70,17 +71,6 @@ customers_orders(struct call *call)
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
-/* The index holds pieces of three characters: what is shorter is looked for along a sort's index. */
-static const char *
-indexed_search(const struct customer_query *query)
-{
-    unsigned characters = 0;
-
-    for (const char *at = query->search ? query->search : ""; *at; at++)
-        characters += ((unsigned char)*at & 0xC0) != 0x80;
-    return characters >= 3 ? query->search : NULL;
-}
-
 /* What stands between the fields of customer_text is looked for as it is kept in them, as a space. */
 static const char *
 search_text(const char *text, struct arena *arena)
@@ -131,7 +121,7 @@ choose_filter(struct call *call, const struct customer_query *query, const char 
 
     if (db_run(call, CUSTOMERS_FILTER_SIZES, &sizes, "lTLMs", call->caller.store_id,
                query->since ? &query->since_us : NULL, query->orders_min > 0 ? &query->orders_min : NULL,
-               query->spent_min > 0 ? &query->spent_min : NULL, indexed_search(query)))
+               query->spent_min > 0 ? &query->spent_min : NULL, query->search))
         return -1;
     *filter = "";
     for (unsigned i = 0; i < ARRAY_COUNT(filters); i++)
@@ -217,24 +207,17 @@ count_differences(const struct rows *counts, int64_t *customers)
 int
 customers_verify(struct call *call)
 {
-    int64_t store_id = in_int(call->in, "body.store_id", 0), customers;
-    struct rows totals, counts;
-    unsigned differences;
+    struct verify *verify = arena_alloc(call->arena, sizeof *verify);
+    struct rows counts;
+    int64_t customers;
 
-    if (db_run(call, CUSTOMERS_VERIFY, &totals, "l", store_id) ||
-        db_run(call, CUSTOMERS_VERIFY_COUNTS, &counts, "l", store_id))
+    if (verify_spans(verify, call, VERIFY_CUSTOMERS_NEXT, VERIFY_CUSTOMERS) ||
+        db_run(call, VERIFY_CUSTOMERS_TOTALS, &counts, "l", verify->store_id) || db_commit(call))
         return -1;
-    differences = count_differences(&counts, &customers);
-    call_data(call);
-    out_map(&call->out, 5);
-    out_key(&call->out, "store_id");
-    out_int(&call->out, store_id);
-    out_key(&call->out, "ok");
-    out_bool(&call->out, totals.count == 0 && differences == 0);
+    verify->others = count_differences(&counts, &customers);
+    verify_write(verify, 2);
     out_key(&call->out, "customers");
     out_int(&call->out, customers);
-    out_key(&call->out, "differences");
-    out_rows(&call->out, &totals);
     out_key(&call->out, "counts");
     out_rows(&call->out, &counts);
     return call_reply(call, 200);

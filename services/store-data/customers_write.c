@@ -15,35 +15,7 @@
 #define DUPLICATE_PHONE "Another customer of this store has this phone number; change that one instead"
 #define DUPLICATE_EMAIL "Another customer of this store has this e-mail address; change that one instead"
 
-/* In Bangladesh a mobile number is 01 and nine digits, of which the first is 3 to 9. */
-static bool
-is_local_mobile(const char *phone)
-{
-    return strlen(phone) == 11 && phone[0] == '0' && phone[1] == '1' && phone[2] >= '3';
-}
-
-const char *
-phone_normal(const char *phone, struct arena *arena)
-{
-    if (!phone || phone[0] == '+')
-        return phone;
-    if (is_local_mobile(phone))
-        return arena_printf(arena, "+88%s", phone);
-    if (strncmp(phone, "88", 2) == 0 && is_local_mobile(phone + 2))
-        return arena_printf(arena, "+%s", phone);
-    if (strncmp(phone, "00", 2) == 0)
-        return arena_printf(arena, "+%s", phone + 2);
-    return phone;
-}
-
 /* ---- many -------------------------------------------------------------------------------------------------------- */
-
-static void
-text_member(struct out *out, const char *name, const char *text)
-{
-    out_key(out, name);
-    out_text(out, text);
-}
 
 /* The lines that have not failed and have no id yet. */
 static struct str
@@ -62,9 +34,9 @@ open_lines(const struct line *lines, unsigned count, struct arena *arena)
         out_map(&text.out, 5);
         out_key(&text.out, "line");
         out_int(&text.out, i);
-        text_member(&text.out, "name", in_text(lines[i].body, "name"));
-        text_member(&text.out, "email", in_text(lines[i].body, "email"));
-        text_member(&text.out, "phone", phone_normal(in_text(lines[i].body, "phone"), arena));
+        out_key_text(&text.out, "name", in_text(lines[i].body, "name"));
+        out_key_text(&text.out, "email", in_text(lines[i].body, "email"));
+        out_key_text(&text.out, "phone", phone_normal(in_text(lines[i].body, "phone"), arena));
         out_key(&text.out, "address_json");
         out_json(&text.out, json_text_of(in_at(lines[i].body, "address_json"), arena));
     }
@@ -137,24 +109,11 @@ lock(struct call *call, int64_t user_id, struct rows *rows)
     return db_run(call, CUSTOMER_GET, rows, "ll", store_id, user_id) || call_if_match(call, rows) ? -1 : 0;
 }
 
-static const char *
-text_after(struct in body, const char *name, const struct rows *before)
-{
-    return in_at(body, name).object ? in_text(body, name) : rows_text(before, 0, name);
-}
-
 int
 customer_updated(struct call *call, const struct rows *after, const struct changes *changes)
 {
-    struct str changed = changes_end(changes, call->arena), customer;
-    struct json_text text;
-
-    json_text_begin(&text);
-    out_row(&text.out, after, 0);
-    customer = json_text_end(&text, call->arena);
     return outbox_put(call, "customer.updated", call->caller.store_id, "customer", rows_int(after, 0, "user_id"),
-                      str_of(arena_printf(call->arena, "%.*s,\"changed\":%.*s}", (int)customer.len - 1, customer.base,
-                                          (int)changed.len, changed.base)));
+                      changes_of_row(after, 0, changes_end(changes, call->arena), call->arena));
 }
 
 static int
@@ -193,12 +152,11 @@ customers_update(struct call *call)
 
     if (lock(call, in_int(call->in, "path.user_id", 0), &before))
         return -1;
-    values[0] = text_after(body, "name", &before);
-    values[1] = text_after(body, "email", &before);
-    values[2] = in_at(body, "phone").object ? phone_normal(in_text(body, "phone"), call->arena)
-                                            : rows_text(&before, 0, "phone");
-    address = in_at(body, "address_json").object ? json_text_of(in_at(body, "address_json"), call->arena)
-                                                 : str_of(rows_text(&before, 0, "address_json"));
+    values[0] = in_text_after(body, "name", rows_text(&before, 0, "name"));
+    values[1] = in_text_after(body, "email", rows_text(&before, 0, "email"));
+    values[2] =
+        in_is_sent(body, "phone") ? phone_normal(in_text(body, "phone"), call->arena) : rows_text(&before, 0, "phone");
+    address = json_text_after(body, "address_json", rows_text(&before, 0, "address_json"), call->arena);
     return write_changes(call, &before, values, address);
 }
 
@@ -211,9 +169,5 @@ customers_delete(struct call *call)
     if (lock(call, user_id, &rows) ||
         db_post(call, CUSTOMER_DELETE, "llt", call->caller.store_id, user_id, clock_now_us()) || db_commit(call))
         return -1;
-    call_data(call);
-    out_map(&call->out, 1);
-    out_key(&call->out, "user_id");
-    out_int(&call->out, user_id);
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "user_id", user_id, "Customer deleted");
 }

@@ -1,13 +1,12 @@
 /* discounts.c - discount codes: made, changed, found, and tried out before an order is placed. */
-#include <inttypes.h>
 #include <string.h>
 
-#include "bounds.h"
 #include "clock.h"
 #include "discounts.h"
 #include "list.h"
 #include "statements.h"
 #include "store_data_operations.h"
+#include "verify.h"
 
 #define NONE INT64_MIN
 
@@ -201,13 +200,7 @@ discounts_delete(struct call *call)
     if (lock_discount(call, discount_id, &rows) ||
         db_post(call, DISCOUNT_DELETE, "llt", call->caller.store_id, discount_id, clock_now_us()) || db_commit(call))
         return -1;
-    call_data_with(call, 1);
-    out_map(&call->out, 1);
-    out_key(&call->out, "discount_id");
-    out_int(&call->out, discount_id);
-    out_key(&call->out, "message");
-    out_text(&call->out, "Discount deleted");
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "discount_id", discount_id, "Discount deleted");
 }
 
 int
@@ -224,37 +217,15 @@ discounts_get(struct call *call)
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
-/* The text anywhere in a code, taken literally; NULL when there is nothing to look for. */
-static const char *
-search_pattern(struct call *call)
-{
-    const char *text = in_text(call->in, "query.search");
-    char *pattern, *at;
-
-    if (text)
-        text = discount_code(text, call->arena);
-    if (!text)
-        return NULL;
-    at = pattern = arena_alloc(call->arena, 2 * strlen(text) + 3);
-    *at++ = '%';
-    for (; *text; text++) {
-        if (*text == '%' || *text == '_' || *text == '\\')
-            *at++ = '\\';
-        *at++ = *text;
-    }
-    *at = '%';
-    return pattern;
-}
-
 static int
-run(struct list *list, struct call *call, const char *status, const char *pattern, struct rows *rows)
+run(struct list *list, struct call *call, const char *status, const char *search, struct rows *rows)
 {
     int64_t store_id = call->caller.store_id;
 
-    if (pattern) {
+    if (search) {
         list->counted = true;
         return db_run(call, DISCOUNTS_SEARCH_CREATED_ASC + list_variant(list), rows, "lsllsls", store_id, status,
-                      list_wanted(list), list_offset(list), list_key(list), list_id(list), pattern);
+                      list_wanted(list), list_offset(list), list_key(list), list_id(list), search);
     }
     return db_run(call, (*status ? DISCOUNTS_STATUS_CREATED_ASC : DISCOUNTS_ANY_CREATED_ASC) + list_variant(list), rows,
                   "lsllsl", store_id, status, list_wanted(list), list_offset(list), list_key(list), list_id(list));
@@ -264,16 +235,15 @@ int
 discounts_list(struct call *call)
 {
     int64_t is_active = in_int(call->in, "query.is_active", -1);
-    const char *status = is_active < 0 ? "" : is_active ? "active" : "inactive", *pattern = search_pattern(call);
+    const char *status = is_active < 0 ? "" : is_active ? "active" : "inactive";
+    const char *search = in_text(call->in, "query.search");
     struct list list = {.sorts = discount_sorts, .id_column = "discount_id"};
-    const char *filters =
-        arena_printf(call->arena, "discounts %" PRId64 " %s %s", call->caller.store_id, status, pattern ? pattern : "");
     struct rows rows;
 
-    if (list_begin(&list, call, in_text(call->in, "query.sort"), in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
-                   cursor_hash(0, filters, strlen(filters))) ||
-        run(&list, call, status, pattern, &rows))
+    if (search) /* as codes are kept; NULL when there is nothing to look for */
+        search = discount_code(search, call->arena);
+    if (list_read(&list, call, NULL, arena_printf(call->arena, "%s %s", status, search ? search : "")) ||
+        run(&list, call, status, search, &rows))
         return -1;
     list_write(&list, call, &rows, 0);
     return call_reply(call, 200);
@@ -336,24 +306,17 @@ discounts_validate(struct call *call)
 int
 discounts_verify(struct call *call)
 {
-    int64_t store_id = in_int(call->in, "body.store_id", 0);
-    struct rows rows;
+    struct verify *verify = arena_alloc(call->arena, sizeof *verify);
+    struct rows totals;
 
-    if (db_run(call, DISCOUNTS_VERIFY, &rows, "l", store_id))
+    if (verify_spans(verify, call, VERIFY_DISCOUNTS_NEXT, VERIFY_DISCOUNTS) ||
+        db_run(call, VERIFY_DISCOUNTS_TOTALS, &totals, "l", verify->store_id) || db_commit(call))
         return -1;
-    call_data(call);
-    out_map(&call->out, 5);
-    out_key(&call->out, "store_id");
-    out_int(&call->out, store_id);
-    out_key(&call->out, "ok");
-    out_bool(&call->out, rows.count == 1);
+    verify_add(verify, &totals, 1);
+    verify_write(verify, 2);
     out_key(&call->out, "discounts");
-    out_int(&call->out, rows_int(&rows, 0, "id"));
+    out_int(&call->out, rows_int(&totals, 0, "id"));
     out_key(&call->out, "uses");
-    out_int(&call->out, rows_int(&rows, 0, "counted"));
-    out_key(&call->out, "differences");
-    out_list(&call->out, rows.count - 1);
-    for (unsigned row = 1; row < rows.count; row++)
-        out_row(&call->out, &rows, row);
+    out_int(&call->out, rows_int(&totals, 0, "kept"));
     return call_reply(call, 200);
 }

@@ -11,7 +11,7 @@
 static int
 take_turn(struct call *call)
 {
-    int64_t today_us = day_begin(clock_now_us());
+    int64_t today_us = clock_day_begin(clock_now_us());
     struct rows events, days;
 
     if (db_run(call, EVENTS_TRIM, &events, "t", today_us - (EVENT_KEEP_DAYS - 1) * DAY_US) ||

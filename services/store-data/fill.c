@@ -14,7 +14,7 @@
 #define BENCH_CUSTOMERS 1000
 #define BENCH_COPIES    5      /* of the catalogue */
 #define BENCH_STOCK     100000 /* of each variant: orders are placed under load */
-#define STEP            500    /* orders of one statement: far below STATEMENT_WAIT_MS, also on a busy machine */
+#define STEP            250    /* orders of one statement: far below STATEMENT_WAIT_MS, also on a busy machine */
 
 /* The first call makes what orders are made of. */
 static int

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "bounds.h"
 #include "list.h"
 #include "statements.h"
 #include "store_data_operations.h"
+#include "verify.h"
 
 /* U+10FFFF is no character: no name comes after it. */
 static const struct list_sort stock_sorts[LIST_SORTS] = {
@@ -17,21 +17,10 @@ static const struct list_sort stock_sorts[LIST_SORTS] = {
     {"total_quantity", "total_quantity", "-9223372036854775808", "9223372036854775807"},
 };
 
-/* Newest first is the only order; the others stand here because a list has LIST_SORTS of them. */
+/* Newest first is the only order. */
 static const struct list_sort movement_sorts[LIST_SORTS] = {
     {"movement_id", "movement_id", "0", "9223372036854775807"},
-    {"movement_id", "movement_id", "0", "9223372036854775807"},
-    {"movement_id", "movement_id", "0", "9223372036854775807"},
 };
-
-static uint64_t
-hash(struct call *call, const char *list, const char *status, const char *search, int64_t product_id, int64_t sku_id)
-{
-    const char *text = arena_printf(call->arena, "%s %" PRId64 " %s %" PRId64 " %" PRId64 " %s", list,
-                                    call->caller.store_id, status, product_id, sku_id, search ? search : "");
-
-    return cursor_hash(0, text, strlen(text));
-}
 
 static int
 run(struct list *list, struct call *call, const char *status, const char *search, struct rows *rows)
@@ -66,9 +55,7 @@ inventory_list(struct call *call)
         status = "";
     if (search && !*search)
         search = NULL;
-    if (list_begin(&list, call, in_text(call->in, "query.sort"), in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
-                   hash(call, "inventory", status, search, 0, 0)) ||
+    if (list_read(&list, call, NULL, arena_printf(call->arena, "%s %s", status, search ? search : "")) ||
         run(&list, call, status, search, &rows))
         return -1;
     list_write(&list, call, &rows, 0);
@@ -106,9 +93,8 @@ inventory_movements(struct call *call)
     struct list list = {.sorts = movement_sorts, .id_column = "movement_id"};
     struct rows rows, product;
 
-    if (list_begin(&list, call, "movement_id:desc", in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
-                   hash(call, "movements", "", NULL, product_id, sku_id)))
+    if (list_read(&list, call, "movement_id:desc",
+                  arena_printf(call->arena, "%" PRId64 " %" PRId64, product_id, sku_id)))
         return -1;
     list.counted = true;
     if (run_movements(&list, call, product_id, sku_id, &rows))
@@ -123,30 +109,22 @@ inventory_movements(struct call *call)
     return call_reply(call, 200);
 }
 
-/* A row for the whole comes first, then one for each difference. */
 int
 inventory_verify(struct call *call)
 {
-    int64_t store_id = in_int(call->in, "body.store_id", 0);
-    struct rows rows;
+    struct verify *verify = arena_alloc(call->arena, sizeof *verify);
+    struct rows totals;
 
-    if (db_run(call, INVENTORY_VERIFY, &rows, "l", store_id))
+    if (verify_spans(verify, call, VERIFY_INVENTORY_NEXT, VERIFY_INVENTORY) ||
+        db_run(call, VERIFY_INVENTORY_TOTALS, &totals, "l", verify->store_id) || db_commit(call))
         return -1;
-    call_data(call);
-    out_map(&call->out, 6);
-    out_key(&call->out, "store_id");
-    out_int(&call->out, store_id);
-    out_key(&call->out, "ok");
-    out_bool(&call->out, rows.count == 1);
+    verify_add(verify, &totals, 1);
+    verify_write(verify, 3);
     out_key(&call->out, "products");
-    out_int(&call->out, rows_int(&rows, 0, "id"));
+    out_int(&call->out, rows_int(&totals, 0, "id"));
     out_key(&call->out, "variants");
-    out_int(&call->out, rows_int(&rows, 0, "kept"));
+    out_int(&call->out, rows_int(&totals, 0, "kept"));
     out_key(&call->out, "quantity");
-    out_int(&call->out, rows_int(&rows, 0, "counted"));
-    out_key(&call->out, "differences");
-    out_list(&call->out, rows.count - 1);
-    for (unsigned row = 1; row < rows.count; row++)
-        out_row(&call->out, &rows, row);
+    out_int(&call->out, rows_int(&totals, 0, "counted"));
     return call_reply(call, 200);
 }

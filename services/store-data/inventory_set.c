@@ -4,7 +4,6 @@
  * added to stays true until the commit. A change that changes nothing writes nothing.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "clock.h"
 #include "inventory.h"
@@ -71,17 +70,6 @@ write_all(struct call *call, const struct stock *all, unsigned count)
 
 /* ---- one variant ------------------------------------------------------------------------------------------------- */
 
-static int
-if_match(struct call *call, int64_t product_id)
-{
-    struct rows now;
-
-    if (!call_has_if_match(call))
-        return 0;
-    return db_run(call, INVENTORY_GET, &now, "ll", call->caller.store_id, product_id) || call_if_match(call, &now) ? -1
-                                                                                                                   : 0;
-}
-
 /* Locks the variant of the request. The whole product where the request does not name one, or where its state is asked
  * for with If-Match: that is a state of all its variants. row: which of them it is. */
 static int
@@ -103,7 +91,7 @@ lock_variant(struct call *call, struct rows *rows, unsigned *row)
     }
     if (!sku_id && rows->count > 1)
         return call_failf(call, FAIL_VALIDATION_ERROR, "sku_id", "is needed: the product has %u variants", rows->count);
-    return if_match(call, product_id);
+    return call_if_match_get(call, INVENTORY_GET, product_id);
 }
 
 static int
@@ -143,7 +131,7 @@ inventory_set(struct call *call)
     struct rows rows;
     unsigned row;
 
-    if (!in_has(body, "quantity") && !in_has(body, "low_stock_threshold") && !in_is_null(body, "low_stock_threshold"))
+    if (!in_has(body, "quantity") && !in_is_sent(body, "low_stock_threshold"))
         return call_fail(call, FAIL_VALIDATION_ERROR, "quantity", "is needed, or low_stock_threshold");
     if (lock_variant(call, &rows, &row))
         return -1;

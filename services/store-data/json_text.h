@@ -25,6 +25,10 @@ struct str json_text_end(struct json_text *self, struct arena *arena);
 /* A value of a request as JSON text; absent and null give the absent str, which the database takes for null. */
 struct str json_text_of(struct in value, struct arena *arena);
 
+/* What a JSON column that may be left out will be: the value that was sent, or `before` (NULL for null) when nothing
+ * was or when it is the same value written otherwise (json_same.c). */
+struct str json_text_after(struct in body, const char *name, const char *before, struct arena *arena);
+
 /* A text or a list of texts as PostgreSQL writes a list, {"a","b"}; numbers become text, other values are left out. */
 const char *array_text_of(struct in value, struct arena *arena);
 

@@ -2,6 +2,7 @@
 #include "list.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "bounds.h"
@@ -33,6 +34,17 @@ list_begin(struct list *self, struct call *call, const char *sort, int64_t page,
         return call_fail(call, FAIL_VALIDATION_ERROR, "cursor",
                          "is not a next_cursor of this list with this sort and these filters; begin again without it");
     return 0;
+}
+
+int
+list_read(struct list *self, struct call *call, const char *sort, const char *filters)
+{
+    const char *chosen = arena_printf(call->arena, "%s %" PRId64 " %" PRId64 " %s", call->operation->name,
+                                      call->caller.store_id, call->caller.app_id, filters);
+
+    return list_begin(self, call, sort ? sort : in_text(call->in, "query.sort"), in_int(call->in, "query.page", 1),
+                      in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
+                      cursor_hash(0, chosen, strlen(chosen)));
 }
 
 unsigned

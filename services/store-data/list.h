@@ -36,6 +36,11 @@ struct list {
 int list_begin(struct list *self, struct call *call, const char *sort, int64_t page, int64_t limit, const char *cursor,
                uint64_t filters) must_check;
 
+/* The same from the query of a GET: page, limit, sort and cursor. sort: that of a list that has one only; NULL to take
+ * the query's. filters: everything else that chooses rows, as text; the operation, the store and the app belong to the
+ * cursor by themselves. */
+int list_read(struct list *self, struct call *call, const char *sort, const char *filters) must_check;
+
 /* What to add to the first of six statements. */
 unsigned list_variant(const struct list *self);
 

@@ -2,8 +2,6 @@
  *
  * A definition is unique by namespace and key in its app, whatever it is about (contract A.2, J 28).
  */
-#include <string.h>
-
 #include "bounds.h"
 #include "clock.h"
 #include "list.h"
@@ -20,12 +18,8 @@ metafields_definitions_list(struct call *call)
     struct list list = {.sorts = sorts, .id_column = "definition_id"};
     int64_t app_id = call->caller.app_id;
     struct rows rows;
-    uint64_t hash = cursor_hash(0, "metafield definitions", 21);
 
-    hash = cursor_hash(hash, (const char *)&app_id, sizeof(app_id));
-    if (list_begin(&list, call, "name:asc", in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_MAX), in_text(call->in, "query.cursor"),
-                   cursor_hash(hash, letter, strlen(letter))) ||
+    if (list_read(&list, call, "name:asc", letter) ||
         db_run(call, METAFIELD_DEFINITIONS, &rows, "lsllsl", app_id, letter, list_wanted(&list), list_offset(&list),
                list_key(&list), list_id(&list)))
         return -1;
@@ -99,9 +93,5 @@ metafields_definitions_delete(struct call *call)
         db_post(call, METAFIELD_DEFINITION_MARK, "llt", app_id, definition_id, clock_now_us()) || db_commit(call))
         return -1;
     actor_wake(metafield_removal_plan.name);
-    call_data(call);
-    out_map(&call->out, 1);
-    out_key(&call->out, "definition_id");
-    out_int(&call->out, definition_id);
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "definition_id", definition_id, "Definition deleted");
 }

@@ -15,9 +15,8 @@
 #include "statements.h"
 #include "store_data_operations.h"
 
-#define PAGE_BYTES_MAX                                                                                                 \
-    (12 * 1024 * 1024) /* of values, as JSON; below REPLY_SIZE_MAX by all that stands around them                      \
-                        */
+/* Of values, as JSON; below REPLY_SIZE_MAX by all that stands around them. */
+#define PAGE_BYTES_MAX (12 * 1024 * 1024)
 
 static const struct list_sort sorts[LIST_SORTS] = {{"name", "_name", "", ""}};
 
@@ -65,16 +64,12 @@ metafields_values_list(struct call *call)
 {
     struct list list = {.sorts = sorts, .id_column = "value_id"};
     int64_t store_id = call->caller.store_id, app_id = call->caller.app_id, resource_id;
-    const char *letter, *filter;
+    const char *letter;
     struct rows rows;
 
     if (read_resource(call, &letter, &resource_id))
         return -1;
-    filter = arena_printf(call->arena, "metafields %" PRId64 " %" PRId64 " %s %" PRId64, store_id, app_id, letter,
-                          resource_id);
-    if (list_begin(&list, call, "name:asc", in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_MAX), in_text(call->in, "query.cursor"),
-                   cursor_hash(0, filter, strlen(filter))) ||
+    if (list_read(&list, call, "name:asc", arena_printf(call->arena, "%s %" PRId64, letter, resource_id)) ||
         db_run(call, METAFIELD_RESOURCE_FIND, &rows, "lsl", store_id, letter, resource_id))
         return -1;
     if (rows.count == 0)
@@ -303,9 +298,5 @@ metafields_values_delete(struct call *call)
     if ((call_has_if_match(call) && call_if_match(call, &rows)) ||
         db_post(call, METAFIELD_VALUE_DELETE, "lll", store_id, app_id, value_id) || db_commit(call))
         return -1;
-    call_data(call);
-    out_map(&call->out, 1);
-    out_key(&call->out, "value_id");
-    out_int(&call->out, value_id);
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "value_id", value_id, "Value deleted");
 }

@@ -36,13 +36,12 @@ add_up(struct order_discount *self, struct call *call, const struct order_amount
     return 0;
 }
 
-/* Whose use it is: the customer's, or that of whoever the parcel goes to. */
+/* Whose use it is: the customer's, or that of whoever the parcel goes to when there is none, or one of whom neither
+ * phone nor e-mail is known. */
 static void
 read_buyer(struct order_discount *self, struct call *call, struct in body, int64_t user_id)
 {
     self->user_id = user_id;
-    if (user_id)
-        return;
     self->phone = phone_normal(in_text(body, "shipping_address.phone"), call->arena);
     self->email = in_text(body, "shipping_address.email");
     if (self->email && strlen(self->email) > EMAIL_MAX)
@@ -76,6 +75,8 @@ order_discount_apply(struct order_discount *self, struct call *call, struct in b
     reason = discount_refusal(&discount, now_us, amounts->sub_total, rows_int(&uses, 0, "uses"));
     if (reason)
         return fail_discount(call, reason, discount_why(reason));
+    self->phone = rows_text(&uses, 0, "phone");
+    self->email = rows_text(&uses, 0, "email");
     self->discount_id = discount.discount_id;
     self->free_shipping = discount.free_shipping;
     self->by_code = discount_amount(&discount, amounts->sub_total);

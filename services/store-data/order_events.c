@@ -5,13 +5,6 @@
 #include "outbox.h"
 
 static void
-text_member(struct out *out, const char *name, const char *text)
-{
-    out_key(out, name);
-    out_text(out, text);
-}
-
-static void
 money_member(struct out *out, const char *name, int64_t amount)
 {
     out_key(out, name);
@@ -33,21 +26,21 @@ event_data(struct call *call, const struct rows *rows, const char *previous_stat
     out_int(&text.out, order_id);
     out_key(&text.out, "id");
     out_int(&text.out, order_id);
-    text_member(&text.out, "order_number", rows_text(rows, 0, "store_serial_order_no"));
-    text_member(&text.out, "order_status", status);
-    text_member(&text.out, "customer_name", rows_text(rows, 0, "_customer_name"));
-    text_member(&text.out, "customer_phone", phone);
-    text_member(&text.out, "phone", phone);
-    text_member(&text.out, "shipping_phone", rows_text(rows, 0, "_shipping_phone"));
+    out_key_text(&text.out, "order_number", rows_text(rows, 0, "store_serial_order_no"));
+    out_key_text(&text.out, "order_status", status);
+    out_key_text(&text.out, "customer_name", rows_text(rows, 0, "_customer_name"));
+    out_key_text(&text.out, "customer_phone", phone);
+    out_key_text(&text.out, "phone", phone);
+    out_key_text(&text.out, "shipping_phone", rows_text(rows, 0, "_shipping_phone"));
     money_member(&text.out, "total", total);
     money_member(&text.out, "grand_total", total);
-    text_member(&text.out, "tracking_id", tracking);
-    text_member(&text.out, "tracking_number", tracking);
-    text_member(&text.out, "store_name", rows_text(rows, 0, "_store_name"));
-    text_member(&text.out, "payment_method", rows_text(rows, 0, "payment_method"));
+    out_key_text(&text.out, "tracking_id", tracking);
+    out_key_text(&text.out, "tracking_number", tracking);
+    out_key_text(&text.out, "store_name", rows_text(rows, 0, "_store_name"));
+    out_key_text(&text.out, "payment_method", rows_text(rows, 0, "payment_method"));
     if (previous_status) {
-        text_member(&text.out, "status", status);
-        text_member(&text.out, "previous_status", previous_status);
+        out_key_text(&text.out, "status", status);
+        out_key_text(&text.out, "previous_status", previous_status);
     }
     if (changed.base) {
         out_key(&text.out, "changed");

@@ -16,13 +16,9 @@ int order_metafields_fit(struct call *call, const struct rows *rows) must_check;
  * to be rolled back to where it was before (orders_create.c). */
 int order_place(struct call *call, struct in body, struct rows *order) must_check;
 
-/* Locks an order that is to change, until the transaction ends. rows: ORDER_LOCK's. -1: there is none
- * (orders_status.c).
- */
+/* Locks an order that is to change, until the transaction ends, and compares If-Match. rows: ORDER_LOCK's. -1: there is
+ * none, or If-Match names another state (orders_status.c). */
 int order_lock(struct call *call, int64_t order_id, struct rows *rows) must_check;
-
-/* Of an order that is locked. -1: the request's If-Match names another state (orders_status.c). */
-int order_if_match(struct call *call, int64_t order_id) must_check;
 
 /* ---- lines (order_lines.c) ---- */
 
@@ -57,7 +53,7 @@ int order_total(struct call *call, int64_t sub_total, int64_t tax, int64_t shipp
 struct order_discount {
     const char *code; /* as it is kept; NULL without one */
     int64_t discount_id, user_id;
-    const char *phone, *email; /* whose use it is when there is no customer */
+    const char *phone, *email; /* by which the buyer is known again, as a customer or not */
     bool free_shipping;
     int64_t total;   /* off the order in all, in paisa */
     int64_t by_code; /* the code's part of it */

@@ -1,8 +1,6 @@
 /* orders_create.c - an order is placed: customer, stock, discount, totals, number and events in one transaction.
  *
- * Locks are taken in one order everywhere: variants (by id), the discount's code, what their products have in all, the
- * store's serial number, kept counts. The serial comes late, because all orders of a store wait for each other from
- * there to the commit.
+ * Locks are taken in the order that statements.h tells.
  *
  * Round trips: one each for the customer, the variants, the code and the order, where there are such; one for the
  * commit. The stock travels with the order, the code's use and the event with the commit.

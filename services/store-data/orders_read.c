@@ -9,12 +9,12 @@
 #include <time.h>
 
 #include "bounds.h"
+#include "clock.h"
 #include "orders.h"
 #include "statements.h"
 #include "store_data_operations.h"
 #include "text.h"
 
-#define DAY_US        INT64_C(86400000000)
 #define LATEST_US     INT64_C(253402214400000000) /* 9999-12-31 */
 #define ORDER_IDS_MAX 500
 
@@ -110,30 +110,18 @@ read_query(struct order_query *self, struct call *call)
     return ids ? read_ids(self, call, ids) : 0;
 }
 
-static uint64_t
-query_hash(const struct order_query *self, struct call *call)
+static const char *
+query_text(const struct order_query *self, struct arena *arena)
 {
-    const char *text = arena_printf(call->arena, "orders %" PRId64 " %s %" PRId64 " %" PRId64 " %" PRId64 " %d %s",
-                                    self->store_id, self->status, self->since_us, self->until_us, self->customer_id,
-                                    self->courier, self->ids ? self->ids : "");
-
-    return cursor_hash(0, text, strlen(text));
-}
-
-/* The midnight before a time, or at it. */
-static int64_t
-day_start(int64_t time_us)
-{
-    int64_t rest = time_us % DAY_US;
-
-    return time_us - (rest < 0 ? rest + DAY_US : rest);
+    return arena_printf(arena, "%s %" PRId64 " %" PRId64 " %" PRId64 " %d %s", self->status, self->since_us,
+                        self->until_us, self->customer_id, self->courier, self->ids ? self->ids : "");
 }
 
 /* As PostgreSQL reads it, with microseconds. */
 static const char *
 time_text(struct arena *arena, int64_t time_us)
 {
-    int64_t start = day_start(time_us);
+    int64_t start = clock_day_begin(time_us);
     time_t seconds = (time_t)(start / 1000000);
     int64_t rest = time_us - start;
     struct tm day;
@@ -190,7 +178,7 @@ run_other_range(struct list *list, struct call *call, const struct order_query *
         first = *query->status ? ORDERS_RANGE_WALKED_STATUS_UPDATED_ASC : ORDERS_RANGE_WALKED_ANY_UPDATED_ASC;
     return db_run(call, first + list_variant(list) - 2, rows, "lsllsltttt", query->store_id, query->status,
                   list_wanted(list), list_offset(list), list_key(list), list_id(list), query->since_us,
-                  day_start(query->since_us + DAY_US - 1), day_start(query->until_us), query->until_us);
+                  clock_day_begin(query->since_us + DAY_US - 1), clock_day_begin(query->until_us), query->until_us);
 }
 
 /* A time range sorted by time: the ends of the index range. */
@@ -198,7 +186,8 @@ static int
 run_range(struct list *list, struct call *call, const struct order_query *query, struct rows *rows)
 {
     unsigned variant = list->descending + 2 * (*query->status != 0);
-    int64_t since_end_us = day_start(query->since_us + DAY_US - 1), until_start_us = day_start(query->until_us);
+    int64_t since_end_us = clock_day_begin(query->since_us + DAY_US - 1),
+            until_start_us = clock_day_begin(query->until_us);
 
     if (list_offset(list) > 0)
         return db_run(call, ORDERS_SPAN_PAGE_ANY_ASC + variant, rows, "lslltttt", query->store_id, query->status,
@@ -243,10 +232,7 @@ orders_list(struct call *call)
     struct rows rows;
     int failed;
 
-    if (read_query(&query, call) ||
-        list_begin(&list, call, in_text(call->in, "query.sort"), in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
-                   query_hash(&query, call)))
+    if (read_query(&query, call) || list_read(&list, call, NULL, query_text(&query, call->arena)))
         return -1;
     if (query.ids || query.courier || query.customer_id)
         failed = run_found(&list, call, &query, &rows);

@@ -7,6 +7,8 @@
 #include "statements.h"
 #include "store_data_operations.h"
 
+#define STATUS_WORDS "pending, confirmed, processing, shipped, delivered, completed, cancelled, hold, refunded"
+
 static const struct {
     const char *from;
     const char *to[5];
@@ -66,17 +68,9 @@ order_lock(struct call *call, int64_t order_id, struct rows *rows)
 {
     if (db_run(call, ORDER_LOCK, rows, "ll", call->caller.store_id, order_id))
         return -1;
-    return rows->count ? 0 : call_fail(call, FAIL_NOT_FOUND, "order_id", "No such order in this store");
-}
-
-int
-order_if_match(struct call *call, int64_t order_id)
-{
-    struct rows now;
-
-    if (!call_has_if_match(call))
-        return 0;
-    return db_run(call, ORDER_GET, &now, "ll", call->caller.store_id, order_id) || call_if_match(call, &now) ? -1 : 0;
+    if (rows->count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "order_id", "No such order in this store");
+    return call_if_match_get(call, ORDER_GET, order_id);
 }
 
 /* What the order holds goes back: its stock, and the use of its discount code. Locks in the order in which orders take
@@ -104,10 +98,9 @@ orders_set_status(struct call *call)
     if (!to)
         to = in_text(call->in, "body.order_status");
     if (!to)
-        return call_fail(call, FAIL_VALIDATION_ERROR, "status", "is needed");
+        return call_fail(call, FAIL_VALIDATION_ERROR, "status",
+                         "is needed: what the order is to become, one of " STATUS_WORDS);
     if (db_begin(call) || order_lock(call, order_id, &before))
-        return -1;
-    if (order_if_match(call, order_id))
         return -1;
     from = rows_text(&before, 0, "order_status");
     if (!is_allowed(from, to))
@@ -149,8 +142,6 @@ orders_delete(struct call *call)
 
     if (db_begin(call) || order_lock(call, order_id, &before))
         return -1;
-    if (order_if_match(call, order_id))
-        return -1;
     status = rows_text(&before, 0, "order_status");
     pending = strcmp(status, "pending") == 0;
     if (!pending && strcmp(status, "cancelled") != 0)
@@ -160,11 +151,5 @@ orders_delete(struct call *call)
         db_run(call, ORDER_DELETE, &order, "llt", call->caller.store_id, order_id, now_us) ||
         order_event(call, "order.deleted", &order, NULL, (struct str){NULL, 0}) || db_commit(call))
         return -1;
-    call_data_with(call, 1);
-    out_map(&call->out, 1);
-    out_key(&call->out, "order_id");
-    out_int(&call->out, order_id);
-    out_key(&call->out, "message");
-    out_text(&call->out, "Order deleted");
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "order_id", order_id, "Order deleted");
 }

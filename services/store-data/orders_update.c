@@ -30,12 +30,6 @@ is_json(unsigned field)
     return field == SHIPPING_ADDRESS || field == METADATA;
 }
 
-static bool
-text_equal(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void
 read_fields(struct update *self, struct call *call, const struct rows *before)
 {
@@ -45,8 +39,8 @@ read_fields(struct update *self, struct call *call, const struct rows *before)
         const char *old = rows_text(before, 0, field_names[i]);
 
         self->values[i] = old;
-        if (in_has(body, field_names[i]) || in_is_null(body, field_names[i]))
-            self->values[i] = is_json(i) ? json_text_of(in_at(body, field_names[i]), call->arena).base
+        if (in_is_sent(body, field_names[i]))
+            self->values[i] = is_json(i) ? json_text_after(body, field_names[i], old, call->arena).base
                                          : in_text(body, field_names[i]);
         self->any = self->any || !text_equal(old, self->values[i]);
     }
@@ -65,8 +59,14 @@ replace_items(struct update *self, struct call *call, const struct rows *before,
         return call_failf(call, FAIL_CONFLICT, "items",
                           "The order is %s; items can be changed only while it is pending",
                           rows_text(before, 0, "order_status"));
-    if (order_lines_read(&lines, call, in_at(call->in, "body.items"), order_id) ||
-        db_run(call, ITEMS_OF_ORDER, &rows, "ll", store_id, order_id))
+    if (order_lines_read(&lines, call, in_at(call->in, "body.items"), order_id))
+        return -1;
+    items = order_lines_json(&lines, call->arena);
+    if (db_run(call, ITEMS_SAME, &rows, "llj", store_id, order_id, items))
+        return -1;
+    if (rows_int(&rows, 0, "same"))
+        return 0;
+    if (db_run(call, ITEMS_OF_ORDER, &rows, "ll", store_id, order_id))
         return -1;
     self->old_items = rows_text(&rows, 0, "items");
     self->any = true;
@@ -75,7 +75,6 @@ replace_items(struct update *self, struct call *call, const struct rows *before,
         order_total(call, lines.sub_total, rows_money(before, 0, "tax"), rows_money(before, 0, "shipping"),
                     self->discount.total, &self->total))
         return -1;
-    items = order_lines_json(&lines, call->arena);
     return db_post(call, STOCK_REPLACE, "lljt", store_id, order_id, items, now_us) ||
                    db_post(call, ITEMS_DELETE, "ll", store_id, order_id) ||
                    db_post(call, ITEMS_INSERT, "llj", store_id, order_id, items)
@@ -107,7 +106,7 @@ orders_update(struct call *call)
     struct rows before, order;
     struct update self = {0};
 
-    if (db_begin(call) || order_lock(call, order_id, &before) || order_if_match(call, order_id))
+    if (db_begin(call) || order_lock(call, order_id, &before))
         return -1;
     self.sub_total = rows_money(&before, 0, "sub_total");
     self.total = rows_money(&before, 0, "grand_total");

@@ -1,8 +1,6 @@
 /* products.c - the catalogue, read. */
 #include <inttypes.h>
-#include <string.h>
 
-#include "bounds.h"
 #include "list.h"
 #include "statements.h"
 #include "store_data_operations.h"
@@ -39,15 +37,11 @@ is_plain(const struct product_query *self)
            !self->search;
 }
 
-static uint64_t
-query_hash(const struct product_query *self, struct call *call)
+static const char *
+query_text(const struct product_query *self, struct arena *arena)
 {
-    const char *text =
-        arena_printf(call->arena, "products %" PRId64 " %s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s",
-                     call->caller.store_id, self->status, self->since_us, self->category_id, self->price_min,
-                     self->price_max, self->search ? self->search : "");
-
-    return cursor_hash(0, text, strlen(text));
+    return arena_printf(arena, "%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s", self->status, self->since_us,
+                        self->category_id, self->price_min, self->price_max, self->search ? self->search : "");
 }
 
 static int
@@ -86,10 +80,7 @@ products_list(struct call *call)
     struct list list = {.sorts = product_sorts, .id_column = "product_id"};
     struct rows rows;
 
-    if (list_begin(&list, call, in_text(call->in, "query.sort"), in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
-                   query_hash(&query, call)) ||
-        run(&list, call, &query, &rows))
+    if (list_read(&list, call, NULL, query_text(&query, call->arena)) || run(&list, call, &query, &rows))
         return -1;
     list_write(&list, call, &rows, 0);
     return call_reply(call, 200);

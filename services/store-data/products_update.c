@@ -15,17 +15,11 @@
 int
 product_lock(struct call *call, int64_t product_id, struct rows *rows)
 {
-    int64_t store_id = call->caller.store_id;
-    struct rows now;
-
-    if (db_run(call, PRODUCT_LOCK, rows, "ll", store_id, product_id))
+    if (db_run(call, PRODUCT_LOCK, rows, "ll", call->caller.store_id, product_id))
         return -1;
     if (rows->count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "product_id", "No such product in this store");
-    if (call_has_if_match(call) &&
-        (db_run(call, PRODUCT_GET, &now, "ll", store_id, product_id) || call_if_match(call, &now)))
-        return -1;
-    return 0;
+    return call_if_match_get(call, PRODUCT_GET, product_id);
 }
 
 int
@@ -45,30 +39,16 @@ product_category(struct call *call, int64_t category_id)
 int
 product_event(struct call *call, const char *topic, const struct rows *row, struct str changed)
 {
-    struct json_text text;
-    struct str data;
-
-    json_text_begin(&text);
-    out_row(&text.out, row, 0);
-    data = json_text_end(&text, call->arena);
-    if (changed.base)
-        data = str_of(arena_printf(call->arena, "%.*s,\"changed\":%.*s}", (int)data.len - 1, data.base,
-                                   (int)changed.len, changed.base));
-    return outbox_put(call, topic, call->caller.store_id, "product", rows_int(row, 0, "product_id"), data);
+    return outbox_put(call, topic, call->caller.store_id, "product", rows_int(row, 0, "product_id"),
+                      changes_of_row(row, 0, changed, call->arena));
 }
 
 /* ---- changing ---------------------------------------------------------------------------------------------------- */
 
-static const char *
-text_after(struct in body, const char *name, const char *before)
-{
-    return in_has(body, name) || in_is_null(body, name) ? in_text(body, name) : before;
-}
-
 static int64_t
 id_after(struct in body, const char *name, const struct rows *before)
 {
-    return in_has(body, name) || in_is_null(body, name) ? in_int(body, name, 0) : rows_int(before, 0, name);
+    return in_is_sent(body, name) ? in_int(body, name, 0) : rows_int(before, 0, name);
 }
 
 static int
@@ -110,15 +90,18 @@ static int
 write_product(struct call *call, const struct rows *before, int64_t product_id, struct rows *after)
 {
     struct in body = in_at(call->in, "body");
-    const char *name = text_after(body, "name", rows_text(before, 0, "name"));
-    const char *slug = text_after(body, "slug", rows_text(before, 0, "slug"));
+    const char *name = in_text_after(body, "name", rows_text(before, 0, "name"));
+    const char *slug = in_text_after(body, "slug", rows_text(before, 0, "slug"));
     int64_t category_id = id_after(body, "category_id", before), brand_id = id_after(body, "brand_id", before);
 
     if (check_fields(call, before, slug, category_id))
         return -1;
+    if (strcmp(slug, rows_text(before, 0, "slug")) != 0 &&
+        db_post(call, PRODUCT_SLUGS_LOCK, "lss", call->caller.store_id, slug, rows_text(before, 0, "slug")))
+        return -1;
     if (db_try(call, PRODUCT_UPDATE, after, "llssssLLbbbbt", call->caller.store_id, product_id, name, slug,
-               text_after(body, "description", rows_text(before, 0, "description")),
-               text_after(body, "short_description", rows_text(before, 0, "short_description")),
+               in_text_after(body, "description", rows_text(before, 0, "description")),
+               in_text_after(body, "short_description", rows_text(before, 0, "short_description")),
                category_id ? &category_id : NULL, brand_id ? &brand_id : NULL,
                (int)flag_after(body, "is_active", before), (int)flag_after(body, "is_visible", before),
                (int)flag_after(body, "is_featured", before), (int)flag_after(body, "is_bestseller", before),
@@ -164,9 +147,5 @@ products_delete(struct call *call)
         db_post(call, PRODUCT_DELETE, "llt", store_id, product_id, now_us) ||
         product_event(call, "product.deleted", &product, (struct str){NULL, 0}) || db_commit(call))
         return -1;
-    call_data(call);
-    out_map(&call->out, 1);
-    out_key(&call->out, "product_id");
-    out_int(&call->out, product_id);
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "product_id", product_id, "Product deleted");
 }

@@ -1,5 +1,7 @@
 /* queries.h - all SQL of store-data: QUERY(NAME, "statement"), prepared at connect.
  *
+ * That of orders stands here, that of other topics in queries_TOPIC.h, included at the end.
+ *
  * Included twice on purpose: statements.h makes the enum of it, main.c the array. Of a list, the six variants of its
  * sort stand together: three columns, each ascending and then descending; the handlers count on that order.
  */
@@ -96,6 +98,15 @@ QUERY(ITEMS_INSERT,
       "json_to_recordset($3) as i (product_id bigint, variant_id bigint, name text, price numeric, quantity bigint, "
       "image text, sku text)")
 
+/* same: the items of $3 are those that order $2 has, in the same order. What else an item keeps of the catalogue
+ * (image, sku) follows from these. */
+QUERY(ITEMS_SAME,
+      "select (select array_agg(row(product_id, variant_id, name, price, quantity)::text order by order_item_id) from "
+      "order_item where store_id = $1 and order_id = $2) is not distinct from (select array_agg(row(i.product_id, "
+      "i.variant_id, i.name, i.price::numeric(14,2), i.quantity)::text order by i.n) from rows from "
+      "(json_to_recordset($3) as (product_id bigint, variant_id bigint, name text, price numeric, quantity bigint)) "
+      "with ordinality as i (product_id, variant_id, name, price, quantity, n)) as same")
+
 QUERY(ITEMS_OF_ORDER, "select " ORDER_ITEMS " from (values ($1::bigint, $2::bigint)) as o (store_id, order_id)")
 
 /* ---- orders: lists ----------------------------------------------------------------------------------------------- */
@@ -145,49 +156,23 @@ ORDERS_RANGE_SORTS(ORDERS_RANGE_WALKED_ANY, "$2 = ''", RANGE_WALKED, "")
 ORDERS_RANGE_SORTS(ORDERS_RANGE_WALKED_STATUS, "o.order_status = $2", RANGE_WALKED, "")
 #undef ORDERS_RANGE_SORTS
 
-#define ORDERS_FOUND_SORTS(name, columns, hard, fence_created, fence)                                                  \
-    QUERY(name##_CREATED_ASC, ORDERS_FOUND(columns, hard, fence_created, "created_at", "timestamptz", ">", "asc"))     \
-    QUERY(name##_CREATED_DESC, ORDERS_FOUND(columns, hard, fence_created, "created_at", "timestamptz", "<", "desc"))   \
-    QUERY(name##_UPDATED_ASC, ORDERS_FOUND(columns, hard, fence, "updated_at", "timestamptz", ">", "asc"))             \
-    QUERY(name##_UPDATED_DESC, ORDERS_FOUND(columns, hard, fence, "updated_at", "timestamptz", "<", "desc"))           \
-    QUERY(name##_TOTAL_ASC, ORDERS_FOUND(columns, hard, fence, "grand_total", "numeric", ">", "asc"))                  \
-    QUERY(name##_TOTAL_DESC, ORDERS_FOUND(columns, hard, fence, "grand_total", "numeric", "<", "desc"))
+#define ORDERS_FOUND_SORTS(name, table, columns, hard, fence_created, fence)                                           \
+    QUERY(name##_CREATED_ASC,                                                                                          \
+          ORDERS_FOUND(table, columns, hard, fence_created, "created_at", "timestamptz", ">", "asc"))                  \
+    QUERY(name##_CREATED_DESC,                                                                                         \
+          ORDERS_FOUND(table, columns, hard, fence_created, "created_at", "timestamptz", "<", "desc"))                 \
+    QUERY(name##_UPDATED_ASC, ORDERS_FOUND(table, columns, hard, fence, "updated_at", "timestamptz", ">", "asc"))      \
+    QUERY(name##_UPDATED_DESC, ORDERS_FOUND(table, columns, hard, fence, "updated_at", "timestamptz", "<", "desc"))    \
+    QUERY(name##_TOTAL_ASC, ORDERS_FOUND(table, columns, hard, fence, "grand_total", "numeric", ">", "asc"))           \
+    QUERY(name##_TOTAL_DESC, ORDERS_FOUND(table, columns, hard, fence, "grand_total", "numeric", "<", "desc"))
 #define ORDER_DETAILED ORDER_COLUMNS ", " ORDER_ITEMS ", " ORDER_METAFIELDS("$12::bigint")
-ORDERS_FOUND_SORTS(ORDERS_OF_CUSTOMER, ORDER_COLUMNS, "o.user_id = $9", "", " offset 0")
-ORDERS_FOUND_SORTS(ORDERS_OF_IDS, ORDER_DETAILED, "o.order_id = any ($11::bigint[])", " offset 0", " offset 0")
-ORDERS_FOUND_SORTS(ORDERS_OF_COURIER, ORDER_DETAILED, "o.courier is not null", "", "")
-ORDERS_FOUND_SORTS(ORDERS_OF_COURIER_CUSTOMER, ORDER_DETAILED, "o.user_id = $9", "", " offset 0")
+ORDERS_FOUND_SORTS(ORDERS_OF_CUSTOMER, "store_order", ORDER_COLUMNS, "o.user_id = $9", "", " offset 0")
+ORDERS_FOUND_SORTS(ORDERS_OF_IDS, ORDERS_LISTED, ORDER_DETAILED, "true", " offset 0", " offset 0")
+ORDERS_FOUND_SORTS(ORDERS_OF_COURIER, "store_order", ORDER_DETAILED, "o.courier is not null", "", "")
+ORDERS_FOUND_SORTS(ORDERS_OF_COURIER_CUSTOMER, "store_order", ORDER_DETAILED, "o.user_id = $9", "", " offset 0")
 #undef ORDERS_FOUND_SORTS
 
 #include "queries_order_filters.h"
-
-/* ---- the store --------------------------------------------------------------------------------------------------- */
-
-QUERY(STORE_GET,
-      "select store_id, name, email, phone, currency, image, address, domain, language, created_at, updated_at from "
-      "store_profile where store_id = $1")
-
-/* Keeps two fillings of a store apart. */
-QUERY(STORE_LOCK, "select from store_profile where store_id = $1 for no key update")
-
-QUERY(STORE_INSERT,
-      "insert into store_profile (store_id, name, email, phone, currency, image, address, domain, language, "
-      "created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) "
-      "on conflict (store_id) do nothing")
-
-/* What is kept against a recount. */
-QUERY(
-    COUNTS_VERIFY,
-    "with kept as (select kind, status, day, sum(n)::bigint as n from kept_count where store_id = $1 and kind in "
-    "('o', 'p') group by 1, 2, 3), counted as (select 'o'::\"char\" as kind, coalesce(order_status, '') as status, coalesce(day, '-infinity') "
-    "as day, count(*) as n from (select order_status, (created_at at time zone 'UTC')::date as day from store_order "
-    "where store_id = $1 and deleted_at is null) as o group by cube (order_status, day) "
-    "union all select 'p', coalesce(product_status, ''), '-infinity', count(*) from (select "
-    "product_status(is_active) as product_status from product where store_id = $1 and deleted_at is null) as p "
-    "group by cube (product_status)) select case kind when 'o' then 'order' else 'product' end as kind, status, "
-    "case when day <> '-infinity' then day::text end as day, coalesce(kept.n, 0) as kept, coalesce(counted.n, 0) as "
-    "counted from kept full join counted using (kind, status, day) where coalesce(kept.n, 0) <> coalesce(counted.n, "
-    "0) or (status = '' and day = '-infinity') order by kind, status, day limit 1000")
 
 #include "queries_analytics.h"
 #include "queries_bulk.h"
@@ -200,3 +185,4 @@ QUERY(
 #include "queries_products.h"
 #include "queries_shipping.h"
 #include "queries_store.h"
+#include "queries_verify.h"

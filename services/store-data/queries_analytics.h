@@ -119,35 +119,6 @@ QUERY(EVENT_DAYS_TRIM, "with gone as (delete from event_day where ctid = any (ar
                        "day < utc_day($1::timestamptz) order by day limit 1000)) returning 1) "
                        "select count(*) from gone")
 
-/* ---- what is kept against a recount ------------------------------------------------------------------------------ */
-
-/* Spans of days that hold all figures and all orders: each of 20,000 orders or a day, and at most 62 of them. */
-QUERY(ANALYTICS_SPANS,
-      "select min(day)::text as first, max(day)::text as last from (select day, (sum(n) over (order by day) - n) / "
-      "greatest(20000, sum(n) over () / 60 + 1) as part from (select day, sum(n) as n from (select "
-      "utc_day(created_at) as day, count(*) as n from store_order where store_id = $1 group by 1 union all select "
-      "distinct day, 0 from kept_day where store_id = $1) as d group by day) as d) as d group by floor(part) order by "
-      "1")
-
-/* $2 and $3 a span. */
-QUERY(ANALYTICS_VERIFY,
-      "select case kind when 'a' then 'sales' when 'b' then 'refunded' when 'c' then 'customer' when 'i' then 'items' "
-      "else 'product' end as rollup, day::text as day, nullif(id, 0) as id, null::text as name, coalesce(k.n, 0) as "
-      "kept, coalesce(c.n, 0) as counted, coalesce(k.amount, 0.00)::text as kept_amount, coalesce(c.amount, "
-      "0.00)::text as counted_amount from (select kind, day, id, sum(n)::bigint as n, sum(amount) as amount from "
-      "kept_day where store_id = $1 and day >= $2::date and day <= $3::date group by 1, 2, 3) as k full join "
-      "counted_day($1, $2::date, $3::date) as c using (kind, day, id) where (coalesce(k.n, 0), coalesce(k.amount, 0)) "
-      "is distinct from (coalesce(c.n, 0), coalesce(c.amount, 0)) order by kind, day, id limit 1000")
-
-/* $2: events are kept from this day on. */
-QUERY(EVENTS_VERIFY,
-      "select 'event' as rollup, day::text as day, app_id as id, name, coalesce(k.n, 0) as kept, coalesce(c.n, 0) as "
-      "counted, '0.00' as kept_amount, '0.00' as counted_amount from (select app_id, day, name, sum(n)::bigint as n "
-      "from event_day where store_id = $1 and day >= utc_day($2::timestamptz) group by 1, 2, 3) as k full join (select "
-      "app_id, utc_day(occurred_at) as day, name, count(*) as n from app_event where store_id = $1 and occurred_at >= "
-      "$2::timestamptz group by 1, 2, 3) as c using (app_id, day, name) where coalesce(k.n, 0) <> coalesce(c.n, 0) "
-      "order by day, app_id, name limit 1000")
-
 #undef DAYS
 #undef SUMS
 #undef AVERAGE

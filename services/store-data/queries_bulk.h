@@ -3,6 +3,8 @@
  * The actor's statements choose among the stores; everything else carries the store as $1. A batch's transaction holds
  * the store's row in bulk_turn and the job's row, so reading a position and moving it is one step.
  */
+#include "sql_customers.h"
+#include "sql_products.h"
 
 #define BULK_JOB_COLUMNS                                                                                               \
     "job_id, resource, status, message, lines_total, lines_done, succeeded, lines_done - succeeded as failed, "        \
@@ -14,11 +16,11 @@
 /* Two first pieces of a store are counted one after the other. */
 QUERY(BULK_UPLOAD_LOCK, "select pg_advisory_xact_lock(hashtextextended('bulk upload ' || $1::bigint, 0))")
 
-/* $2 app, $3 installation, $4 resource, $5 now, $6 how many unfinished jobs a store may have. */
+/* $2 app, $3 installation, $4 resource, $5 now, $6 how many unfinished jobs an app may have in a store. */
 QUERY(BULK_JOB_INSERT, "with turn as (insert into bulk_turn (store_id) values ($1) on conflict do nothing) "
                        "insert into bulk_job (store_id, app_id, installation_id, resource, created_at, updated_at) "
                        "select $1, $2, $3, $4, $5, $5 where (select count(*) from bulk_job where store_id = $1 and "
-                       "status in ('uploading', 'queued', 'running')) < $6::bigint returning job_id")
+                       "app_id = $2 and status in ('uploading', 'queued', 'running')) < $6::bigint returning job_id")
 
 /* $3 app, $4 resource. Pieces of one upload come one at a time; a repeated one may meet its first attempt. */
 QUERY(BULK_UPLOAD_FIND, "select status, pieces from bulk_job where store_id = $1 and job_id = $2 and app_id = $3 and "

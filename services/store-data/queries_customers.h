@@ -98,8 +98,8 @@ CUSTOMERS_PAGE_SORTS(CUSTOMERS_PAGE_KNOWN, CUSTOMERS_KNOWN)
 #undef CUSTOMERS_PAGE_SORTS
 
 /* How many each filter lets through by itself, up to 10001; more for one that is not wanted. Decides between the next
- * two. $2 since, $3 total_orders_min, $4 total_spent_min, $5 the text looked for, of three characters at least. What
- * one of twenty of the newest customers has need not be looked for in the index, which would list all who have it. */
+ * two. $2 since, $3 total_orders_min, $4 total_spent_min, $5 the text looked for. What one of twenty of the newest
+ * customers has need not be looked for in the index, which would list all who have it. */
 QUERY(CUSTOMERS_FILTER_SIZES,
       "select case when $2::timestamptz is null then 10002 else (select count(*) from (select from customer as o where "
       "o.store_id = $1 and o.deleted_at is null and o.updated_at >= $2::timestamptz order by o.updated_at, o.user_id "
@@ -114,7 +114,7 @@ QUERY(CUSTOMERS_FILTER_SIZES,
       "as o where o.store_id = $1 and o.deleted_at is null order by o.created_at desc, o.user_id desc limit 1000) as o "
       "where strpos(customer_text(o.name, o.email, o.phone), lower($5::text)) > 0) >= 50 then 10001 "
       "else (select count(*) from (select from customer as o where o.store_id = $1 and o.deleted_at is null and "
-      "customer_grams(o.store_id, customer_text(o.name, o.email, o.phone)) @> customer_grams($1, lower($5::text)) "
+      "text_grams(o.store_id, customer_text(o.name, o.email, o.phone)) @@ search_grams($1, lower($5::text)) "
       "limit 10001) as found) end as search")
 
 #define CUSTOMERS_SORTS(name, form)                                                                                    \
@@ -127,23 +127,3 @@ QUERY(CUSTOMERS_FILTER_SIZES,
 CUSTOMERS_SORTS(CUSTOMERS_FOUND, CUSTOMERS_FOUND)
 CUSTOMERS_SORTS(CUSTOMERS_WALKED, CUSTOMERS_WALKED)
 #undef CUSTOMERS_SORTS
-
-/* ---- kept against a recount -------------------------------------------------------------------------------------- */
-
-QUERY(CUSTOMERS_VERIFY,
-      "with counted as (select user_id, count(*) as total_orders, coalesce(sum(grand_total) filter (where order_status "
-      "<> 'refunded'), 0)::numeric(20,2) as total_spent from store_order where store_id = $1 and user_id is not null "
-      "and deleted_at is null and order_status <> 'cancelled' group by user_id) "
-      "select user_id, coalesce(kept.total_orders, 0) as total_orders, coalesce(counted.total_orders, 0) as "
-      "counted_orders, coalesce(kept.total_spent, 0.00) as total_spent, coalesce(counted.total_spent, 0.00) as "
-      "counted_spent from (select * from customer_total where store_id = $1) as kept full join counted using (user_id) "
-      "where coalesce(kept.total_orders, 0) <> coalesce(counted.total_orders, 0) or coalesce(kept.total_spent, 0) <> "
-      "coalesce(counted.total_spent, 0) order by user_id limit 1000")
-
-QUERY(
-    CUSTOMERS_VERIFY_COUNTS,
-    "with kept as (select status, sum(n)::bigint as n from kept_count where store_id = $1 and kind = 'c' group by "
-    "status), counted as (select coalesce(status, '') as status, count(*) as n from (select customer_status(is_guest) "
-    "as status from customer where store_id = $1 and deleted_at is null) as c group by cube (status)) "
-    "select status, coalesce(kept.n, 0) as kept, coalesce(counted.n, 0) as counted from kept full join counted "
-    "using (status) where coalesce(kept.n, 0) <> coalesce(counted.n, 0) or status = '' order by status")

@@ -38,25 +38,27 @@ QUERY(DISCOUNT_BY_CODE, "select " DISCOUNT_COLUMNS " from discount as o where o.
 QUERY(DISCOUNT_LOCK_CODE, "select " DISCOUNT_COLUMNS " from discount as o where o.store_id = $1 and o.code = $2 and "
                           "o.deleted_at is null for no key update")
 
-/* How often a buyer has used code $2: as customer $3, and with the phone and e-mail of that customer, or $4 and $5,
- * without being one; known: there is such a customer. A statement of its own, because that of the lock sees what was
- * before the wait. */
+/* How often a buyer has used code $2: as customer $3, and with the phone and e-mail of that customer, or $4 and $5
+ * where there are none, as anybody; known: there is such a customer; phone and email are what DISCOUNT_USE keeps. A
+ * statement of its own, because that of the lock sees what was before the wait. */
 QUERY(
     DISCOUNT_USES,
-    "with buyer as (select c.user_id, c.phone, c.email from customer as c where c.store_id = $1 and c.user_id = $3 "
-    "and c.deleted_at is null union all select null, $4::text, $5::text where $3::bigint is null), "
+    "with buyer as (select c.user_id, case when c.email is null then coalesce(c.phone, $4::text) else c.phone end as "
+    "phone, case when c.phone is null then coalesce(c.email, $5::text) else c.email end as email from customer as c "
+    "where c.store_id = $1 and c.user_id = $3 and c.deleted_at is null union all select null, $4::text, $5::text where $3::bigint is null), "
     "d as (select discount_id from discount where store_id = $1 and code = $2 and deleted_at is null), "
     "known as (select user_id from buyer union select c.user_id from buyer as b join customer as c on c.store_id = $1 "
     "and c.phone = b.phone and c.deleted_at is null union select c.user_id from buyer as b join customer as c on "
     "c.store_id = $1 and lower(c.email) = lower(b.email) and c.deleted_at is null) "
-    "select count(*) as uses, exists (select from buyer) as known from (select u.order_id from d join discount_use as u "
+    "select count(*) as uses, exists (select from buyer) as known, (select phone from buyer) as phone, "
+    "(select lower(btrim(email)) from buyer) as email from (select u.order_id from d join discount_use as u "
     "on u.store_id = $1 and u.discount_id = d.discount_id join known as k on u.user_id = k.user_id "
     "union select u.order_id from d join discount_use as u on u.store_id = $1 and u.discount_id = d.discount_id join "
     "buyer as b on u.phone = b.phone "
     "union select u.order_id from d join discount_use as u on u.store_id = $1 and u.discount_id = d.discount_id join "
     "buyer as b on lower(u.email) = lower(b.email)) as u")
 
-/* $2 order, $3 discount, $4 customer, $5 phone and $6 e-mail without one, $7 now. */
+/* $2 order, $3 discount, $4 customer, $5 phone and $6 e-mail of the buyer, $7 now. */
 QUERY(DISCOUNT_USE,
       "with u as (insert into discount_use (store_id, order_id, discount_id, user_id, phone, email, created_at) values "
       "($1, $2, $3, $4, $5, $6, $7) returning discount_id) update discount as d set used = used + 1 from u where "
@@ -87,23 +89,11 @@ QUERY(DISCOUNT_OF_ORDER, "select " DISCOUNT_COLUMNS " from discount_use as u joi
     QUERY(name##_CODE_DESC, DISCOUNTS_OF(total, where, fence, "code", "text", "<", "desc"))
 #define DISCOUNTS_LIVE     "o.store_id = $1 and o.deleted_at is null"
 #define DISCOUNTS_SWITCHED DISCOUNTS_LIVE " and o.is_active = ($2 = 'active')"
-/* $7: a pattern of the code. */
-#define DISCOUNTS_SEARCHED DISCOUNTS_LIVE " and ($2 = '' or o.is_active = ($2 = 'active')) and o.code like $7"
+/* $7: a part of the code. */
+#define DISCOUNTS_SEARCHED                                                                                             \
+    DISCOUNTS_LIVE " and ($2 = '' or o.is_active = ($2 = 'active')) "                                                  \
+                   "and text_grams(o.store_id, o.code) @@ search_grams($1, $7::text) and strpos(o.code, $7::text) > 0"
 DISCOUNTS_SORTS(DISCOUNTS_ANY, DISCOUNTS_KEPT, DISCOUNTS_LIVE, "")
 DISCOUNTS_SORTS(DISCOUNTS_STATUS, DISCOUNTS_KEPT, DISCOUNTS_SWITCHED, "")
 DISCOUNTS_SORTS(DISCOUNTS_SEARCH, TOTAL_COUNTED("discount", DISCOUNTS_SEARCHED), DISCOUNTS_SEARCHED, " offset 0")
 #undef DISCOUNTS_SORTS
-
-/* used against the rows, and the kept totals; the first row is the whole. */
-QUERY(
-    DISCOUNTS_VERIFY,
-    "with counted as (select discount_id, count(*) as n from discount_use where store_id = $1 group by discount_id), "
-    "d as (select discount_id, used, product_status(is_active) as status, deleted_at from discount where store_id = "
-    "$1) select 'whole' as kind, count(*) filter (where deleted_at is null) as id, coalesce(sum(used), 0)::bigint as "
-    "kept, coalesce((select sum(n) from counted), 0)::bigint as counted from d union all "
-    "(select * from (select 'discount.used' as kind, d.discount_id, d.used, coalesce(c.n, 0) "
-    "from d left join counted as c using (discount_id) where d.used <> coalesce(c.n, 0) union all "
-    "select 'total.' || status, 0, coalesce(t.n, 0), coalesce(c.n, 0) from (select status, sum(n)::bigint as n from "
-    "kept_total where store_id = $1 and kind = 'd' group by status) as t full join (select status, count(*) as n from "
-    "d where deleted_at is null group by status) as c using (status) where coalesce(t.n, 0) <> coalesce(c.n, 0)) "
-    "as differences limit 1000)")

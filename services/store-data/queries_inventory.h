@@ -4,6 +4,13 @@
  * What products have in all is kept by the triggers of schema/030_inventory.sql.
  */
 
+/* data of inventory.updated, of a variant s; why, which (order), was and was_threshold are SQL expressions. */
+#define STOCK_EVENT(why, which, was, was_threshold)                                                                    \
+    "json_build_object('product_id', s.product_id, 'sku_id', s.sku_id, 'sku_code', s.sku_code, 'variant_name', "       \
+    "s.variant_name, 'quantity', s.quantity, 'low_stock_threshold', s.low_stock_threshold, 'low_stock', "              \
+    "is_low(s.quantity, s.low_stock_threshold), 'reason', " why ", 'order_id', " which ", 'changed', "                 \
+    "stock_changed(" was ", s.quantity, " was_threshold ", s.low_stock_threshold))"
+
 /* Behind "s as (update sku ... returning s.*, <was>, <was_threshold>)": why and which are SQL expressions of the reason
  * and the order. A variant that is deleted gets its stock back, but nobody is told. */
 #define STOCK_MOVED(why, which, now)                                                                                   \
@@ -11,11 +18,8 @@
     "order_id, created_at) select s.store_id, s.product_id, s.sku_id, s.quantity - s.was, s.quantity, " why ", " which \
     ", " now " from s where s.quantity <> s.was order by s.sku_id) "                                                   \
     "insert into outbox (topic, store_id, resource_type, resource_id, data, created_at) select "                       \
-    "'inventory.updated', s.store_id, 'inventory', s.sku_id, json_build_object('product_id', s.product_id, "           \
-    "'sku_id', s.sku_id, 'sku_code', s.sku_code, 'variant_name', s.variant_name, 'quantity', s.quantity, "             \
-    "'low_stock_threshold', s.low_stock_threshold, 'low_stock', is_low(s.quantity, s.low_stock_threshold), "           \
-    "'reason', " why ", 'order_id', " which ", 'changed', stock_changed(s.was, s.quantity, s.was_threshold, "          \
-    "s.low_stock_threshold)), " now " from s where s.deleted_at is null order by s.sku_id"
+    "'inventory.updated', s.store_id, 'inventory', s.sku_id, " STOCK_EVENT(                                            \
+        why, which, "s.was", "s.was_threshold") ", " now " from s where s.deleted_at is null order by s.sku_id"
 
 /* The array is there so that the planner looks the few variants up by their key, whatever it believes of the size of a
  * list it cannot see. */
@@ -132,16 +136,18 @@ QUERY(INVENTORY_EXISTS, "select from product_stock where store_id = $1 and produ
 /* $7: part of the name; found by the products' own index (schema/010_products.sql). */
 #define STOCK_FITS                                                                                                     \
     "($2 = '' or ($2 = 'low_stock' and o.low_count > 0) or ($2 <> 'low_stock' and o.has_stock = ($2 = 'in_stock')))"
-#define STOCK_FOUND(where, key, type, op, dir)                                                                         \
-    LIST_MIXED(STOCK_COLUMNS, TOTAL_COUNTED("product_stock", where), "product_stock", "product_id", where,             \
-               " offset 0", key, type, op, dir)
+#define STOCK_FOUND(table, where, key, type, op, dir)                                                                  \
+    LIST_MIXED(STOCK_COLUMNS, TOTAL_COUNTED(table, where), table, "product_id", where, " offset 0", key, type, op, dir)
 #define STOCK_LOW                                                                                                      \
     "o.store_id = $1 and o.live and o.low_count > 0 and $2 <> '' "                                                     \
     "and ($7::text is null or strpos(lower(o.name), lower($7::text)) > 0)"
-#define STOCK_SEARCHED                                                                                                 \
-    "o.store_id = $1 and o.live and " STOCK_FITS " and o.product_id = any (array(select p.product_id from product as " \
-    "p where p.store_id = $1 and p.deleted_at is null and name_grams(p.store_id, p.name) @> search_grams($1, "         \
-    "$7::text) and strpos(lower(p.name), lower($7::text)) > 0))"
+/* The products by their index, then the figures of each by its key and no other way, whatever the planner knows of the
+ * tables: just after an import it knows nothing. */
+#define STOCK_NAMED                                                                                                    \
+    "(select s.* from (select p.product_id from product as p where p.store_id = $1 and p.deleted_at is null "          \
+    "and text_grams(p.store_id, lower(p.name)) @@ search_grams($1, lower($7::text)) "                                  \
+    "and strpos(lower(p.name), lower($7::text)) > 0 offset 0) as p cross join lateral (select * from product_stock "   \
+    "where store_id = $1 and product_id = p.product_id offset 0) as s)"
 
 QUERY(STOCK_AFTER_UPDATED_ASC, STOCK_AFTER("updated_at", "timestamptz", ">", "asc"))
 QUERY(STOCK_AFTER_UPDATED_DESC, STOCK_AFTER("updated_at", "timestamptz", "<", "desc"))
@@ -161,41 +167,13 @@ QUERY(STOCK_STATUS_NAME_ASC, STOCK_STATUS(STOCK_HAS, "name_key", "text", ">", "a
 QUERY(STOCK_STATUS_NAME_DESC, STOCK_STATUS(STOCK_HAS, "name_key", "text", "<", "desc"))
 QUERY(STOCK_STATUS_TOTAL_ASC, STOCK_STATUS(STOCK_HAS_TOTAL, "total_quantity", "bigint", ">", "asc"))
 QUERY(STOCK_STATUS_TOTAL_DESC, STOCK_STATUS(STOCK_HAS_TOTAL, "total_quantity", "bigint", "<", "desc"))
-#define STOCK_FOUND_SORTS(name, where)                                                                                 \
-    QUERY(name##_UPDATED_ASC, STOCK_FOUND(where, "updated_at", "timestamptz", ">", "asc"))                             \
-    QUERY(name##_UPDATED_DESC, STOCK_FOUND(where, "updated_at", "timestamptz", "<", "desc"))                           \
-    QUERY(name##_NAME_ASC, STOCK_FOUND(where, "name_key", "text", ">", "asc"))                                         \
-    QUERY(name##_NAME_DESC, STOCK_FOUND(where, "name_key", "text", "<", "desc"))                                       \
-    QUERY(name##_TOTAL_ASC, STOCK_FOUND(where, "total_quantity", "bigint", ">", "asc"))                                \
-    QUERY(name##_TOTAL_DESC, STOCK_FOUND(where, "total_quantity", "bigint", "<", "desc"))
-STOCK_FOUND_SORTS(STOCK_OF_LOW, STOCK_LOW)
-STOCK_FOUND_SORTS(STOCK_OF_SEARCH, STOCK_SEARCHED)
+#define STOCK_FOUND_SORTS(name, table, where)                                                                          \
+    QUERY(name##_UPDATED_ASC, STOCK_FOUND(table, where, "updated_at", "timestamptz", ">", "asc"))                      \
+    QUERY(name##_UPDATED_DESC, STOCK_FOUND(table, where, "updated_at", "timestamptz", "<", "desc"))                    \
+    QUERY(name##_NAME_ASC, STOCK_FOUND(table, where, "name_key", "text", ">", "asc"))                                  \
+    QUERY(name##_NAME_DESC, STOCK_FOUND(table, where, "name_key", "text", "<", "desc"))                                \
+    QUERY(name##_TOTAL_ASC, STOCK_FOUND(table, where, "total_quantity", "bigint", ">", "asc"))                         \
+    QUERY(name##_TOTAL_DESC, STOCK_FOUND(table, where, "total_quantity", "bigint", "<", "desc"))
+STOCK_FOUND_SORTS(STOCK_OF_LOW, "product_stock", STOCK_LOW)
+STOCK_FOUND_SORTS(STOCK_OF_SEARCH, STOCK_NAMED, "o.live and " STOCK_FITS)
 #undef STOCK_FOUND_SORTS
-
-/* ---- what is kept against a recount ------------------------------------------------------------------------------ */
-
-/* The first row is the whole; the others are differences: of a product's figures, of a variant and its movements, of a
- * kept total. */
-QUERY(
-    INVENTORY_VERIFY,
-    "with counted as (select p.product_id, coalesce(sum(s.quantity), 0)::bigint as quantity, count(s.sku_id) as "
-    "variants, count(*) filter (where is_low(s.quantity, s.low_stock_threshold)) as low from product as p left join "
-    "sku as s on s.store_id = p.store_id and s.product_id = p.product_id and s.deleted_at is null where p.store_id = "
-    "$1 and p.deleted_at is null group by p.product_id), "
-    "kept as (select * from product_stock where store_id = $1 and live), "
-    "moved as (select sku_id, sum(change)::bigint as quantity from inventory_movement where store_id = $1 group by "
-    "sku_id), total as (select status, sum(n)::bigint as n from kept_total where store_id = $1 and kind = 'i' group "
-    "by status) "
-    "select 'whole' as kind, count(*) as id, coalesce(sum(variants), 0)::bigint as kept, coalesce(sum(quantity), "
-    "0)::bigint as counted from counted union all "
-    "(select * from (select 'product.' || name as kind, product_id as id, kept, counted from (select "
-    "coalesce(k.product_id, c.product_id) as product_id, figure.* from kept as k full join counted as c using "
-    "(product_id) cross join lateral (values ('total_quantity', k.total_quantity, c.quantity), ('variant_count', "
-    "k.variant_count, c.variants), ('low_count', k.low_count, c.low)) as figure (name, kept, counted)) as p where "
-    "kept is distinct from counted union all "
-    "select 'sku.quantity', s.sku_id, s.quantity, coalesce(m.quantity, 0) from sku as s left join moved as m using "
-    "(sku_id) where s.store_id = $1 and s.deleted_at is null and s.quantity <> coalesce(m.quantity, 0) union all "
-    "select 'total.' || status, 0, coalesce(t.n, 0), coalesce(c.n, 0) from total as t full join (select status, "
-    "count(*) as n from counted cross join lateral (values (case when quantity > 0 then 'in_stock' else "
-    "'out_of_stock' end), (case when low > 0 then 'low_stock' end)) as is_now (status) where status is not null group "
-    "by status) as c using (status) where coalesce(t.n, 0) <> coalesce(c.n, 0)) as differences limit 1000)")

@@ -78,11 +78,14 @@ QUERY(METAFIELD_VALUES_LIST,
       "where (v._name, v.value_id) > ($7::text collate \"C\", $8::bigint) order by v._name, v.value_id "
       "offset $6::bigint limit $5) as o on true")
 
-QUERY(METAFIELD_VALUE_GET, "select " METAFIELD_VALUE_COLUMNS " from " METAFIELD_VALUES " where v.store_id = $1 and "
-                           "v.app_id = $2 and v.value_id = $3")
+QUERY(METAFIELD_VALUE_GET,
+      "select " METAFIELD_VALUE_COLUMNS " from " METAFIELD_VALUES " where v.store_id = $1 and "
+      "v.app_id = $2 and v.value_id = $3 and " METAFIELD_RESOURCE_EXISTS("v.resource_type", "v.resource_id"))
 
-QUERY(METAFIELD_VALUE_LOCK, "select " METAFIELD_VALUE_COLUMNS " from " METAFIELD_VALUES " where v.store_id = $1 and "
-                            "v.app_id = $2 and v.value_id = $3 for update of v")
+QUERY(METAFIELD_VALUE_LOCK,
+      "select " METAFIELD_VALUE_COLUMNS " from " METAFIELD_VALUES " where v.store_id = $1 and "
+      "v.app_id = $2 and v.value_id = $3 and " METAFIELD_RESOURCE_EXISTS("v.resource_type",
+                                                                         "v.resource_id") " for update of v")
 
 QUERY(METAFIELD_VALUE_DELETE, "delete from metafield_value where store_id = $1 and app_id = $2 and value_id = $3")
 

@@ -14,6 +14,12 @@ QUERY(PRODUCT_GET, "select " PRODUCT_DETAIL " from product as o "
 QUERY(PRODUCT_LOCK, "select " PRODUCT_OWN " from product as o "
                     "where o.store_id = $1 and o.product_id = $2 and o.deleted_at is null for no key update")
 
+/* The slug a product is to have and the one it gives up. Products that exchange theirs at once wait for each other here
+ * in the order of the keys, and not in a ring at the unique index. */
+QUERY(PRODUCT_SLUGS_LOCK,
+      "select pg_advisory_xact_lock(hash) from (select distinct hashtextextended('product slug ' || slug, $1) as hash "
+      "from unnest(array[$2::text, $3::text]) as slug order by hash) as slugs")
+
 /* $3 name, $4 slug, $5 description, $6 short_description, $7 category_id, $8 brand_id, $9 is_active, $10 is_visible,
  * $11 is_featured, $12 is_bestseller, $13 now. No row when all of it is so already. */
 QUERY(PRODUCT_UPDATE,
@@ -77,8 +83,10 @@ QUERY(PRODUCTS_INSERT,
       "'is_bestseller', p.is_bestseller::integer, 'variants', listed.variants), $4 from p join listed using "
       "(product_id) order by p.line), "
       "stocked as (insert into outbox (topic, store_id, resource_type, resource_id, data, created_at) "
-      "select 'inventory.updated', $1, 'inventory', s.sku_id, " STOCK_MADE ", $4 from skus as s where s.quantity > 0 "
-      "order by s.sku_id) select line, product_id from p")
+      "select 'inventory.updated', $1, 'inventory', s.sku_id, " STOCK_EVENT(
+          "'product_created'", "null::bigint", "0",
+          "s.low_stock_threshold") ", $4 from skus as s where s.quantity > 0 "
+                                   "order by s.sku_id) select line, product_id from p")
 
 /* ---- variants ---------------------------------------------------------------------------------------------------- */
 

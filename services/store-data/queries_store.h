@@ -1,4 +1,16 @@
-/* queries_store.h - the SQL of PUT /store, part of queries.h. */
+/* queries_store.h - the SQL of a store's profile, part of queries.h. */
+
+QUERY(STORE_GET,
+      "select store_id, name, email, phone, currency, image, address, domain, language, created_at, updated_at from "
+      "store_profile where store_id = $1")
+
+/* Keeps two changes of a store apart, and two fillings. */
+QUERY(STORE_LOCK, "select from store_profile where store_id = $1 for no key update")
+
+QUERY(STORE_INSERT,
+      "insert into store_profile (store_id, name, email, phone, currency, image, address, domain, language, "
+      "created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) "
+      "on conflict (store_id) do nothing")
 
 /* The number of the last order that was ever placed, 0 without one. The same row that each order locks until it
  * commits: an order on its way is waited for, and the next one waits for us. */

@@ -2,7 +2,7 @@
  *
  * The customer comes first: orders that are being placed for them are waited for, and no further one can be. So what
  * the later steps look for does not grow any more. What each step leaves: order number, items, amounts, status and
- * times.
+ * times. A whole store's imports come before it, and all steps are taken again until a pass has found nothing.
  */
 #include "redaction.h"
 
@@ -19,6 +19,9 @@
 #define APP_EVENTS_BATCH 500
 #define EVENTS_BATCH     1000
 #define ANSWERS_BATCH    100
+#define PIECES_BATCH     40
+#define RESULTS_BATCH    200
+#define USES_BATCH       200
 
 #define DELAY_MAX_S 60
 #define STORE_WHOLE 0 /* user_id: everybody */
@@ -26,7 +29,9 @@
 struct redaction {
     int64_t store_id, user_id, step, after_id, tries;
     const char *after_key;
-    int64_t orders; /* erased by this batch */
+    const char *phone, *email; /* how the customer could be reached; NULL when not at all */
+    int64_t pass, found;       /* what this pass has found */
+    int64_t orders;            /* erased by this batch */
     bool step_done;
 };
 
@@ -35,8 +40,26 @@ static const char *
 page_ids(struct redaction *self, const struct rows *page, unsigned batch)
 {
     self->after_id = rows_int(page, 0, "last");
+    self->found += rows_int(page, 0, "found");
     self->step_done = rows_int(page, 0, "count") < batch;
     return rows_text(page, 0, "ids");
+}
+
+/* Their lines are other people's names and addresses on the way into the tables that the next steps empty. */
+static int
+redact_imports(struct call *call, struct redaction *self)
+{
+    int64_t store_id = self->store_id;
+    struct rows turn, ended, pieces, results;
+
+    if (db_run(call, REDACT_IMPORTS_LOCK, &turn, "l", store_id) ||
+        db_run(call, REDACT_IMPORTS_END, &ended, "lt", store_id, clock_now_us()) ||
+        db_run(call, REDACT_IMPORTS_PIECES, &pieces, "ll", store_id, (int64_t)PIECES_BATCH) ||
+        db_run(call, REDACT_IMPORTS_RESULTS, &results, "ll", store_id, (int64_t)RESULTS_BATCH))
+        return -1;
+    self->found += (int64_t)ended.affected + pieces.affected + results.affected;
+    self->step_done = pieces.affected < PIECES_BATCH && results.affected < RESULTS_BATCH;
+    return 0;
 }
 
 static int
@@ -64,18 +87,10 @@ redact_customers(struct call *call, struct redaction *self)
 }
 
 static int
-redact_orders(struct call *call, struct redaction *self)
+empty_orders(struct call *call, int64_t store_id, const char *ids)
 {
-    int64_t store_id = self->store_id, batch = ORDERS_BATCH;
     struct rows rows;
-    const char *ids;
 
-    if (self->user_id == STORE_WHOLE
-            ? db_run(call, REDACT_STORE_ORDERS_PAGE, &rows, "lll", store_id, self->after_id, batch)
-            : db_run(call, REDACT_ORDERS_PAGE, &rows, "llll", store_id, self->after_id, batch, self->user_id))
-        return -1;
-    self->orders = rows_int(&rows, 0, "count");
-    ids = page_ids(self, &rows, ORDERS_BATCH);
     if (!ids)
         return 0;
     return db_run(call, REDACT_ORDERS_LOCK, &rows, "ls", store_id, ids) ||
@@ -84,6 +99,49 @@ redact_orders(struct call *call, struct redaction *self)
                    db_post(call, REDACT_METAFIELDS, "lss", store_id, "o", ids)
                ? -1
                : 0;
+}
+
+static int
+redact_orders(struct call *call, struct redaction *self)
+{
+    int64_t store_id = self->store_id, batch = ORDERS_BATCH;
+    struct rows rows;
+
+    if (self->user_id == STORE_WHOLE
+            ? db_run(call, REDACT_STORE_ORDERS_PAGE, &rows, "lll", store_id, self->after_id, batch)
+            : db_run(call, REDACT_ORDERS_PAGE, &rows, "llll", store_id, self->after_id, batch, self->user_id))
+        return -1;
+    self->orders = self->pass == 0 ? rows_int(&rows, 0, "count") : 0;
+    return empty_orders(call, store_id, page_ids(self, &rows, ORDERS_BATCH));
+}
+
+/* Orders that were placed without an account, for the same phone or e-mail. */
+static int
+redact_guest_orders(struct call *call, struct redaction *self)
+{
+    int64_t store_id = self->store_id, batch = ORDERS_BATCH;
+    struct rows rows;
+
+    self->step_done = true;
+    if (!self->phone && !self->email)
+        return 0;
+    if (db_run(call, REDACT_GUEST_ORDERS_PAGE, &rows, "lllss", store_id, self->after_id, batch, self->phone,
+               self->email))
+        return -1;
+    self->orders = rows_int(&rows, 0, "count");
+    return empty_orders(call, store_id, page_ids(self, &rows, ORDERS_BATCH));
+}
+
+/* Found by what is erased here. */
+static int
+redact_code_uses(struct call *call, struct redaction *self)
+{
+    struct rows rows;
+
+    if (db_run(call, REDACT_CODE_USES, &rows, "lssl", self->store_id, self->phone, self->email, (int64_t)USES_BATCH))
+        return -1;
+    self->step_done = rows.affected < USES_BATCH;
+    return 0;
 }
 
 /* What is erased is not found again, so there is no position. */
@@ -96,6 +154,7 @@ redact_app_events(struct call *call, struct redaction *self)
     if (db_run(call, REDACT_APP_EVENTS, &rows, "llll", self->store_id, whole ? INT64_C(1) : self->user_id,
                whole ? INT64_MAX : self->user_id, (int64_t)APP_EVENTS_BATCH))
         return -1;
+    self->found += rows.affected;
     self->step_done = rows.affected < APP_EVENTS_BATCH;
     return 0;
 }
@@ -107,8 +166,8 @@ redact_events(struct call *call, struct redaction *self)
 {
     struct rows rows;
 
-    if (db_run(call, REDACT_OUTBOX, &rows, "llll", self->store_id, self->user_id, self->after_id,
-               (int64_t)EVENTS_BATCH))
+    if (db_run(call, REDACT_OUTBOX, &rows, "llllss", self->store_id, self->user_id, self->after_id,
+               (int64_t)EVENTS_BATCH, self->phone, self->email))
         return -1;
     self->after_id = rows_int(&rows, 0, "last");
     self->step_done = rows_int(&rows, 0, "count") < EVENTS_BATCH;
@@ -120,8 +179,8 @@ redact_answers(struct call *call, struct redaction *self)
 {
     struct rows rows;
 
-    if (db_run(call, REDACT_ANSWERS, &rows, "lllsl", self->store_id, self->user_id, self->after_id, self->after_key,
-               (int64_t)ANSWERS_BATCH))
+    if (db_run(call, REDACT_ANSWERS, &rows, "lllslss", self->store_id, self->user_id, self->after_id, self->after_key,
+               (int64_t)ANSWERS_BATCH, self->phone, self->email))
         return -1;
     self->step_done = rows.count == 0 || rows_int(&rows, 0, "count") < ANSWERS_BATCH;
     if (rows.count > 0) {
@@ -133,7 +192,8 @@ redact_answers(struct call *call, struct redaction *self)
 
 /* A row of table redaction says how many of them are done. */
 static int (*const steps[])(struct call *call, struct redaction *self) = {
-    redact_customers, redact_orders, redact_app_events, redact_events, redact_answers};
+    redact_imports,   redact_customers,  redact_orders, redact_guest_orders,
+    redact_code_uses, redact_app_events, redact_events, redact_answers};
 
 /* One batch and the note about it, in the transaction that holds the row. */
 static int
@@ -149,8 +209,14 @@ advance(struct call *call, struct redaction *self)
         self->after_key = "";
     }
     last = self->step == (int64_t)ARRAY_COUNT(steps);
-    if (db_post(call, REDACTION_ADVANCE, "llllsltb", self->store_id, self->user_id, self->step, self->after_id,
-                self->after_key, self->orders, clock_now_us(), (int)last) ||
+    if (last && self->user_id == STORE_WHOLE && self->found > 0) {
+        last = false;
+        self->step = 0;
+        self->pass++;
+        self->found = 0;
+    }
+    if (db_post(call, REDACTION_ADVANCE, "llllsltbll", self->store_id, self->user_id, self->step, self->after_id,
+                self->after_key, self->orders, clock_now_us(), (int)last, self->pass, self->found) ||
         db_commit(call))
         return -1;
     if (last)
@@ -191,7 +257,13 @@ take_turn(struct call *call)
                               .step = rows_int(&rows, 0, "step"),
                               .after_id = rows_int(&rows, 0, "after_id"),
                               .after_key = rows_text(&rows, 0, "after_key"),
-                              .tries = rows_int(&rows, 0, "tries")};
+                              .tries = rows_int(&rows, 0, "tries"),
+                              .pass = rows_int(&rows, 0, "pass"),
+                              .found = rows_int(&rows, 0, "found"),
+                              .phone = rows_text(&rows, 0, "phone"),
+                              .email = rows_text(&rows, 0, "email")};
+    if (self.user_id != STORE_WHOLE && self.step == 0) /* imports are a store's: the customer is emptied at once */
+        self.step = 1;
     if (advance(call, &self) && delay(call, &self))
         return -1;
     return ACTOR_AGAIN;

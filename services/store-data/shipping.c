@@ -46,13 +46,10 @@ shipping_zones_get(struct call *call)
 int
 shipping_zones_list(struct call *call)
 {
-    const char *filters = arena_printf(call->arena, "shipping zones %" PRId64, call->caller.store_id);
     struct list list = {.sorts = zone_sorts, .id_column = "zone_id"};
     struct rows rows;
 
-    if (list_begin(&list, call, in_text(call->in, "query.sort"), in_int(call->in, "query.page", 1),
-                   in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT), in_text(call->in, "query.cursor"),
-                   cursor_hash(0, filters, strlen(filters))) ||
+    if (list_read(&list, call, NULL, "") ||
         db_run(call, ZONES_CREATED_ASC + list_variant(&list), &rows, "lllsl", call->caller.store_id, list_wanted(&list),
                list_offset(&list), list_key(&list), list_id(&list)))
         return -1;
@@ -126,7 +123,7 @@ check_ids(struct call *call, struct in methods)
 
             if (method_id && method_id == in_int(in_item(methods, k), "method_id", 0))
                 return call_fail(call, FAIL_VALIDATION_ERROR, arena_printf(call->arena, "methods[%u].method_id", i),
-                                 "is there twice");
+                                 "stands twice; send each method once");
         }
     return 0;
 }
@@ -237,13 +234,7 @@ shipping_zones_delete(struct call *call)
     if (begin(call) || get_zone(call, zone_id, &rows) || call_if_match(call, &rows) ||
         db_run(call, ZONE_DELETE, &rows, "ll", call->caller.store_id, zone_id) || db_commit(call))
         return -1;
-    call_data_with(call, 1);
-    out_map(&call->out, 1);
-    out_key(&call->out, "zone_id");
-    out_int(&call->out, zone_id);
-    out_key(&call->out, "message");
-    out_text(&call->out, "Shipping zone deleted");
-    return call_reply(call, 200);
+    return call_reply_deleted(call, "zone_id", zone_id, "Shipping zone deleted");
 }
 
 /* ---- rates ------------------------------------------------------------------------------------------------------- */

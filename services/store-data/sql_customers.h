@@ -52,7 +52,7 @@
     "union all select c.* from (select t.user_id from customer_total as t where $11 = 'total_spent' and "              \
     "t.store_id = $1 and t.total_spent >= $9::numeric order by t.total_spent, t.user_id" CUSTOMERS_OF_TOTALS           \
     "union all select c.* from customer as c where $11 = 'search' and c.store_id = $1 and c.deleted_at is null and "   \
-    "customer_grams(c.store_id, customer_text(c.name, c.email, c.phone)) @> customer_grams($1, lower($10::text)))"
+    "text_grams(c.store_id, customer_text(c.name, c.email, c.phone)) @@ search_grams($1, lower($10::text)))"
 
 /* Few: found by their filter's index and sorted. */
 #define CUSTOMERS_FOUND(key, type, op, dir)                                                                            \

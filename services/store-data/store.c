@@ -119,8 +119,7 @@ store_update(struct call *call)
     for (unsigned i = 0; i < FIELDS; i++) {
         const char *old = rows_text(&rows, 0, field_names[i]);
 
-        values[i] =
-            in_has(body, field_names[i]) || in_is_null(body, field_names[i]) ? in_text(body, field_names[i]) : old;
+        values[i] = in_text_after(body, field_names[i], old);
         changes_text(&changes, field_names[i], old, values[i]);
     }
     if (changes_any(&changes) &&

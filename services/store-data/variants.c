@@ -4,30 +4,21 @@
  * then all its variants in the order of their ids, as orders lock them. A change of a variant is a change of its
  * product: the product's tag, updated_at and event tell it.
  */
-#include <string.h>
-
 #include "clock.h"
-#include "outbox.h"
 #include "products.h"
 #include "statements.h"
 #include "store_data_operations.h"
 
 const struct variant variant_plain = {.name = "Default", .compare_at_price = -1, .available = true};
 
-static const char *
-text_after(struct in body, const char *name, const char *before)
-{
-    return in_has(body, name) || in_is_null(body, name) ? in_text(body, name) : before;
-}
-
 void
 variant_read(struct variant *self, struct in body)
 {
     int64_t grams = in_money(body, "weight", 0);
 
-    self->name = text_after(body, "variant_name", self->name);
-    self->code = text_after(body, "sku_code", self->code);
-    self->images = text_after(body, "images", self->images);
+    self->name = in_text_after(body, "variant_name", self->name);
+    self->code = in_text_after(body, "sku_code", self->code);
+    self->images = in_text_after(body, "images", self->images);
     if (in_has(body, "weight"))
         self->weight = arena_printf(body.arena, "%lld.%03lld", (long long)(grams / 1000), (long long)(grams % 1000));
     else if (in_is_null(body, "weight"))
@@ -184,12 +175,6 @@ variant_of_row(struct variant *self, const struct rows *rows, unsigned row)
 }
 
 static bool
-text_equal(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static bool
 variant_equal(const struct variant *a, const struct variant *b)
 {
     return text_equal(a->name, b->name) && text_equal(a->code, b->code) && text_equal(a->images, b->images) &&
@@ -280,11 +265,13 @@ variants_delete(struct call *call)
          db_post(call, VARIANT_SET_DEFAULT, "lllt", store_id, product_id, next_default(&variants, row), now_us)) ||
         tell(call, product_id, row_json(call, &variants, row), "[]", now_us) || db_commit(call))
         return -1;
-    call_data(call);
+    call_data_with(call, 1);
     out_map(&call->out, 2);
     out_key(&call->out, "product_id");
     out_int(&call->out, product_id);
     out_key(&call->out, "sku_id");
     out_int(&call->out, sku_id);
+    out_key(&call->out, "message");
+    out_text(&call->out, "Variant deleted");
     return call_reply(call, 200);
 }

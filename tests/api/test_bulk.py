@@ -9,6 +9,7 @@ import pytest
 from . import bulk, goods
 from .client import is_error
 from .raw import Raw
+from .shop import Owner
 
 PIECE = 262144
 RESOURCES = ("products", "customers", "orders", "inventory")
@@ -230,8 +231,10 @@ def unfinished(shop, count, status="running"):
                       shop.store_id, shop.app_id, shop.installation_id, status)[0][0] for _ in range(count)]
 
 
-def test_a_store_has_five_unfinished_jobs_at_most(shop):
+def test_an_app_has_five_unfinished_jobs_in_a_store_at_most(shop):
     jobs = unfinished(shop, 5, "uploading")
+    neighbour = Owner(shop.platform).open_shop(store_id=shop.store_id)
+    assert bulk.upload(neighbour, "products", b"{}\n").status_code == 202
     for resource in RESOURCES:
         assert "cancel one" in is_error(bulk.upload(shop, resource, b"{}\n"), 409, "conflict")["message"]
     answer = shop.post(f"/api/apps/v1/bulk/jobs/{jobs[0]}/cancel")
@@ -476,8 +479,7 @@ def test_an_export_while_orders_come(shop):
 
 
 def test_what_is_over_is_forgotten(make_platform):
-    """An upload without its end after ten minutes, finished jobs and their keys after seven days."""
-    from .shop import Owner
+    """An upload without another piece for a minute, finished jobs and their keys after seven days."""
     platform = make_platform()
     shop = Owner(platform).open_shop()
     body = bulk.lines_of([bulk.product(1)] * 12_000)
@@ -495,7 +497,7 @@ def test_what_is_over_is_forgotten(make_platform):
             assert time.monotonic() < until, goods.run(platform, sql)
             time.sleep(0.2)
 
-    platform.set_clock(601)
+    platform.set_clock(61)
     wait_for("select count(*) from bulk_job where status = 'failed' and message like '%%did not come%%'", [(1,)])
     wait_for("select count(*) from bulk_piece", [(0,)])
     assert bulk.results(shop, done["job_id"]) == found

@@ -421,3 +421,61 @@ def test_verify_finds_what_is_wrong(shop):
     answer = shop.platform.call("store-data.discounts.verify", store_id=shop.store_id)
     assert not answer["ok"] and answer["differences"] == [
         {"kind": "discount.used", "id": discount["discount_id"], "kept": 3, "counted": 0}]
+
+
+# ---- who a buyer is ---------------------------------------------------------------------------------------------------
+
+SPELLINGS = ["01711111112", "+8801711111112", "8801711111112", "008801711111112", "+880 1711111112", "+880-1711-111112", "০১৭১১১১১১১২",
+             "+৮৮০ ১৭১১ ১১১১১২", "1711111112", "+880 (0) 1711111112", "01711-111112", " (01711) 111 112 ", "+88001711111112", "00 880 1711.111112",
+             "01711\u00a0111\u2011112"]
+
+
+def guest(shop, **address):
+    return place(shop, discount_code="ONE", shipping_address=address)
+
+
+def test_a_guest_is_known_again_however_the_phone_is_written(shop):
+    for index, first in enumerate(SPELLINGS[:3]):
+        make(shop, "ONE", use_per_user=1)
+        data(guest(shop, phone=first), 201)
+        for phone in SPELLINGS:
+            refused(guest(shop, phone=phone), "use_per_user")
+        for phone in "01711111113", "+1 171 111 1112", "+97101711111112":
+            data(guest(shop, phone=phone), 201)
+        refused(place(shop, discount_code="ONE", customer={"name": "K", "phone": SPELLINGS[index]}), "use_per_user")
+        data(shop.delete(f"{DISCOUNTS}/{data(shop.get(DISCOUNTS))[0]['discount_id']}"))
+
+
+def test_a_phone_without_a_digit_is_nobodys(shop):
+    make(shop, "ONE", use_per_user=1)
+    for phone in "ask next door", "-", "":
+        data(guest(shop, phone=phone), 201)
+
+
+@pytest.mark.parametrize("known", [{"phone": "01711111112"}, {"email": "K@Shop.Example"}])
+def test_a_customer_who_was_deleted_is_the_same_buyer(shop, known):
+    make(shop, "ONE", use_per_user=1)
+    who = data(shop.post("/api/apps/v1/customers", {"name": "K", **known}), 201)["user_id"]
+    data(place(shop, discount_code="ONE", customer_id=who), 201)
+    data(shop.delete(f"/api/apps/v1/customers/{who}"))
+    refused(place(shop, discount_code="ONE", customer={"name": "K", **known}), "use_per_user")
+    refused(guest(shop, **{name: value.lower() for name, value in known.items()}), "use_per_user")
+    verified(shop)
+
+
+def test_a_customer_who_has_changed_the_phone_is_the_same_buyer(shop):
+    make(shop, "ONE", use_per_user=1)
+    who = data(shop.post("/api/apps/v1/customers", {"name": "K", "phone": "01711111112"}), 201)["user_id"]
+    data(place(shop, discount_code="ONE", customer_id=who), 201)
+    data(shop.put(f"/api/apps/v1/customers/{who}", {"phone": "01711111113"}))
+    for phone in "01711111112", "01711111113":
+        refused(guest(shop, phone=phone), "use_per_user")
+        refused(place(shop, discount_code="ONE", customer={"name": "P", "phone": phone}), "use_per_user")
+
+
+def test_a_customer_of_whom_nothing_is_known_is_where_the_parcel_goes(shop):
+    make(shop, "ONE", use_per_user=1)
+    data(place(shop, discount_code="ONE", customer={"name": "K"}, shipping_address={"phone": "01711111112"}), 201)
+    refused(place(shop, discount_code="ONE", customer={"name": "K"}, shipping_address={"phone": "+880 1711 111112"}), "use_per_user")
+    friend = {"name": "F", "phone": "01911111119"}
+    data(place(shop, discount_code="ONE", customer=friend, shipping_address={"phone": "01711111112"}), 201)

@@ -16,6 +16,7 @@ import yaml
 
 from .client import is_error
 from .raw import Raw
+from .shop import Owner
 
 ORDERS = "/api/apps/v1/orders"
 
@@ -340,6 +341,51 @@ def test_a_client_that_goes_away_midway(platform, shop):
             with Raw(platform) as raw:
                 raw.send(text[:cut])
     assert shop.get(ORDERS).json()["pagination"]["total"] == 0
+
+
+def closes_midway(raw, text):
+    """All of the text and the end of the stream, so that they come together."""
+    raw.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    raw.send(text).end()
+
+
+@pytest.mark.parametrize("what", ["head", "json", "chunked", "images", "thrown away"])
+def test_a_stream_that_ends_midway_ends_the_connection(platform, shop, what):
+    """Also when its end comes together with its last data, and whatever was asked before: seconds, not until an idle connection ends."""
+    assert shop.get(ORDERS).status_code == 200          # the identity is known from now on
+    head = f"Host: a\r\nAuthorization: {shop.bearer['Authorization']}\r\n"
+    text = {
+        "head": f"POST {ORDERS} HTTP/1.1\r\n{head}",
+        "json": f"POST {ORDERS} HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{{\"note\":",
+        "chunked": f"POST {ORDERS} HTTP/1.1\r\n{head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{{\"note\":\r\n",
+        "images": f"POST /api/apps/v1/products/1/images HTTP/1.1\r\n{head}Content-Type: multipart/form-data; boundary=b\r\n"
+                  "Content-Length: 5000\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"images\"; filename=\"a.png\"\r\n\r\nabc",
+        "thrown away": f"POST /nothing HTTP/1.1\r\n{head}Content-Length: 500\r\n\r\nabc"}[what]
+    with Raw(platform) as fresh, Raw(platform) as used:
+        used.send(f"GET /livez HTTP/1.1\r\n{head}\r\n")
+        assert used.answer()[0] == 200
+        time.sleep(2)                                   # it is no new connection any more
+        for raw in (fresh, used):
+            closes_midway(raw, text)
+        for raw in (fresh, used):
+            assert raw.answer() is None
+    assert shop.get(ORDERS).json()["pagination"]["total"] == 0
+
+
+def test_a_drain_does_not_wait_for_streams_that_ended(make_platform):
+    platform = make_platform()
+    shop = Owner(platform).open_shop()
+    assert shop.get(ORDERS).status_code == 200
+    connections = [Raw(platform) for _ in range(5)]
+    for raw in connections:
+        closes_midway(raw, f"POST {ORDERS} HTTP/1.1\r\nHost: a\r\nAuthorization: {shop.bearer['Authorization']}\r\n"
+                           "Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"note\":")
+    assert shop.get(ORDERS).status_code == 200
+    started = time.monotonic()
+    assert platform["gateway-1"].terminate() == 0
+    assert time.monotonic() - started < 10, "a drain waits 15 s for what is still being read"
+    for raw in connections:
+        raw.socket.close()
 
 
 def test_slow_clients_are_cut_off_and_hold_nobody_up(platform):

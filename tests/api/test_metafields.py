@@ -316,8 +316,11 @@ def test_long_values_are_asked_for_by_pages(shop):
 def test_a_resource_that_was_deleted_has_none(shop):
     order_id = goods.order(shop)["order_id"]
     define(shop, "state")
-    put(shop, ("state", order_id, "a"))
+    value_id = put(shop, ("state", order_id, "a")).json()["data"][0]["value_id"]
+    assert shop.get(f"{VALUES}/{value_id}").status_code == 200
     assert shop.delete(f"/api/apps/v1/orders/{order_id}").status_code == 200
+    for answer in shop.get(f"{VALUES}/{value_id}"), shop.delete(f"{VALUES}/{value_id}"):
+        is_error(answer, 404, "not_found")
     is_error(shop.get(VALUES, params={"resource_type": "order", "resource_id": order_id}), 404, "not_found")
     is_error(put(shop, ("state", order_id, "b")), 404, "not_found")
 

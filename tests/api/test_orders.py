@@ -1,5 +1,6 @@
 """Orders: placed, changed, moved along, deleted, found; their totals, their stock, their events."""
 
+import json
 import threading
 from decimal import Decimal
 
@@ -215,6 +216,29 @@ def test_what_changes_nothing_is_no_event(shop):
     assert [topic for topic, _ in goods.events(shop, made["order_id"])] == ["order.created"]
 
 
+def test_what_is_sent_back_as_it_was_changes_nothing(shop):
+    product_id, _ = goods.add_product(shop, (100, 9))
+    items = [{"product_id": product_id, "quantity": 2}, {"name": "Wrap", "price": 50.5, "quantity": 1}]
+    made = exact(shop.post(ORDERS, body='{"items": %s, "metadata": {"a": 2, "b": [1.50, {"x": null, "y": true, "z": "t"}], "c": 1e999999, "d": -0}, '
+                           '"shipping_address": {"name": "N", "city": "Dhaka"}}' % json.dumps(items)))["data"]
+    path = f"{ORDERS}/{made['order_id']}"
+    same = '{"shipping_address": {"city": "Dhaka", "name": "N"}, "metadata": %s, "items": %s}'
+    for metadata in ('{"d": 0, "c": 1e999999, "b": [1.5, {"z": "t", "y": true, "x": null}], "a": 2.0}',
+                     '{"a": 0.2e+1, "b": [15E-1, {"y": true, "x": null, "z": "t"}], "c": 10e999998, "d": 0.0}'):
+        assert exact(shop.put(path, body=same % (metadata, json.dumps(items))))["data"] == made
+    named = [{"sku_id": item["variant_id"], "quantity": item["quantity"]} if item["variant_id"] else items[1] for item in made["items"]]
+    assert exact(shop.put(path, {"items": named}))["data"] == made
+    assert [topic for topic, _ in goods.events(shop, made["order_id"])] == ["order.created"]
+    seen = 1
+    for body in ({"items": items[::-1]}, {"items": items}, {"items": [items[0], {**items[1], "price": 50.49}]}, {"items": items[:1]},
+                 {"items": [{**items[0], "quantity": 3}]}, {"metadata": {"a": 2, "b": [2, 1]}}, {"metadata": {"a": 2, "b": [1, 2]}},
+                 {"metadata": {"a": "2", "b": [1, 2]}}, {"metadata": {"a": "2"}}, {"metadata": {"a": 1e-7}}, {"metadata": {"a": -1e-7}},
+                 {"metadata": {"a": False}}, {"metadata": {"a": 0}}, {"metadata": {"a": None}}, {"metadata": {}}, {"metadata": None}):
+        assert shop.put(path, body).status_code == 200
+        seen += 1
+        assert len(goods.events(shop, made["order_id"])) == seen, body
+
+
 @pytest.mark.parametrize("body", [{"financial_status": "rich"}, {"financial_status": None}, {"note": 5}, {"items": []},
                                   {"metadata": "x"},
                                   {"items": [{"name": "x", "quantity": 1}]}])
@@ -304,7 +328,10 @@ def test_cancelling_gives_the_stock_back(shop):
 
 @pytest.mark.parametrize("body", [{}, {"status": None}, {"status": "lost"}, {"status": 1}])
 def test_a_bad_status(shop, body):
-    is_error(shop.put(f"{ORDERS}/{goods.order(shop)['order_id']}/status", body), 400, "validation_error")
+    error = is_error(shop.put(f"{ORDERS}/{goods.order(shop)['order_id']}/status", body), 400, "validation_error")["errors"][0]
+    assert error["field"] == "status"
+    if body in ({}, {"status": "lost"}):
+        assert all(status in error["message"] for status in STATUSES)
 
 
 def test_deleting(shop):

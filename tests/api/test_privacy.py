@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from . import goods
+from .bulk import start
 from .client import is_error
 from .credentials import accepted, refused
 from .customers import CUSTOMERS, make, verify
@@ -199,8 +200,10 @@ def test_a_data_request_is_told_with_how_to_reach_them(platform, mine):
 def test_what_one_customer_asks_is_told_in_that_order(platform, mine):
     merchant, shop = mine
     user_id, _ = person(shop, 1)
-    for path in ("data-request", "redact", "data-request", "redact"):
+    for path in ("data-request", "redact", "data-request"):
         wish(merchant, shop, path, user_id)
+    until(lambda: goods.run(platform, "select 1 from customer where user_id = %s and phone is null", user_id))
+    wish(merchant, shop, "redact", user_id)
     until(lambda: all(row["completed_at"] for row in requests(merchant, shop)))
     events = told(platform, shop.store_id)
     assert [topic for topic, _ in events] == ["customers/data_request", "customers/redact"] * 2
@@ -253,18 +256,32 @@ def test_who_may_look_at_the_requests(platform, mine, owner):
 # ---- export ----------------------------------------------------------------------------------------------------------
 
 
+def exported(platform, shop, user_id):
+    """All pages, put together."""
+    whole, more = {"orders": [], "history": [], "metafields": [], "events": []}, {}
+    while True:
+        page = platform.call("store-data.customers.export", store_id=shop.store_id, customer_id=user_id, **more)
+        for part, rows in whole.items():
+            assert len(page[part]) <= 100
+            rows += page[part]
+        if page["next_part"] is None:
+            return {**whole, "customer": page["customer"]}
+        more = {"part": page["next_part"], "after": page["next_after"], "after_id": page["next_after_id"]}
+
+
 def test_an_export_holds_everything(platform, mine):
     _, shop = mine
     user_id, orders = person(shop, 3)
     goods.order(shop)
-    page = platform.call("store-data.customers.export", store_id=shop.store_id, customer_id=user_id)
-    assert page["next_after"] is None and [order["order_id"] for order in page["orders"]] == orders
+    page = exported(platform, shop, user_id)
+    assert [order["order_id"] for order in page["orders"]] == orders
     assert (page["customer"]["name"], page["customer"]["phone"], page["customer"]["deleted_at"]) == ("Nusrat J", "+8801712345678", None)
     assert [order["deleted_at"] is None for order in page["orders"]] == [True, False, True]
-    assert "metafields" in page["customer"]
+    assert [(row["order_id"], row["value"]) for row in page["metafields"]] == [(None, "tall-with-hat"), (orders[0], "tall-with-hat")]
+    assert [(row["app_id"], row["name"], row["properties"]) for row in page["events"]] == [(shop.app_id, "seen", {"who": "tall-with-hat"})]
     for order in page["orders"]:
         assert order["shipping_address"]["name"] == "Nusrat" and order["items"][0]["quantity"] == 2
-        assert order["history"][-1]["note"] == "door-code told by Nusrat"
+        assert [row["note"] for row in page["history"] if row["order_id"] == order["order_id"]][-1] == "door-code told by Nusrat"
     shop.delete(f"{CUSTOMERS}/{user_id}")
     assert platform.call("store-data.customers.export", store_id=shop.store_id, customer_id=user_id)["customer"]["deleted_at"]
 
@@ -287,13 +304,20 @@ def test_an_export_comes_in_pages(platform, mine):
     _, shop = mine
     user_id = make(shop, phone="01712300002")["user_id"]
     ids = goods.add_orders(shop, [("completed", "2026-01-01", "2026-01-01", n, user_id, None) for n in range(250)])
-    seen, after, sizes = [], 0, []
-    while after is not None:
-        page = platform.call("store-data.customers.export", store_id=shop.store_id, customer_id=user_id, after=after)
-        seen += [order["order_id"] for order in page["orders"]]
-        sizes.append(len(page["orders"]))
-        after = page["next_after"]
-    assert seen == sorted(ids) and sizes == [100, 100, 50]
+    goods.run(platform, "insert into order_status_history (store_id, order_id, status, created_at) select %s, %s, 'm' || i, now() from "
+              "generate_series(1, 1050) as i", shop.store_id, ids[3])
+    goods.run(platform, "insert into metafield_value (store_id, app_id, definition_id, resource_type, resource_id, value, created_at, updated_at) "
+              "select %s, %s, i, k.kind::\"char\", k.id, k.kind || i, now(), now() from generate_series(1, 1030) as i, (values ('c', %s), ('o', %s)) as k (kind, id)",
+              shop.store_id, shop.app_id, user_id, ids[7])
+    goods.run(platform, "insert into app_event (store_id, app_id, name, occurred_at, customer_id, created_at) select %s, %s, 'e' || i, now(), %s, now() "
+              "from generate_series(1, 230) as i", shop.store_id, shop.app_id, user_id)
+    whole = exported(platform, shop, user_id)
+    assert [order["order_id"] for order in whole["orders"]] == sorted(ids)
+    moves = [row["status"] for row in whole["history"] if row["order_id"] == ids[3]]
+    assert [status for status in moves if status.startswith("m")] == [f"m{i}" for i in range(1, 1051)]
+    values = [(row["order_id"], row["value"]) for row in whole["metafields"]]
+    assert len(values) == 2060 and set(values) == {(id, f"{kind}{i}") for kind, id in (("c", None), ("o", ids[7])) for i in range(1, 1031)}
+    assert [row["name"] for row in whole["events"]] == [f"e{i}" for i in range(1, 231)]
 
 
 # ---- erasing, whatever happens -----------------------------------------------------------------------------------------
@@ -446,6 +470,78 @@ def test_a_whole_store(make_platform):
     with pytest.raises(RpcError) as error:
         platform.call("store-data.stores.redact", store_id=2**60)
     assert (error.value.status, error.value.code) == (404, "not_found")
+
+
+def test_an_import_ends_before_its_store_is_erased(make_platform):
+    """What it has not made by then is never made."""
+    platform = make_platform()
+    shop = Owner(platform).open_shop()
+    lines = "".join(json.dumps({"name": "Nusrat", "phone": f"0171{i:07}", "address_json": {"address": "Dhanmondi"}}) + "\n" for i in range(20000))
+    start(shop, "customers", lines.encode())
+    until(lambda: goods.run(platform, "select 1 from customer where store_id = %s limit 1", shop.store_id))
+    assert goods.run(platform, "select status from bulk_job where store_id = %s", shop.store_id)[0][0] in ("queued", "running")
+    until(lambda: platform.call("store-data.stores.redact", store_id=shop.store_id)["status"] == "completed")
+    made = goods.run(platform, "select count(*) from customer where store_id = %s", shop.store_id)
+    assert goods.run(platform, "select status, message from bulk_job where store_id = %s", shop.store_id) == [("failed", "The store was erased")]
+    assert found(platform, ["Nusrat", "Dhanmondi"]) == []
+    time.sleep(1)
+    assert goods.run(platform, "select count(*) from customer where store_id = %s", shop.store_id) == made and made[0][0] < 20000
+
+
+def metafield(shop, kind, resource_id, value, key):
+    shop.post("/api/apps/v1/metafields/definitions", {"namespace": "n", "key": kind, "name": "x", "resource_type": kind, "value_type": "string"})
+    body = {"metafields": [{"namespace": "n", "key": kind, "resource_type": kind, "resource_id": resource_id, "value": value}]}
+    answer = shop.post("/api/apps/v1/metafields/values", body, headers={"Idempotency-Key": key})
+    assert answer.status_code in (200, 201), answer
+    return lambda: shop.post("/api/apps/v1/metafields/values", body, headers={"Idempotency-Key": key})
+
+
+@pytest.mark.parametrize("whose", ["customer", "store"])
+def test_no_kept_answer_tells_of_them(make_platform, whose):
+    platform = make_platform()
+    shop = Owner(platform).open_shop()
+    user_id, [order_id] = person(shop, 1)
+    other = make(shop, name="Rahim", phone="01899999999")["user_id"]
+    goods.run(platform, "delete from metafield_value where store_id = %s", shop.store_id)
+    asked = [metafield(shop, "customer", user_id, "SECRET-1", "m1"), metafield(shop, "order", order_id, "SECRET-2", "m2")]
+    theirs = metafield(shop, "customer", other, "theirs", "m3")
+    goods.run(platform, "update idempotency set sealed = true, body = %s where store_id = %s and key = 'person'", b"\x00" * 60, shop.store_id)
+    if whose == "customer":
+        redact(platform, shop, user_id)
+        assert theirs().headers["Idempotent-Replayed"] == "true"
+    else:
+        until(lambda: platform.call("store-data.stores.redact", store_id=shop.store_id)["status"] == "completed")
+        assert goods.run(platform, "select count(*) from idempotency where store_id = %s and key like 'm_'", shop.store_id) == [(0,)]
+    assert goods.run(platform, "select 1 from idempotency where store_id = %s and sealed", shop.store_id) == []
+    assert found(platform, ["SECRET-1", "SECRET-2"]) == []
+    assert all("Idempotent-Replayed" not in ask().headers for ask in asked)
+
+
+def test_orders_they_placed_as_a_guest(make_platform):
+    """Known by phone and e-mail, however these were written; other people's stay."""
+    platform = make_platform()
+    shop = Owner(platform).open_shop()
+    user_id, _ = person(shop, 1)
+    addresses = [{"name": "Nusrat", "phone": "017-1234 5678"}, {"name": "Nusrat", "phone": "+880 1712345678"},
+                 {"name": "Nusrat", "phone": "০১৭১২৩৪৫৬৭৮"}, {"name": "Nusrat", "email": "Jahan@Example.com "}]
+    for number, address in enumerate(addresses):
+        goods.order(shop, note="gate note", shipping_address=address)
+        answer = shop.post(ORDERS, {"items": [{"name": "x", "price": 1, "quantity": 1}], "shipping_address": address},
+                           headers={"Idempotency-Key": f"guest-{number}"})
+        assert answer.status_code == 201, answer
+    left = goods.order(shop, note="Rahim", shipping_address={"name": "Rahim", "phone": "01812345678", "email": "rahim@example.org"})
+    goods.run(platform, "insert into discount (store_id, code, is_amount, percentage, used, created_at, updated_at) values (%s, 'TEN', false, 10, 1, now(), now())",
+              shop.store_id)
+    goods.run(platform, "insert into discount_use (store_id, order_id, discount_id, phone, email, created_at) select store_id, order_id, (select discount_id "
+              "from discount where store_id = %s), '+8801712345678', 'jahan@example.com', now() from store_order where store_id = %s and order_id = %s",
+              shop.store_id, shop.store_id, left["order_id"])
+    done = redact(platform, shop, user_id)
+    assert done["orders"] == 9
+    assert found(platform, WORDS + ["017-1234 5678", "0 1712345678", "০১৭১২৩৪৫৬৭৮", "Jahan@"]) == []
+    kept = shop.get(f"{ORDERS}/{left['order_id']}").json()["data"]
+    assert (kept["note"], kept["shipping_address"]["name"]) == ("Rahim", "Rahim")
+    assert goods.run(platform, "select phone, email from discount_use where store_id = %s", shop.store_id) == [(None, None)]
+    assert goods.run(platform, "select phone, email from redaction where store_id = %s", shop.store_id) == [(None, None)]
 
 
 def test_an_app_that_left_leaves_the_stores_customers_alone(make_platform):

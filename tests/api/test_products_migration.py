@@ -10,7 +10,7 @@ def test_old_rows(platform):
     connection.autocommit = False
     try:
         cursor = connection.cursor()
-        cursor.execute("create schema old; set local search_path = old, extensions")
+        cursor.execute("create schema old; set local search_path = old")
         cursor.execute((SCHEMA / "001_init.sql").read_text())
         cursor.execute("insert into product (store_id, product_id, name, slug, category_id) values (1, 1, 'a', 'a', 7), (1, 2, 'b', 'b', 7), "
                        "(1, 3, 'c', 'c', null), (2, 4, 'd', 'd', 900)")

@@ -1,10 +1,5 @@
-"""The list of products in a store of 10,000: no filter and no sort reads the whole table, and what is rare is found by an
-index. The plans are those of the service's own statements, as PostgreSQL keeps them for all values."""
-
-import re
-import subprocess
-import time
-from pathlib import Path
+"""The list of products in a store of 10,000: what is rare and what is common are found, by every filter and sort. How they are found
+is test_list_plans.py's."""
 
 import pytest
 
@@ -36,17 +31,6 @@ RARE = [{"search": "zebra"}, {"search": "🎁"}, {"search": "ZEB"}, {"search": "
         {"category_id": 99, "price_max": 5}, {"since": "2026-04-01", "price_max": 6}]
 COMMON = [{}, {"status": "active"}, {"status": "inactive"}, {"search": "a"}, {"search": "শাড়ি"}, {"category_id": 2}, {"price_min": 1},
           {"price_min": 300, "price_max": 700}, {"since": "2026-02-01"}, {"search": "panjabi", "status": "active", "category_id": 1}]
-
-
-def scans(shop):
-    """Whole-table scans so far. A backend is sure to have told its numbers when it has ended."""
-    backends = [pid for pid, in goods.run(shop.platform, "select pid from pg_stat_activity where usename = 'store_data'")]
-    for process in shop.platform.of("store-data"):
-        process.restart()
-    shop.platform.wait_ready()
-    while goods.run(shop.platform, "select count(*) from pg_stat_activity where pid = any (%s)", backends)[0][0]:
-        time.sleep(0.05)
-    return dict(goods.run(shop.platform, "select relname::text, seq_scan from pg_stat_user_tables where relname in ('product', 'sku')"))
 
 
 @pytest.mark.parametrize("query", RARE, ids=str)
@@ -86,80 +70,3 @@ def test_what_is_common(big, sort, query):
     assert [product["product_id"] for product in deep["data"]] == [n for n, in rows[40:60]]
     further = big.get(PRODUCTS, params={**query, "sort": sort, "limit": 20, "cursor": body["pagination"]["next_cursor"]}).json()
     assert [product["product_id"] for product in further["data"]] == [n for n, in rows[20:40]]
-
-
-# ---- plans -----------------------------------------------------------------------------------------------------------
-
-def statements():
-    """Name to SQL of the lists of products, as the compiler sees them."""
-    source = Path(__file__).resolve().parents[2] / "services" / "store-data"
-    text = subprocess.run(["gcc", "-E", "-P", "-DQUERY(name,sql)=@@name@@sql@@", "-include", source / "sql_lists.h",
-                           source / "queries_products.h"], capture_output=True, text=True, check=True).stdout
-    found = {}
-    for name, sql in re.findall(r"@@\s*(\w+)\s*@@(.*?)@@", text, re.S):
-        if name.startswith("PRODUCTS_FOUND") or name.startswith("PRODUCTS_AFTER") or name.startswith("PRODUCTS_PAGE"):
-            found[name] = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', sql)).replace('\\"', '"')
-    return found
-
-
-def nodes(plan):
-    yield plan
-    for below in plan.get("Plans", []):
-        yield from nodes(below)
-
-
-KEYS = {"CREATED": "'infinity'", "UPDATED": "'infinity'", "NAME": "'~'"}
-FILTERS = {                                # $7 since, $8 category, $9 and $10 price, $11 search
-    "search": "'-infinity', 0, null, null, 'zebra'", "short search": "'-infinity', 0, null, null, 'z'",
-    "category": "'-infinity', 99, null, null, null", "price": "'-infinity', 0, 4, 5, null",
-    "half a price": "'-infinity', 0, null, 50, null", "since": "'2026-04-01', 0, null, null, null"}
-
-
-def explained(big, name, sql, arguments):
-    """The plan for all values, which is what a service keeps, run with these."""
-    connection = big.platform.postgres.connect()
-    try:
-        cursor = connection.cursor()
-        cursor.execute("set search_path = store_data, extensions; set plan_cache_mode = force_generic_plan; set jit = off")
-        cursor.execute(f"prepare listed as {sql}")
-        cursor.execute(f"explain (analyze, format json) execute listed ({arguments})")
-        return cursor.fetchone()[0][0]["Plan"]
-    finally:
-        connection.rollback()
-        connection.close()
-
-
-def check(plan, most):
-    for node in nodes(plan):
-        assert not (node["Node Type"] == "Seq Scan" and node.get("Relation Name") in ("product", "sku")), node
-        read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)) * node["Actual Loops"]
-        if node.get("Relation Name"):
-            assert read <= most, node
-
-
-def test_the_plans_of_every_sort(big):
-    found = statements()
-    assert len(found) == 30
-    for name, sql in found.items():
-        key = next(value for word, value in KEYS.items() if f"_{word}_" in name)
-        if "_ASC" in name:
-            key = "''" if "_NAME_" in name else "'-infinity'"
-        last = 0 if "_ASC" in name else 2**63 - 1
-        if name.startswith("PRODUCTS_AFTER"):
-            check(explained(big, name, sql, f"{big.store_id}, 'active', 51, {key}, {last}" if "STATUS" in name else
-                            f"{big.store_id}, '', 51, {key}, {last}"), 300)
-        elif name.startswith("PRODUCTS_PAGE"):
-            check(explained(big, name, sql, f"{big.store_id}, '{'active' if 'STATUS' in name else ''}', 51, 100"), 300)
-        else:
-            for values in FILTERS.values():
-                check(explained(big, name, sql, f"{big.store_id}, '', 51, 0, {key}, {last}, {values}"), 300)
-
-
-def test_the_service_scans_nothing(big):
-    """What really ran, whatever the plans above say. (Of a filter that fits all rows of a table, PostgreSQL may plan the first
-    few runs for just these values, and then reads the table.)"""
-    before = scans(big)
-    for query in [*RARE, {}, {"status": "active"}, {"status": "inactive"}, {"category_id": 2}, {"search": "panjabi"}]:
-        for sort in SORTS:
-            assert big.get(PRODUCTS, params={**query, "sort": sort}).status_code == 200
-    assert scans(big) == before

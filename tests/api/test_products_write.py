@@ -1,5 +1,6 @@
 """Products and variants as apps write them: fields, slugs, codes, the default variant, stock, events, conditions."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -242,7 +243,7 @@ def test_bad_updates(shop):
 def test_a_delete(shop):
     product = make(shop, variants=[{"price": 5, "quantity": 3, "sku_code": "A"}])
     path = f"{PRODUCTS}/{product['product_id']}"
-    assert shop.delete(path).json() == {"data": {"product_id": product["product_id"]}, "status": 200}
+    assert shop.delete(path).json()["data"] == {"product_id": product["product_id"]}
     for answer in (shop.get(path), shop.delete(path), shop.put(path, {"name": "x"}), shop.post(f"{path}/variants", {"price": 1})):
         is_error(answer, 404, "not_found")
     _, data = events(shop, product["product_id"], "product.deleted")[0]
@@ -387,3 +388,32 @@ def test_kept_totals_and_recount(shop):
         assert shop.get(PRODUCTS, params=params).json()["pagination"]["total"] == wanted
     counts = shop.platform.call("store-data.counts.verify", store_id=shop.store_id)
     assert counts["ok"] and counts["products"] == 5, counts
+
+
+# ---- images as addresses, slugs in a ring ----------------------------------------------------------------------------
+
+
+def test_what_a_browser_would_run_is_no_image(shop):
+    product = make(shop)
+    path = f"{PRODUCTS}/{product['product_id']}/variants"
+    sku = product["variants"][0]["sku_id"]
+    for images in "javascript:alert(1)", "a.png,javascript:x", "a.png, data:text/html;base64,AA", "../a.png", "//evil.example/a.png", "a b.png":
+        for answer in (shop.put(f"{path}/{sku}", {"images": images}), shop.post(path, {"variant_name": "M", "price": 1, "images": images}),
+                       shop.post(PRODUCTS, {"name": "P", "variants": [{"price": 1, "images": images}]})):
+            assert "image" in is_error(answer, 400, "validation_error")["errors"][0]["field"]
+    for images in "a.png, https://cdn.example/b.png,", "", "stores/1/products/7/9f.png", None:
+        assert shop.put(f"{path}/{sku}", {"images": images}).json()["data"]["images"] == images
+
+
+def test_products_that_exchange_their_slugs_at_once(shop):
+    def deadlocks():
+        return goods.run(shop.platform, "select deadlocks from pg_stat_database where datname = current_database()")[0][0]
+
+    first, second = make(shop, slug="s1")["product_id"], make(shop, slug="s2")["product_id"]
+    before = deadlocks()
+    wanted = [(first, "s2"), (second, "s1"), (first, "s3"), (second, "s3"), (first, "s1"), (second, "s2")] * 3 * 8
+    with ThreadPoolExecutor(18) as pool:
+        codes = set(pool.map(lambda one: shop.put(f"{PRODUCTS}/{one[0]}", {"slug": one[1]}).status_code, wanted))
+    assert codes <= {200, 409}
+    time.sleep(1.5)                                 # the numbers are told once a second
+    assert deadlocks() == before

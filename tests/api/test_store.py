@@ -6,6 +6,7 @@ import pytest
 
 from . import goods
 from .client import is_error
+from .shop import Owner
 
 STORE = "/api/apps/v1/store"
 
@@ -102,7 +103,11 @@ def test_if_match(shop):
 
 @pytest.mark.parametrize("fields", [
     {"name": ""}, {"name": None}, {"name": "x" * 256}, {"name": 1}, {"email": "no"}, {"phone": "abc"}, {"language": "fr"}, {"language": None},
-    {"currency": "JPY"}, {"currency": "bdt"}, {"currency": None}, {"domain": "x" * 256}, {"address": "x" * 1001}, {"image": "x" * 2049}])
+    {"currency": "JPY"}, {"currency": "bdt"}, {"currency": None}, {"domain": "x" * 256}, {"address": "x" * 1001}, {"image": "x" * 2049},
+    *({"domain": text} for text in ("javascript:alert(1)", "a b", "https://shop.example", "shop.example/", "-a.example", "a-.example", "a..b", ".a", "a.", "",
+                                    "x" * 64 + ".example", "a_b", "shop.example:80", "a\n.b")),
+    *({"image": text} for text in ("javascript:x", "data:image/png;base64,AA", "ftp://a.example/b", "//a.example/x.png", "/etc/passwd", "../x.png", "a/../b",
+                                   "a b.png", "", "a/", "https://", "<x>"))])
 def test_bad_fields(shop, fields):
     before = shop.get(STORE).json()
     is_error(shop.put(STORE, fields), 400, "validation_error")
@@ -121,8 +126,16 @@ def test_writing_needs_its_own_scope(owner, platform):
     is_error(owner.open_shop(store_id=store_id).put(STORE, {"name": "X"}), 404, "not_found")
 
 
-def test_the_owner_still_sees_the_name_it_was_opened_under(owner, platform):
+def test_the_owner_still_sees_the_name_it_was_opened_under(platform):
+    owner = Owner(platform)
     shop = owner.open_shop(store_id=owner.open_store("Opened as"))
     put(shop, name="Shown as")
     stores = platform.call("auth.stores.list", owner_account_id=owner.account_id)["stores"]
     assert {store["store_id"]: store["name"] for store in stores}[shop.store_id] == "Opened as"
+
+
+def test_domains_and_images(shop):
+    for domain in "shop.example", "a", "xn--54b7fta0cc.example", "1-a.B2.example", "x" * 63 + ".example", None:
+        assert put(shop, domain=domain)["domain"] == domain
+    for image in "https://cdn.example/a%20b.png?w=1,2", "http://a.example", "logo.png", "stores/1/products/7/9f86.png", "a-b_c~d/E.f", None:
+        assert put(shop, image=image)["image"] == image

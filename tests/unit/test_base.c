@@ -18,6 +18,9 @@ absent_is_not_empty(void **state)
     assert_true(str_equal(str_of(NULL), str_of(NULL)));
     assert_true(str_equal(str_of(""), STR("")));
     assert_false(str_is(str_of(NULL), ""));
+    assert_true(text_equal(NULL, NULL));
+    assert_false(text_equal(NULL, "") || text_equal("", NULL));
+    assert_true(text_equal("a", "a") && !text_equal("a", "ab"));
 }
 
 static void

@@ -111,12 +111,34 @@ names(void **state)
         assert_non_null(format_error(FORMAT_NAME, bad[i], strlen(bad[i])));
 }
 
+static void
+hosts_and_images(void **state)
+{
+    static const char *const hosts[] = {"a", "shop.example", "1-a.b2"}, *const no_hosts[] = {"",     "a..b", "-a",
+                                                                                             "a-.b", "a:1",  "a b"};
+    static const char *const images[] = {"a.png", "stores/1/a.png", "https://a.example/b.png"},
+                             *const no_images[] = {"", "javascript:x", "../a", "a/../b", "//a", "a/", "a b", "data:a"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
+        assert_null(format_error(FORMAT_HOST, hosts[i], strlen(hosts[i])));
+    for (size_t i = 0; i < sizeof no_hosts / sizeof *no_hosts; i++)
+        assert_non_null(format_error(FORMAT_HOST, no_hosts[i], strlen(no_hosts[i])));
+    for (size_t i = 0; i < sizeof images / sizeof *images; i++)
+        assert_null(format_error(FORMAT_IMAGE, images[i], strlen(images[i])));
+    for (size_t i = 0; i < sizeof no_images / sizeof *no_images; i++)
+        assert_non_null(format_error(FORMAT_IMAGE, no_images[i], strlen(no_images[i])));
+    assert_null(format_error(FORMAT_IMAGES, "a.png, b/c.png,", 15));
+    assert_non_null(format_error(FORMAT_IMAGES, "a.png,data:x", 12));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
         cmocka_unit_test(names),
+        cmocka_unit_test(hosts_and_images),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

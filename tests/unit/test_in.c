@@ -70,6 +70,10 @@ looks_up_by_path(void **state)
     assert_true(in_is_null(in, "body.none"));
     assert_false(in_has(in, "body.none"));
     assert_true(in_has(in, "body.name"));
+    assert_true(in_is_sent(in, "body.name") && in_is_sent(in, "body.none") && !in_is_sent(in, "body.absent"));
+    assert_string_equal(in_text_after(in, "body.name", "Karim"), "Rahim");
+    assert_string_equal(in_text_after(in, "body.absent", "Karim"), "Karim");
+    assert_null(in_text_after(in, "body.none", "Karim"));
     assert_int_equal(in_count(in, "body"), 7);
     assert_int_equal(in_count(in, "body.items"), 2);
     assert_int_equal(in_int(in_item(in_at(in, "body.items"), 0), "", 0), -5);

@@ -21,18 +21,9 @@ create function customer_text(name text, email text, phone text) returns text
     select lower(translate(name, e'\x1f', ' ') || e'\x1f' || coalesce(email, '') || e'\x1f' || coalesce(phone, ''))
 $$;
 
--- Every piece of three characters, as numbers that belong to the store. An index over them finds text in any script and
--- walks the entries of one store only; pg_trgm's does not know of stores, and passes over whatever is no letter (+880,
--- @gmail). Two pieces with the same number do no harm: whoever uses this looks at the text as well.
-create function customer_grams(store_id bigint, text text) returns bigint[]
-    language sql immutable parallel safe cost 5000 as $$
-    select coalesce(array_agg(hashtextextended(substr(text, place, 3) collate "C", store_id)), '{}')
-      from generate_series(1, length(text) - 2) as place
-$$;
-
-create index customer_search on customer using gin (customer_grams(store_id, customer_text(name, email, phone)))
+-- Its pieces are those of text_grams (010_products.sql).
+create index customer_search on customer using gin (text_grams(store_id, customer_text(name, email, phone)))
     where deleted_at is null;
--- Statistics of the pieces would cost more than all others together and help no plan.
 alter index customer_search alter column 1 set statistics 0;
 
 -- A time as events tell it.

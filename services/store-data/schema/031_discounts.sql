@@ -39,10 +39,11 @@ create index discount_active_created_at on discount (store_id, is_active, create
     where deleted_at is null;
 create index discount_active_updated_at on discount (store_id, is_active, updated_at, discount_id)
     where deleted_at is null;
-create index discount_search on discount using gin (store_id, code gin_trgm_ops) where deleted_at is null;
+create index discount_search on discount using gin (text_grams(store_id, code)) where deleted_at is null;
+alter index discount_search alter column 1 set statistics 0;
 
--- A row per order that used a code, until the order is cancelled or deleted. phone and email are those of an order
--- without a customer; with one they are the customer's own and not kept here.
+-- A row per order that used a code, until the order is cancelled or deleted. phone and email are the buyer's
+-- as they were then, in their normal form: whoever comes back with one of them is the same, a customer or not.
 create table discount_use (
     store_id    bigint not null,
     order_id    bigint not null,
