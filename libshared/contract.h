@@ -66,7 +66,16 @@ struct parameter {
 };
 
 enum audience { AUDIENCE_NONE, AUDIENCE_APP, AUDIENCE_MERCHANT, AUDIENCE_DEVELOPER, AUDIENCE_ADMIN, AUDIENCE_INTERNAL };
-enum rate_class { RATE_GLOBAL, RATE_TOKEN, RATE_VERIFY, RATE_CREDENTIALS, RATE_METAFIELDS, RATE_EXEMPT, RATE_CLASSES };
+enum rate_class {
+    RATE_GLOBAL,
+    RATE_TOKEN,
+    RATE_VERIFY,
+    RATE_CREDENTIALS,
+    RATE_LOGIN,
+    RATE_METAFIELDS,
+    RATE_EXEMPT,
+    RATE_CLASSES
+};
 
 /* x-answer: how errors look, and whether the service is told what only browsers and RFC clients send (web). */
 enum answer_form { ANSWER_JSON, ANSWER_PAGE, ANSWER_OAUTH };

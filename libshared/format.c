@@ -161,23 +161,102 @@ is_blank(uint32_t c)
            c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
+struct range {
+    uint32_t first, last;
+};
+
+static bool
+is_among(uint32_t c, const struct range *ranges, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return false;
+}
+
 /* Control characters, line ends, and what cannot be seen or writes in the other direction: with these a name looks like
- * another one, or rearranges the sentence it stands in. */
+ * another one, or rearranges the sentence it stands in. Unicode's Default_Ignorable_Code_Point, without the joiners and
+ * the variation selectors, which have their places (below), and with the blanks that are called letters and symbols. */
 static bool
 is_deceiving(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0xAD || c == 0x61C || c == 0x180E || c == 0x200B ||
-           c == 0x200E || c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
-           (c >= 0xE0000 && c <= 0xE007F);
+    static const struct range ranges[] = {
+        {0x0, 0x1F},        {0x7F, 0x9F},       {0xAD, 0xAD},       {0x34F, 0x34F},     {0x61C, 0x61C},
+        {0x115F, 0x1160},   {0x17B4, 0x17B5},   {0x180E, 0x180E},   {0x200B, 0x200B},   {0x200E, 0x200F},
+        {0x2028, 0x202E},   {0x2060, 0x206F},   {0x2800, 0x2800},   {0x3164, 0x3164},   {0xFDD0, 0xFDEF},
+        {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFF},   {0x1BCA0, 0x1BCA3}, {0x1D159, 0x1D159},
+        {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF}, {0xE01F0, 0xE0FFF},
+    };
+
+    if (c >= 0x20 && c < 0x7F)
+        return false;
+    return (c & 0xFFFE) == 0xFFFE || is_among(c, ranges, ARRAY_COUNT(ranges)); /* the first: no characters at all */
 }
 
-/* The joiners U+200C and U+200D belong to how Bengali, Persian and others are spelt, and to emoji: they are fine
- * between two characters that are no Latin ones. */
+static bool
+is_selector(uint32_t c)
+{
+    return (c >= 0xFE00 && c <= 0xFE0F) || (c >= 0x180B && c <= 0x180D) || c == 0x180F ||
+           (c >= 0xE0100 && c <= 0xE01EF);
+}
+
+static bool
+is_pictograph(uint32_t c)
+{
+    static const struct range ranges[] = {
+        {0xA9, 0xA9},     {0xAE, 0xAE},     {0x203C, 0x203C}, {0x2049, 0x2049}, {0x2122, 0x2122}, {0x2139, 0x2139},
+        {0x2190, 0x2BFF}, {0x3030, 0x3030}, {0x303D, 0x303D}, {0x3297, 0x3297}, {0x3299, 0x3299}, {0x1F000, 0x1FAFF},
+    };
+
+    return is_among(c, ranges, ARRAY_COUNT(ranges));
+}
+
+/* A variation selector chooses the look of the character before it, where that has several: of pictographs, of Han,
+ * Mongolian, Myanmar and Phags-pa letters. Behind any other it does nothing that can be seen. */
+static bool
+takes_selector(uint32_t before, uint32_t selector)
+{
+    static const struct range han[] = {{0x3400, 0x9FFF}, {0xF900, 0xFAFF}, {0x20000, 0x3FFFF}};
+
+    if (selector < 0xFE00)
+        return before >= 0x1820 && before <= 0x18AF;
+    if (is_among(before, han, ARRAY_COUNT(han)))
+        return true;
+    return selector <= 0xFE0F &&
+           (is_pictograph(before) || (before >= 0x1000 && before <= 0x109F) || (before >= 0xA840 && before <= 0xA877));
+}
+
+/* The sign that takes a consonant's vowel: a joiner behind it says how the two that meet are drawn, also at a word's
+ * end (Bengali's khanda ta was spelt so). */
+static bool
+is_virama(uint32_t c)
+{
+    static const uint32_t viramas[] = {0x94D, 0x9CD, 0xA4D, 0xACD, 0xB4D,  0xBCD,  0xC4D,
+                                       0xCCD, 0xD4D, 0xDCA, 0xF84, 0x1039, 0x17D2, 0x1B44};
+
+    for (size_t i = 0; i < ARRAY_COUNT(viramas); i++)
+        if (c == viramas[i])
+            return true;
+    return false;
+}
+
+/* Scripts whose letters join, and pictographs: the joiners U+200C and U+200D belong to how they are written. */
+static bool
+joins(uint32_t c)
+{
+    static const struct range scripts[] = {
+        {0x600, 0x8FF},   {0x900, 0x109F},  {0x1780, 0x18AF}, {0x1B00, 0x1B7F},   {0xA840, 0xA87F},
+        {0xA8E0, 0xA8FF}, {0xFB50, 0xFDCF}, {0xFE70, 0xFEFC}, {0x10A00, 0x10EFF}, {0x11000, 0x11FFF},
+    };
+
+    return is_pictograph(c) || c == 0xFE0F || is_among(c, scripts, ARRAY_COUNT(scripts));
+}
+
 static bool
 is_name(const char *text, size_t len)
 {
     uint32_t before = 0;
-    bool seen = false, joined = false;
+    bool seen = false, joined = false; /* joined: what stands before is a joiner that needs something behind it */
 
     if (!text_is_utf8(text, len))
         return false;
@@ -185,10 +264,11 @@ is_name(const char *text, size_t len)
         uint32_t c = next_code_point(text, &place);
         bool joiner = c == 0x200C || c == 0x200D;
 
-        if (is_deceiving(c) || (joiner && (joined || before < 0x300)) || (joined && c < 0x300))
+        if (is_deceiving(c) || (joined && !joins(c)) || (joiner && !joins(before)) ||
+            (is_selector(c) && !takes_selector(before, c)))
             return false;
         seen = seen || !(is_blank(c) || joiner);
-        joined = joiner;
+        joined = joiner && !is_virama(before);
         before = c;
     }
     return seen && !joined;

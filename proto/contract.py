@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 
 METHODS = ["get", "post", "put", "patch", "delete"]
-RATES = ["global", "token", "verify", "credentials", "metafields", "exempt"]
+RATES = ["global", "token", "verify", "credentials", "login", "metafields", "exempt"]
 TIMEOUTS = {"normal": 5000, "slow": 15000}
 ANSWERS = ["json", "page", "oauth"]
 JSON, FORM, PARTS = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"

@@ -132,6 +132,8 @@ class Document:
         if operation.answer == "page":
             content = {"text/html": {"schema": {"type": "string"}}}
         further = ["Retry-After"] if status in ("429", "503") else []
+        if status == "401" and operation.audience in self.common["x-audiences"]:
+            further.append("WWW-Authenticate")
         response = {"description": "\n".join(lines), "headers": self.headers(operation, *further), "content": content}
         for suffix in ["", *"bcdefghijklmnopqrstuvwxyz"]:
             name = f"Error{status}{suffix}"

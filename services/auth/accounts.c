@@ -86,20 +86,71 @@ accounts_set_status(struct call *call)
 
 /* ---- they come by themselves (contract K.2) ---------------------------------------------------------------------- */
 
-/* Opens the transaction, makes the account, and leaves it open. */
+static int
+refuse_known(struct call *call, const char *field)
+{
+    return call_fail(call, FAIL_CONFLICT, field, "An account has it already; sign in instead");
+}
+
+/* A developer becomes a merchant with the first store: until then the account is one of the portal alone. */
+static int
+become_merchant(struct call *call, int64_t account_id)
+{
+    struct rows locked, rows;
+
+    if (db_send(call, ACCOUNT_LOCK, "l", account_id) || db_send(call, ACCOUNT_OWNS_STORE, "l", account_id) ||
+        db_collect(call, &locked) || db_collect(call, &rows))
+        return -1;
+    return rows.count && rows_int(&rows, 0, "developer_only") ? 0 : refuse_known(call, "email");
+}
+
+static int
+become_developer(struct call *call, int64_t account_id)
+{
+    struct rows rows;
+
+    if (db_run(call, ACCOUNT_MAKE_DEVELOPER, &rows, "lt", account_id, clock_now_us()))
+        return -1;
+    if (rows.affected == 0)
+        return refuse_known(call, "email");
+    return audit_put_by(call, account_id, "account.made_developer", "account", account_id, 0, 0);
+}
+
+/* One person, one account: who is known in the other family already, and shows the account's password, has both with
+ * it. Everybody else is told what they were always told. Guesses count as guesses at a sign-in do. */
+static int
+extend_account(struct call *call, bool developer, int64_t *account_id)
+{
+    struct rows account;
+    bool right;
+
+    if (login_prove(call, in_text(call->in, "body.email"), in_str(call->in, "body.password"), &account, &right))
+        return -1;
+    if (!right)
+        return refuse_known(call, "email");
+    *account_id = rows_int(&account, 0, "account_id");
+    if (db_begin(call))
+        return -1;
+    return developer ? become_developer(call, *account_id) : become_merchant(call, *account_id);
+}
+
+/* Opens the transaction, makes the account or finds it, and leaves it open. */
 static int
 register_account(struct call *call, bool developer, int64_t *account_id)
 {
     char hash[PASSWORD_HASH_SIZE];
     struct rows rows;
 
+    if (db_run(call, ACCOUNT_FIND, &rows, "s", in_text(call->in, "body.email")))
+        return -1;
+    if (rows.count)
+        return extend_account(call, developer, account_id);
     if (login_hash_password(call, in_str(call->in, "body.password"), hash) || db_begin(call) ||
         db_try(call, ACCOUNT_INSERT, &rows, "sssssbbt", in_text(call->in, "body.name"), in_text(call->in, "body.email"),
                in_text(call->in, "body.phone"), (const char *)NULL, hash, 0, (int)developer, clock_now_us()))
         return -1;
     if (db_violated(&rows))
-        return call_fail(call, FAIL_CONFLICT, field_of_constraint(db_violated(&rows)),
-                         "An account has it already; sign in instead");
+        return refuse_known(call, field_of_constraint(db_violated(&rows)));
     *account_id = rows_int(&rows, 0, "account_id");
     return audit_put_by(call, *account_id, "account.registered", "account", *account_id, 0, 0);
 }

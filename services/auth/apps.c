@@ -12,6 +12,7 @@
 #include "client_secret.h"
 #include "clock.h"
 #include "invalidation.h"
+#include "oauth_redirect.h"
 #include "outbound.h"
 #include "scopes.h"
 #include "statements.h"
@@ -75,7 +76,7 @@ app_slug(struct call *call, const char *name, bool suffix)
         len--;
     slug[len] = '\0';
     if (suffix || len < 3)
-        return arena_printf(call->arena, "%s%s", len ? slug : "app", secret_token(call->arena, "-", 3));
+        return arena_printf(call->arena, "%s%s", len ? slug : "app", secret_token(call->arena, "-", 8));
     return slug;
 }
 
@@ -133,7 +134,7 @@ reply_created(struct call *call, int64_t app_id, const char *slug, const struct 
     return call_reply(call, 201);
 }
 
-/* RFC 6749, 3.1.2: no fragment. What could never be used is refused here, where its maker sees it. */
+/* What could never be used is refused here, where its maker sees it. */
 static int
 check_urls(struct call *call)
 {
@@ -142,11 +143,10 @@ check_urls(struct call *call)
     const char *wrong = webhook_url ? outbound_url_error(webhook_url) : NULL;
 
     for (unsigned i = 0; i < in_count(list, ""); i++) {
-        struct str url = in_str(in_item(list, i), "");
+        const char *why = redirect_error(call->arena, in_text(in_item(list, i), ""));
 
-        if (memchr(url.base, '#', url.len))
-            return call_fail(call, FAIL_VALIDATION_ERROR, arena_printf(call->arena, "redirect_urls[%u]", i),
-                             "must not have a fragment: leave out the # and what follows it");
+        if (why)
+            return call_fail(call, FAIL_VALIDATION_ERROR, arena_printf(call->arena, "redirect_urls[%u]", i), why);
     }
     return wrong ? call_fail(call, FAIL_VALIDATION_ERROR, "webhook_url", wrong) : 0;
 }
@@ -209,7 +209,8 @@ apps_set_status(struct call *call)
         return -1;
     if (rows.count == 0)
         return no_such_app(call);
-    if (audit_put(call, is_active ? "app.switched_on" : "app.switched_off", "app", app_id, 0, app_id) ||
+    if (audit_put(call, is_active ? "app.switched_on" : "app.switched_off", "app", app_id,
+                  rows_int(&rows, 0, "_store_id"), app_id) ||
         invalidation_commit(call, "app", app_id))
         return -1;
     return call_reply_row(call, 200, &rows, 0);

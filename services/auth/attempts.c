@@ -48,20 +48,39 @@ attempts_note(struct call *call, const struct attempts *self, bool *allowed)
     return count_one(call, self, &rows, allowed);
 }
 
+static int
+refuse(struct call *call, const struct attempts *self, const struct rows *rows)
+{
+    int64_t left_us = rows_time(rows, 0, "until") - clock_now_us();
+
+    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)left_us / US_PER_SECOND + 1));
+    return call_fail(call, FAIL_RATE_LIMITED, NULL, self->why);
+}
+
 int
 attempts_count(struct call *call, const struct attempts *self)
 {
     struct rows rows;
-    int64_t left_us;
     bool allowed;
 
     if (count_one(call, self, &rows, &allowed))
         return -1;
-    if (allowed)
+    return allowed ? 0 : refuse(call, self, &rows);
+}
+
+int
+attempts_look(struct call *call, const struct attempts *self)
+{
+    uint8_t who[SHA256_SIZE];
+    struct rows rows;
+
+    hash_name(who, call, self->who);
+    if (db_run(call, LOGIN_FAILURE_LOOK, &rows, "xt", who, sizeof who, clock_now_us()))
+        return -1;
+    if (rows.count == 0 || rows_int(&rows, 0, "failures") < self->max)
         return 0;
-    left_us = rows_time(&rows, 0, "until") - clock_now_us();
-    call_header(call, "Retry-After", arena_printf(call->arena, "%lld", (long long)left_us / US_PER_SECOND + 1));
-    return call_fail(call, FAIL_RATE_LIMITED, NULL, self->why);
+    metric_add(&refused, 1);
+    return refuse(call, self, &rows);
 }
 
 int
@@ -72,6 +91,16 @@ attempts_forget(struct call *call, const struct attempts *self)
 
     hash_name(who, call, self->who);
     return db_run(call, LOGIN_FAILURE_FORGET, &rows, "x", who, sizeof who);
+}
+
+int
+attempts_give_back(struct call *call, const struct attempts *self)
+{
+    uint8_t who[SHA256_SIZE];
+    struct rows rows;
+
+    hash_name(who, call, self->who);
+    return db_run(call, LOGIN_FAILURE_GIVE_BACK, &rows, "x", who, sizeof who);
 }
 
 int

@@ -22,7 +22,13 @@ int attempts_count(struct call *call, const struct attempts *self) must_check;
 /* The same, but the refused one is told nothing: *allowed is false. */
 int attempts_note(struct call *call, const struct attempts *self, bool *allowed) must_check;
 
+/* Counts nothing. -1: rate_limited when the next one counted would be refused. */
+int attempts_look(struct call *call, const struct attempts *self) must_check;
+
 int attempts_forget(struct call *call, const struct attempts *self) must_check;
+
+/* One that was counted was a good one: the others stay counted. */
+int attempts_give_back(struct call *call, const struct attempts *self) must_check;
 
 /* Housekeeping: a few windows that are over. */
 int attempts_trim(struct call *call) must_check;

@@ -1,8 +1,10 @@
 /* credentials.c - new secrets for old ones (contract A.7 row 110, B), and when each was last used.
  *
  * The old secret dies at once. Who asks for overlap_hours keeps it beside the new one for so long, to exchange it in
- * many places without a gap; the gateways hold its identity no longer than that (identity.c). Session tokens live for
- * minutes, so a signing key has no overlap: the old one's tokens are void.
+ * many places without a gap; the gateways hold its identity no longer than that (identity.c). Who asks again because
+ * the answer got lost must not lose the secret that still works with it: a secret that was never used is replaced, and
+ * the one before it stays. Session tokens live for minutes, so a signing key has no overlap: the old one's tokens are
+ * void.
  */
 #include "credentials.h"
 
@@ -21,23 +23,39 @@ no_such_app(struct call *call)
     return call_fail(call, FAIL_NOT_FOUND, "app_id", "No such app");
 }
 
-int
-credentials_exchange_secret(struct call *call, int64_t app_id, int64_t store_id)
+/* In the body, or in the query, where it is looked for just as well: unread, it would cost the old secret. */
+static int
+read_overlap(struct call *call, int64_t *hours)
 {
-    int64_t now_us = clock_now_us(), hours = in_int(call->in, "body.overlap_hours", 0);
-    int64_t dies_us = now_us + hours * US_PER_HOUR;
+    int64_t in_body = in_int(call->in, "body.overlap_hours", -1);
+    int64_t in_query = in_int(call->in, "query.overlap_hours", -1);
+
+    if (in_body >= 0 && in_query >= 0 && in_body != in_query)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "overlap_hours",
+                         "is not the same in query and body; give it once");
+    *hours = in_body >= 0 ? in_body : in_query >= 0 ? in_query : 0;
+    return 0;
+}
+
+int
+credentials_exchange_secret(struct call *call, int64_t app_id)
+{
+    int64_t now_us = clock_now_us(), hours = 0, dies_us;
     uint8_t hash[SHA256_SIZE];
     const char *secret = app_make_secret(call, hash);
     struct out *out = &call->out;
     struct rows rows;
 
-    if (db_begin(call) || db_run(call, APP_SET_SECRET, &rows, "lxtTl", app_id, hash, sizeof hash, now_us,
-                                 hours ? &dies_us : NULL, call->caller.account_id))
+    if (read_overlap(call, &hours))
+        return -1;
+    dies_us = now_us + hours * US_PER_HOUR;
+    if (db_run(call, APP_SET_SECRET, &rows, "lxtTl", app_id, hash, sizeof hash, now_us, hours ? &dies_us : NULL,
+               call->caller.account_id))
         return -1;
     if (rows.count == 0)
         return no_such_app(call);
     if (db_post(call, CREDENTIAL_USES_TRIM, "lsl", app_id, "secret", rows_int(&rows, 0, "secret_number")) ||
-        audit_put(call, "app.secret_rotated", "app", app_id, store_id, app_id) ||
+        audit_put(call, "app.secret_rotated", "app", app_id, rows_int(&rows, 0, "home_store_id"), app_id) ||
         invalidation_commit(call, "app", app_id))
         return -1;
     call_seal(call);
@@ -74,7 +92,7 @@ exchange_signing_key(struct call *call, int64_t app_id)
     if (rows.count == 0)
         return no_such_app(call);
     if (db_post(call, CREDENTIAL_USES_TRIM, "lsl", app_id, "signing_key", rows_int(&rows, 0, "signing_key_number")) ||
-        audit_put(call, "app.signing_key_rotated", "app", app_id, 0, app_id) ||
+        audit_put(call, "app.signing_key_rotated", "app", app_id, rows_int(&rows, 0, "home_store_id"), app_id) ||
         invalidation_commit(call, "app", app_id))
         return -1;
     call_seal(call);
@@ -104,9 +122,9 @@ credentials_rotate_secret(struct call *call)
 {
     int64_t app_id;
 
-    if (find_own_app(call, &app_id))
+    if (find_own_app(call, &app_id) || db_begin(call))
         return -1;
-    return credentials_exchange_secret(call, app_id, 0);
+    return credentials_exchange_secret(call, app_id);
 }
 
 int
@@ -135,7 +153,7 @@ credentials_get(struct call *call)
 int
 apps_rotate_secret(struct call *call)
 {
-    return credentials_exchange_secret(call, in_int(call->in, "body.app_id", 0), 0);
+    return db_begin(call) ? -1 : credentials_exchange_secret(call, in_int(call->in, "body.app_id", 0));
 }
 
 int

@@ -4,9 +4,9 @@
 
 #include "call.h"
 
-/* In a transaction of its own: a new client secret, and the answer with it. The one before is refused by every gateway
- * once this has answered, or after body.overlap_hours, when those are given (contract B and issue 3; a third one is
- * dead in any case). store_id is for the audit, 0 when it is not a store's own app. not_found when the app is gone. */
-int credentials_exchange_secret(struct call *call, int64_t app_id, int64_t store_id) must_check;
+/* In the open transaction, which it commits: a new client secret, and the answer with it. The one before is refused by
+ * every gateway once this has answered, or after body.overlap_hours, when those are given (contract B and issue 3; a
+ * third one is dead in any case). not_found when the app is gone. */
+int credentials_exchange_secret(struct call *call, int64_t app_id) must_check;
 
 #endif

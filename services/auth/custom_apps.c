@@ -18,7 +18,6 @@
 #include "store_access.h"
 #include "tokens.h"
 
-#define PERMISSION     "apps__manage_apps"
 #define CUSTOM_TOKEN_S (365 * 86400) /* contract B: one year */
 
 /* query.store_id or body.store_id; 0 when neither is given. */
@@ -61,13 +60,28 @@ find_app_even(struct call *call, bool deleted, struct rows *app)
         return -1;
     if (app->count == 0 || (store_id && store_id != rows_int(app, 0, "home_store_id")))
         return no_such_app(call);
-    return store_allow(call, rows_int(app, 0, "home_store_id"), PERMISSION, STORE_CHANGE);
+    return store_allow(call, rows_int(app, 0, "home_store_id"), MANAGE_PERMISSION, STORE_CHANGE);
 }
 
+/* Opens the transaction that is to change it. */
 static int
 find_app(struct call *call, struct rows *app)
 {
-    return find_app_even(call, false, app);
+    return db_begin(call) ? -1 : find_app_even(call, false, app);
+}
+
+/* Contract C.4: a custom app takes no payments. */
+static int
+read_scopes(struct call *call, uint32_t *set)
+{
+    uint32_t billing = 0;
+
+    if (scopes_of_request(call, "body.scopes", "scopes", set) || scopes_add(&billing, STR("billing")))
+        return -1;
+    if (*set & billing)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "scopes",
+                         "must not name billing: a custom app takes no payments; leave it out");
+    return 0;
 }
 
 /* A custom app's access token is for a year, and alone. */
@@ -85,7 +99,7 @@ custom_apps_list(struct call *call)
     struct rows rows, count;
     struct listing page;
 
-    if (need_store_id(call, &store_id) || store_allow(call, store_id, PERMISSION, STORE_READ))
+    if (need_store_id(call, &store_id) || store_allow(call, store_id, MANAGE_PERMISSION, STORE_READ))
         return -1;
     page = (struct listing){.list = "custom_apps", .of = store_id, .id_column = "app_id", .descending = true};
     if (listing_begin(&page, call) ||
@@ -97,19 +111,35 @@ custom_apps_list(struct call *call)
 }
 
 static int
-app_insert(struct call *call, int64_t store_id, const char *scopes, const struct app_credentials *credentials,
-           struct rows *rows)
+app_insert_once(struct call *call, int64_t store_id, const char *scopes, const struct app_credentials *credentials,
+                struct rows *rows)
 {
     const char *name = in_text(call->in, "body.name");
 
-    if (db_try(call, CUSTOM_APP_INSERT, rows, "lssslssxxt", call->caller.account_id, name, app_slug(call, name, true),
-               in_text(call->in, "body.description"), store_id, scopes, credentials->client_id,
-               credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key, (size_t)SEALED_KEY_SIZE,
-               clock_now_us()))
+    return db_try(call, CUSTOM_APP_INSERT, rows, "lssslssxxt", call->caller.account_id, name,
+                  app_slug(call, name, true), in_text(call->in, "body.description"), store_id, scopes,
+                  credentials->client_id, credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key,
+                  (size_t)SEALED_KEY_SIZE, clock_now_us());
+}
+
+static bool
+is_name_taken(const struct rows *rows)
+{
+    return db_violated(rows) && strcmp(db_violated(rows), "app_custom_name") == 0;
+}
+
+/* A slug that somebody has is ours to change, and not the name's fault. */
+static int
+app_insert(struct call *call, int64_t store_id, const char *scopes, const struct app_credentials *credentials,
+           struct rows *rows)
+{
+    if (app_insert_once(call, store_id, scopes, credentials, rows))
         return -1;
-    if (db_violated(rows))
+    if (db_violated(rows) && !is_name_taken(rows) && app_insert_once(call, store_id, scopes, credentials, rows))
+        return -1;
+    if (is_name_taken(rows))
         return call_fail(call, FAIL_DUPLICATE_NAME, "name", NULL);
-    return 0;
+    return db_violated(rows) ? call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL) : 0;
 }
 
 static int
@@ -150,12 +180,12 @@ custom_apps_create(struct call *call)
     const char *scopes;
     uint32_t set;
 
-    if (need_store_id(call, &store_id) || scopes_of_request(call, "body.scopes", "scopes", &set) ||
-        store_allow(call, store_id, PERMISSION, STORE_CHANGE))
+    if (need_store_id(call, &store_id) || read_scopes(call, &set) || db_begin(call) ||
+        store_allow(call, store_id, MANAGE_PERMISSION, STORE_CHANGE))
         return -1;
     scopes = scopes_text(call->arena, set);
     app_make_credentials(call, &credentials);
-    if (db_begin(call) || app_insert(call, store_id, scopes, &credentials, &app))
+    if (app_insert(call, store_id, scopes, &credentials, &app))
         return -1;
     app_id = rows_int(&app, 0, "app_id");
     if (audit_put(call, "custom_app.created", "app", app_id, store_id, app_id) ||
@@ -201,18 +231,20 @@ custom_apps_update(struct call *call)
     if (!name && !describe && !in_has(call->in, "body.scopes"))
         return call_fail(call, FAIL_VALIDATION_ERROR, "name", "give a name, a description or scopes to change");
     if (in_has(call->in, "body.scopes")) {
-        if (scopes_of_request(call, "body.scopes", "scopes", &set))
+        if (read_scopes(call, &set))
             return -1;
         scopes = scopes_text(call->arena, set);
     }
     if (find_app(call, &app))
         return -1;
     app_id = rows_int(&app, 0, "app_id");
-    if (db_begin(call) || db_try(call, CUSTOM_APP_UPDATE, &rows, "lsbsst", app_id, name, describe,
-                                 in_text(call->in, "body.description"), scopes, clock_now_us()))
+    if (db_try(call, CUSTOM_APP_UPDATE, &rows, "lsbsst", app_id, name, describe, in_text(call->in, "body.description"),
+               scopes, clock_now_us()))
         return -1;
-    if (db_violated(&rows))
+    if (is_name_taken(&rows))
         return call_fail(call, FAIL_DUPLICATE_NAME, "name", NULL);
+    if (db_violated(&rows))
+        return call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL);
     if (rows.count == 0)
         return no_such_app(call);
     if (audit_put(call, "custom_app.updated", "app", app_id, rows_int(&app, 0, "home_store_id"), app_id) ||
@@ -231,7 +263,7 @@ custom_apps_regenerate_token(struct call *call)
     if (find_app(call, &app))
         return -1;
     installation_id = rows_int(&app, 0, "installation_id");
-    if (db_begin(call) || db_run(call, INSTALLATION_FOR_TOKENS, &installation, "l", installation_id))
+    if (db_run(call, INSTALLATION_FOR_TOKENS, &installation, "l", installation_id))
         return -1;
     if (installation.count == 0)
         return call_fail(call, FAIL_INVALID_INSTALLATION, "app_id",
@@ -262,7 +294,7 @@ custom_apps_rotate_secret(struct call *call)
 
     if (find_app(call, &app))
         return -1;
-    return credentials_exchange_secret(call, rows_int(&app, 0, "app_id"), rows_int(&app, 0, "home_store_id"));
+    return credentials_exchange_secret(call, rows_int(&app, 0, "app_id"));
 }
 
 /* The installation first: when we are killed in between, the app is still there to be deleted again. One that is gone

@@ -174,7 +174,9 @@ find_bearer(struct call *call, struct finding *found)
     return find_jwt(call, token, found);
 }
 
-/* Whether the secret is the app's. 0, or -1 after the refusal. A secret on its way out is trusted until it has gone. */
+/* Whether the secret is the app's. 0, or -1 after the refusal. A secret on its way out is trusted until it has gone.
+ * The gateways tell of uses some seconds late, but the first one is kept here: a rotation asks whether there was one.
+ */
 static int
 check_secret(struct call *call, const struct rows *rows, struct finding *found)
 {
@@ -185,6 +187,8 @@ check_secret(struct call *call, const struct rows *rows, struct finding *found)
     case CLIENT_SECRET_WRONG: return refuse(call, FAIL_INVALID_CLIENT);
     case CLIENT_SECRET_BROKEN: return -1;
     }
+    if (!match.used_us && client_secret_note_use(call, rows_int(rows, 0, "app_id"), &match))
+        return -1;
     found->expires_us = match.expires_us;
     found->credential =
         arena_printf(call->arena, "secret:%lld:%lld", (long long)rows_int(rows, 0, "app_id"), (long long)match.number);

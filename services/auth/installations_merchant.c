@@ -31,9 +31,11 @@ installations_list(struct call *call)
     return listing_reply(&page, call, &rows, total);
 }
 
-/* The same answer for an installation that does not exist and for one of a store that is none of the caller's. */
+/* The same answer for an installation that does not exist and for one of a store that is none of the caller's. custom:
+ * the permission that a custom app takes, which cannot be installed again. */
 static int
-allow_installation(struct call *call, int64_t installation_id, const char *permission, enum store_use use)
+allow_installation(struct call *call, int64_t installation_id, const char *permission, const char *custom,
+                   enum store_use use)
 {
     struct rows rows;
 
@@ -41,6 +43,8 @@ allow_installation(struct call *call, int64_t installation_id, const char *permi
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "installation_id", "You have no such installation");
+    if (strcmp(rows_text(&rows, 0, "type"), "custom") == 0)
+        permission = custom;
     return store_allow(call, rows_int(&rows, 0, "store_id"), permission, use);
 }
 
@@ -61,7 +65,7 @@ installations_show(struct call *call)
 {
     int64_t installation_id = in_int(call->in, "path.installation_id", 0);
 
-    if (allow_installation(call, installation_id, NULL, STORE_READ))
+    if (allow_installation(call, installation_id, NULL, NULL, STORE_READ))
         return -1;
     return reply_installation(call, installation_id, 200);
 }
@@ -76,9 +80,8 @@ installations_direct_install(struct call *call)
     struct rows app, rows;
     int64_t installation_id;
 
-    if (store_allow(call, store_id, INSTALL_PERMISSION, STORE_CHANGE))
-        return -1;
-    if (db_begin(call) || db_run(call, APP_FOR_DIRECT_INSTALL, &app, "lll", app_id, call->caller.account_id, store_id))
+    if (db_begin(call) || store_allow(call, store_id, INSTALL_PERMISSION, STORE_CHANGE) ||
+        db_run(call, APP_FOR_DIRECT_INSTALL, &app, "lll", app_id, call->caller.account_id, store_id))
         return -1;
     if (app.count == 0 || !rows_int(&app, 0, "active"))
         return call_fail(call, FAIL_NOT_FOUND, "app_id",
@@ -100,7 +103,7 @@ installations_uninstall(struct call *call)
     int64_t installation_id = in_int(call->in, "path.installation_id", 0);
     struct rows rows;
 
-    if (allow_installation(call, installation_id, INSTALL_PERMISSION, STORE_CHANGE) ||
+    if (allow_installation(call, installation_id, INSTALL_PERMISSION, MANAGE_PERMISSION, STORE_CHANGE) ||
         installation_end(call, installation_id, &rows))
         return -1;
     return reply_installation(call, installation_id, 200);

@@ -96,35 +96,39 @@ failures_of(struct call *call, const char *identifier, const struct rows *accoun
     return failures;
 }
 
+/* tell: whether the refused one is told of a lockout; else it is a wrong password like others. */
 static int
-check_inside(struct call *call, const char *identifier, struct str password, struct rows *account)
+check_inside(struct call *call, const char *identifier, struct str password, bool tell, struct rows *account,
+             bool *proven)
 {
+    bool allowed = true, also_allowed, right;
     struct failures failures;
-    bool allowed, right;
+
+    *proven = false;
 
     if (db_run(call, ACCOUNT_FOR_LOGIN, account, "s", identifier))
         return -1;
     failures = failures_of(call, identifier, account);
-    if (attempts_count(call, &failures.of_name) || attempts_note(call, &failures.of_account, &allowed))
+    if ((tell ? attempts_count(call, &failures.of_name) : attempts_note(call, &failures.of_name, &allowed)) ||
+        attempts_note(call, &failures.of_account, &also_allowed))
         return -1;
     right = secret_password_matches(account->count ? rows_text(account, 0, "_password") : nobodys_hash, password.base,
                                     password.len);
-    if (!account->count || !right || !allowed) {
+    if (!account->count || !right || !allowed || !also_allowed) {
         metric_add(&refused, 1);
-        if (attempts_trim(call))
-            return -1;
-        return call_fail(call, FAIL_UNAUTHORIZED, NULL, "Identifier or password is wrong");
+        return attempts_trim(call);
     }
     metric_add(&accepted, 1);
     if (attempts_forget(call, &failures.of_name) || attempts_forget(call, &failures.of_account))
         return -1;
     if (strcmp(rows_text(account, 0, "_status"), "active") != 0)
         return call_fail(call, FAIL_FORBIDDEN, NULL, "This account is disabled; contact support");
+    *proven = true;
     return 0;
 }
 
-int
-login_check(struct call *call, const char *identifier, struct str password, struct rows *account)
+static int
+check(struct call *call, const char *identifier, struct str password, bool tell, struct rows *account, bool *proven)
 {
     int rc;
 
@@ -132,9 +136,25 @@ login_check(struct call *call, const char *identifier, struct str password, stru
     pthread_once(&prepared, prepare);
     if (enter(call))
         return -1;
-    rc = check_inside(call, identifier, password, account);
+    rc = check_inside(call, identifier, password, tell, account, proven);
     leave();
     return rc;
+}
+
+int
+login_check(struct call *call, const char *identifier, struct str password, struct rows *account)
+{
+    bool proven;
+
+    if (check(call, identifier, password, true, account, &proven))
+        return -1;
+    return proven ? 0 : call_fail(call, FAIL_UNAUTHORIZED, NULL, "Identifier or password is wrong");
+}
+
+int
+login_prove(struct call *call, const char *identifier, struct str password, struct rows *account, bool *right)
+{
+    return check(call, identifier, password, false, account, right);
 }
 
 int

@@ -12,6 +12,11 @@
  * too many logins are being checked. No transaction may be open. */
 int login_check(struct call *call, const char *identifier, struct str password, struct rows *account) must_check;
 
+/* The same question of who does not sign in but shows that the account is theirs. 0; *right tells whether it is, and is
+ * false as well while the lockout lasts. -1: forbidden and service_unavailable, as above. */
+int login_prove(struct call *call, const char *identifier, struct str password, struct rows *account,
+                bool *right) must_check;
+
 /* A hash to store for a new password, made where few may hash at once: service_unavailable when too many wait. No
  * transaction may be open. */
 int login_hash_password(struct call *call, struct str password, char hash[PASSWORD_HASH_SIZE]) must_check;

@@ -1,6 +1,6 @@
 /* members.c - who helps the owner of a store, and with what (contract K.2). What is changed here counts from the next
  * request on, because permissions are read with each (store_access.h); session tokens that were made for somebody who
- * has none left are taken back. */
+ * may not have one any more are taken back. */
 #include "audit.h"
 #include "auth_operations.h"
 #include "clock.h"
@@ -66,7 +66,8 @@ members_put(struct call *call)
                clock_now_us()) ||
         audit_put(call, rows_int(&rows, 0, "is_new") ? "member.added" : "member.changed", "account", account_id,
                   store_id, 0) ||
-        (*permissions ? db_commit(call) : invalidation_commit(call, "account", account_id)))
+        (permissions_hold(permissions, PERMISSION_CREDENTIALS) ? db_commit(call)
+                                                               : invalidation_commit(call, "account", account_id)))
         return -1;
     call_data(call);
     write_member(&call->out, &account, 0, permissions, rows_time(&rows, 0, "created_at"));
@@ -96,7 +97,8 @@ allow_removal(struct call *call, int64_t store_id, int64_t account_id)
     return rows.count ? store_allow(call, store_id, NULL, STORE_CHANGE) : 0;
 }
 
-/* A member may also leave by itself. Custom apps belong to the store and work on: answer and audit log name those whose
+/* A member may also leave by itself. What they are making at this moment is made before the row is gone, and seen here,
+ * or not at all (store_access.h). Custom apps belong to the store and work on: answer and audit log name those whose
  * credentials the member has made, for the owner to exchange them. */
 int
 members_remove(struct call *call)

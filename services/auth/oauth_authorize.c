@@ -17,6 +17,7 @@
 #include "login.h"
 #include "oauth_browser.h"
 #include "oauth_pages.h"
+#include "oauth_redirect.h"
 #include "scopes.h"
 #include "secret.h"
 #include "sessions.h"
@@ -110,37 +111,6 @@ answer_app(struct call *call, const struct authorization *self, const char *name
     return page_redirect(call, 302, finish(call, &url));
 }
 
-static bool
-is_loopback(const char *host, size_t len)
-{
-    struct str name = {host, len};
-
-    for (size_t i = len; i-- > 0 && host[i] != ']';)
-        if (host[i] == ':')
-            name.len = i;
-    return str_is(name, "localhost") || str_is(name, "127.0.0.1") || str_is(name, "[::1]");
-}
-
-/* Registered it is already; what nobody should have registered is refused all the same (RFC 9700, 2.1 and 4.1.3). */
-static bool
-redirect_is_safe(const char *uri)
-{
-    static const char in_host[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-:[]";
-    bool https = strncmp(uri, "https://", 8) == 0, http = strncmp(uri, "http://", 7) == 0;
-    const char *host = uri + (https ? 8 : 7);
-    size_t len;
-
-    if (!https && !http)
-        return false;
-    for (const char *place = uri; *place; place++)
-        if (*place <= 0x20 || *place >= 0x7f || strchr("#\\\"<>`{}|^", *place))
-            return false;
-    len = strcspn(host, "/?");
-    if (len == 0 || strspn(host, in_host) < len)
-        return false;
-    return https || config.dev || is_loopback(host, len);
-}
-
 /* ---- what is asked ----------------------------------------------------------------------------------------------- */
 
 /* Reads the fields at "query" or "body", and finds the app and whether the answer may go where it says. Else a page. */
@@ -162,7 +132,8 @@ authorization_read(struct call *call, struct authorization *self, const char *pl
         return -1;
     if (self->app.count == 0)
         return call_fail(call, FAIL_INVALID_CLIENT, NULL, "No app has this client_id, or it is switched off");
-    if (!self->redirect_uri || !rows_int(&self->app, 0, "redirect_known") || !redirect_is_safe(self->redirect_uri))
+    if (!self->redirect_uri || !rows_int(&self->app, 0, "redirect_known") ||
+        redirect_error(call->arena, self->redirect_uri))
         return call_fail(call, FAIL_INVALID_REDIRECT_URI, NULL, NULL);
     return 0;
 }
@@ -277,8 +248,15 @@ oauth_login(struct call *call)
     struct authorization self;
     struct session session;
     struct rows account;
+    bool signed_in;
 
-    if (authorization_read(call, &self, "body") || browser_check_form(call, "login", subject(call, &self)) ||
+    if (authorization_read(call, &self, "body") || browser_identify(call, &signed_in))
+        return -1;
+    /* In another tab, with a new cookie: this form's is gone. What was typed counts for nothing; the page asked for
+     * does not need it, and anybody may send a browser there by a link. */
+    if (signed_in)
+        return page_redirect(call, 303, own_address(call, &self));
+    if (browser_check_form(call, "login", subject(call, &self)) ||
         login_check(call, in_text(call->in, "body.identifier"), in_str(call->in, "body.password"), &account) ||
         db_begin(call) || session_open_browser(call, rows_int(&account, 0, "account_id"), &session) || db_commit(call))
         return -1;
@@ -303,6 +281,7 @@ sign_out(struct call *call, const struct authorization *self)
     return page_redirect(call, 303, own_address(call, self));
 }
 
+/* The transaction in which the merchant was found to have the right to it is open. */
 static int
 give_code(struct call *call, const struct authorization *self)
 {
@@ -311,7 +290,7 @@ give_code(struct call *call, const struct authorization *self)
     uint8_t hash[SHA256_SIZE];
 
     secret_sha256(hash, code, strlen(code));
-    if (db_begin(call) || db_post(call, OAUTH_CODES_TRIM, "t", now_us - US_PER_SECOND * CODE_KEEP_S) ||
+    if (db_post(call, OAUTH_CODES_TRIM, "t", now_us - US_PER_SECOND * CODE_KEEP_S) ||
         db_post(call, OAUTH_CODE_INSERT, "xlllssstt", hash, sizeof hash, app_id, self->store_id,
                 call->caller.account_id, self->redirect_uri, scopes_text(call->arena, self->scopes), self->challenge,
                 now_us + US_PER_SECOND * CODE_S, now_us) ||
@@ -341,7 +320,7 @@ oauth_consent(struct call *call)
         return answer_app(call, &self, "error", refusal.error, refusal.why);
     if (str_is(decision, "cancel"))
         return answer_app(call, &self, "error", "access_denied", "the merchant declined");
-    if (store_allow(call, self.store_id, INSTALL_PERMISSION, STORE_CHANGE))
+    if (db_begin(call) || store_allow(call, self.store_id, INSTALL_PERMISSION, STORE_CHANGE))
         return -1;
     return give_code(call, &self);
 }

@@ -123,7 +123,7 @@ static int
 exchange_code(struct call *call, struct oauth_client *client)
 {
     struct str text = in_str(call->in, "body.code");
-    struct rows known, code, store, app, installation;
+    struct rows known, code, held, store, app, installation;
     uint8_t hash[SHA256_SIZE];
     struct token_pair pair;
     int64_t installation_id, generation, store_id, consented_us;
@@ -137,8 +137,10 @@ exchange_code(struct call *call, struct oauth_client *client)
         return -1;
     store_id = rows_int(&code, 0, "store_id");
     consented_us = rows_time(&code, 0, "created_at");
-    if (db_send(call, OAUTH_STORE, "lls", store_id, rows_int(&code, 0, "account_id"), INSTALL_PERMISSION) ||
-        db_send(call, APP_FOR_INSTALL, "l", call->caller.app_id) || db_collect(call, &store) || db_collect(call, &app))
+    if (db_send(call, MEMBER_HOLD, "ll", store_id, rows_int(&code, 0, "account_id")) ||
+        db_send(call, OAUTH_STORE, "lls", store_id, rows_int(&code, 0, "account_id"), INSTALL_PERMISSION) ||
+        db_send(call, APP_FOR_INSTALL, "l", call->caller.app_id) || db_collect(call, &held) ||
+        db_collect(call, &store) || db_collect(call, &app))
         return -1;
     if (!rows_int(&store, 0, "active"))
         return call_fail(call, FAIL_STORE_INACTIVE, NULL, NULL);

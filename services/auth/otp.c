@@ -1,8 +1,9 @@
 /* otp.c - sign in to the developer portal with a code sent to a phone (contract A.6 rows 100 and 101, K.2).
  *
- * Four digits are few, so tries are what is scarce: six for a code, twenty wrong ones a day for a number, and five
- * codes in a quarter of an hour. A code goes to whatever number is asked for; whether an account has it is told only to
- * who holds the phone.
+ * Four digits are few, so tries are what is scarce: six for a code, twenty wrong ones a day for a number, thirty for an
+ * address, whatever the numbers, and five codes in a quarter of an hour. Only guesses at a code that could be right
+ * count against its number: where none was sent, nobody can lock anybody out. A code goes to whatever number is asked
+ * for; whether an account has it is told only to who holds the phone.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #define CODES_PER_SENDER 30
 #define SEND_WINDOW_S    900
 #define WRONG_PER_PHONE  20 /* in WRONG_WINDOW_S */
+#define WRONG_PER_SENDER 30
 #define WRONG_WINDOW_S   86400
 
 /* ---- send -------------------------------------------------------------------------------------------------------- */
@@ -125,19 +127,40 @@ wrong_codes(struct call *call, const char *phone)
     };
 }
 
-/* Uses the code up. 0 when it was the right one. */
+/* Also where no code was sent; a right one is given back, so that an office may sign in all day. */
+static struct attempts
+wrong_codes_from(struct call *call)
+{
+    char owner[ADDRESS_OWNER_SIZE];
+
+    address_owner(owner, call->address);
+    return (struct attempts){
+        .who = arena_printf(call->arena, "otp-wrong-from:%s", owner),
+        .max = WRONG_PER_SENDER,
+        .window_s = WRONG_WINDOW_S,
+        .why = "Too many wrong codes from your address; sign in with your password, or wait for the seconds in "
+               "Retry-After",
+    };
+}
+
+/* Uses the code up. 0 when it was the right one. wrong is whom a guess counts against, if it can be right. */
 static int
-take_code(struct call *call, const char *phone, const char *code)
+take_code(struct call *call, const char *phone, const char *code, const struct attempts *wrong)
 {
     uint8_t mac[SHA256_SIZE], stored[SHA256_SIZE];
     struct rows rows;
+    bool dead;
 
     mac_of(mac, call, phone, code);
     if (db_run(call, OTP_ATTEMPT, &rows, "s", phone))
         return -1;
+    dead = rows.count &&
+           (rows_int(&rows, 0, "attempts") > OTP_ATTEMPTS_MAX || rows_time(&rows, 0, "expires_at") <= clock_now_us());
+    if (rows.count && !dead ? attempts_count(call, wrong) : attempts_look(call, wrong))
+        return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_INVALID_OTP, "otp", NULL);
-    if (rows_int(&rows, 0, "attempts") > OTP_ATTEMPTS_MAX || rows_time(&rows, 0, "expires_at") <= clock_now_us())
+    if (dead)
         return call_fail(call, FAIL_OTP_EXPIRED, "otp", NULL);
     if (rows_bytes(&rows, 0, "code_mac", stored, sizeof stored) != sizeof stored ||
         !secret_equal(mac, stored, sizeof mac))
@@ -170,14 +193,15 @@ int
 otp_verify(struct call *call)
 {
     const char *phone = in_text(call->in, "body.phone"), *code = in_text(call->in, "body.otp");
-    struct attempts wrong = wrong_codes(call, phone);
+    struct attempts wrong = wrong_codes(call, phone), wrong_here = wrong_codes_from(call);
     struct session session;
     int64_t account_id = 0;
 
     if (strspn(code, "0123456789") != 4)
         return call_fail(call, FAIL_VALIDATION_ERROR, "otp", "must be the four digits of the code");
-    if (attempts_count(call, &wrong) || attempts_trim(call) || take_code(call, phone, code) ||
-        attempts_forget(call, &wrong) || account_of_phone(call, phone, &account_id) || db_begin(call) ||
+    if (attempts_count(call, &wrong_here) || attempts_trim(call) || take_code(call, phone, code, &wrong) ||
+        attempts_forget(call, &wrong) || attempts_give_back(call, &wrong_here) ||
+        account_of_phone(call, phone, &account_id) || db_begin(call) ||
         session_open(call, account_id, AUDIENCE_DEVELOPER, &session) || db_commit(call))
         return -1;
     return session_reply_developer(call, 200, &session, "Signed in");

@@ -28,7 +28,7 @@ QUERY(APP_GET,
 QUERY(APP_CLIENT_ID, "select client_id from app where app_id = $1 and deleted_at is null")
 
 QUERY(APP_SET_ACTIVE, "update app set is_active = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
-                      "returning app_id, is_active")
+                      "returning app_id, is_active, home_store_id as _store_id")
 
 /* ---- installations and tokens ------------------------------------------------------------------------------------ */
 

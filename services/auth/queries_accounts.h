@@ -26,6 +26,16 @@ QUERY(ACCOUNT_SHOW, "select account_id, name, email, phone, username, is_admin, 
 
 QUERY(ACCOUNT_OF_PHONE, "select account_id, is_developer, status from account where phone = $1")
 
+/* Of two that ask at once, one makes it. */
+QUERY(ACCOUNT_MAKE_DEVELOPER, "update account set is_developer = true, updated_at = $2 where account_id = $1 "
+                              "and not is_developer and status = 'active'")
+
+/* Alone, so that the statement after it sees the store that another one has opened meanwhile. */
+QUERY(ACCOUNT_LOCK, "select from account where account_id = $1 for no key update")
+
+QUERY(ACCOUNT_OWNS_STORE, "select (is_developer and not exists (select from store where owner_account_id = $1))::int "
+                          "as developer_only from account where account_id = $1")
+
 QUERY(ACCOUNT_SET_STATUS,
       "update account set status = $2, updated_at = $3 where account_id = $1 returning account_id, status")
 
@@ -73,6 +83,10 @@ QUERY(LOGIN_FAILURE_COUNT,
       "failures = case when login_failure.until <= $2 then 1 else least(login_failure.failures + 1, 1000) end, "
       "until = case when login_failure.until <= $2 then $3 else login_failure.until end "
       "returning failures, until")
+
+QUERY(LOGIN_FAILURE_LOOK, "select failures, until from login_failure where who = $1 and until > $2")
+
+QUERY(LOGIN_FAILURE_GIVE_BACK, "update login_failure set failures = failures - 1 where who = $1 and failures > 0")
 
 QUERY(LOGIN_FAILURE_FORGET, "delete from login_failure where who = $1")
 

@@ -54,11 +54,21 @@ QUERY(APP_OF_DEVELOPER, "select app_id from app where app_id = $1 and owner_acco
                         "and deleted_at is null")
 
 /* $4: when the secret before dies; null: at once. $5: who sees the new one; 0: an operator. */
+/* The one before the current secret lives and the current one was never used: its answer may have been lost, and who
+ * asks again still works with the one before. */
+#define SECRET_UNSEEN                                                                                                  \
+    "previous_secret_expires_at > $3 and not exists "                                                                  \
+    "(select from credential_use where credential = 'secret:' || app_id || ':' || secret_number)"
+
+/* $4 null: no overlap, every older secret dies. Else an unseen secret is replaced, under its own number. */
 QUERY(APP_SET_SECRET,
-      "update app set previous_secret_hash = case when $4::timestamptz is not null then client_secret_hash end, "
-      "previous_secret_expires_at = $4, client_secret_hash = $2, secret_number = secret_number + 1, "
-      "secret_made_at = $3, secret_made_by = $5, updated_at = $3 where app_id = $1 and deleted_at is null "
-      "returning app_id, client_id, secret_number, previous_secret_expires_at")
+      "update app set previous_secret_hash = case when $4::timestamptz is null then null when " SECRET_UNSEEN
+      " then previous_secret_hash else client_secret_hash end, previous_secret_expires_at = $4, "
+      "client_secret_hash = $2, "
+      "secret_number = secret_number + case when $4::timestamptz is not null and " SECRET_UNSEEN
+      " then 0 else 1 end, secret_made_at = $3, secret_made_by = $5, updated_at = $3 "
+      "where app_id = $1 and deleted_at is null "
+      "returning app_id, client_id, secret_number, previous_secret_expires_at, home_store_id")
 
 /* After an exchange: when those before the last two were used is asked by nobody. $2 secret or signing_key, $3 number
  * of the new one. A gateway may have told late of an older one, so more than one goes. */
@@ -68,7 +78,7 @@ QUERY(CREDENTIAL_USES_TRIM,
 
 QUERY(APP_SET_SIGNING_KEY, "update app set session_signing_key = $2, signing_key_number = signing_key_number + 1, "
                            "signing_key_made_at = $3, updated_at = $3 where app_id = $1 and deleted_at is null "
-                           "returning app_id, signing_key_number")
+                           "returning app_id, signing_key_number, home_store_id")
 
 QUERY(
     APP_CREDENTIALS,

@@ -65,8 +65,9 @@ QUERY(INSTALLATION_TOKENS_END, "update installation set tokens_from = nextval(pg
 
 /* $2 account: the store's owner or one of its members. */
 QUERY(INSTALLATION_STORE_OF,
-      "select store_id, app_id from installation join store using (store_id) where installation_id = $1 and "
-      "(owner_account_id = $2 or exists (select from store_member where store_member.store_id = store.store_id "
+      "select store_id, app.type from installation join store using (store_id) join app using (app_id) "
+      "where installation_id = $1 and "
+      "(store.owner_account_id = $2 or exists (select from store_member where store_member.store_id = store.store_id "
       "and account_id = $2))")
 
 QUERY(INSTALLATION_VIEW,

@@ -24,7 +24,7 @@ QUERY(IDENTIFY_APP_SESSION,
       "(installation.status = 'active' and app.is_active and app.deleted_at is null and ($6::bigint = 0 or exists "
       "(select from account where account_id = $6 and account.status = 'active' and (store.owner_account_id = $6 or "
       "exists (select from store_member where store_member.store_id = store.store_id and store_member.account_id = $6 "
-      "and permissions <> '')))))::int as alive, "
+      "and string_to_array(permissions, ' ') && array['apps__install_apps', 'apps__manage_apps'])))))::int as alive, "
       "(store.status = 'active')::int as store_active "
       "from identity_version left join (installation join app using (app_id) join store using (store_id)) "
       "on installation_id = $1 and app_id = $2 and store_id = $3 "
@@ -54,6 +54,8 @@ QUERY(SESSION_KEY_INSERT,
       "select coalesce(max(number), 0) + 1, $1, $2, $3, $4, $5 from session_key on conflict do nothing "
       "returning number, kid, signs_from")
 
+/* $4: the developer whose app it must be, and no custom app, which is its store's; 0: an operator. */
 QUERY(APP_SET_SESSION_ALGORITHM,
       "update app set session_algorithm = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
-      "and ($4::bigint = 0 or owner_account_id = $4) returning app_id, session_algorithm as algorithm")
+      "and ($4::bigint = 0 or (owner_account_id = $4 and home_store_id is null)) "
+      "returning app_id, session_algorithm as algorithm, home_store_id as _store_id")

@@ -52,6 +52,9 @@ QUERY(MEMBER_PUT,
       "values ($1, $2, $3, $4, $5, $5) on conflict (store_id, account_id) do update set permissions = $3, "
       "updated_at = $5 returning created_at, (xmax = 0)::int as is_new")
 
+/* Until the end of the transaction it is neither changed nor removed. Of an owner there is no row. */
+QUERY(MEMBER_HOLD, "select from store_member where store_id = $1 and account_id = $2 for share")
+
 QUERY(MEMBER_REMOVE, "delete from store_member where store_id = $1 and account_id = $2")
 
 QUERY(MEMBERS_PAGE,

@@ -160,7 +160,8 @@ session_keys_rotate(struct call *call)
 
 /* ---- an app's choice --------------------------------------------------------------------------------------------- */
 
-/* owner_account_id 0: whoever owns it. The other algorithm's tokens are refused from the answer on. */
+/* owner_account_id 0: whoever owns it, also a custom app. The other algorithm's tokens are refused from the answer on.
+ */
 static int
 set_algorithm(struct call *call, int64_t app_id, int64_t owner_account_id)
 {
@@ -172,8 +173,8 @@ set_algorithm(struct call *call, int64_t app_id, int64_t owner_account_id)
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "app_id", "No such app");
-    if (audit_put(call, arena_printf(call->arena, "app.session_algorithm_set_%s", algorithm), "app", app_id, 0,
-                  app_id) ||
+    if (audit_put(call, arena_printf(call->arena, "app.session_algorithm_set_%s", algorithm), "app", app_id,
+                  rows_int(&rows, 0, "_store_id"), app_id) ||
         invalidation_commit(call, "app", app_id))
         return -1;
     return call_reply_row(call, 200, &rows, 0);

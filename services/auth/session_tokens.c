@@ -115,7 +115,8 @@ session_tokens_verify(struct call *call)
 
 /* ---- made -------------------------------------------------------------------------------------------------------- */
 
-/* The installation that is asked for, by its id or by app and store, once the merchant may act for its store. */
+/* The installation that is asked for, by its id or by app and store, once the merchant may have its app's credentials:
+ * a session token opens all that the app may do. The transaction is open. */
 static int
 find_target(struct call *call, int64_t installation_id, int64_t app_id, int64_t store_id, struct rows *rows)
 {
@@ -128,7 +129,7 @@ find_target(struct call *call, int64_t installation_id, int64_t app_id, int64_t 
     if (installation_id)
         store_id = rows->count ? rows_int(rows, 0, "store_id") : 0;
     /* Frozen stores are shut to apps, so a token for one would open nothing. */
-    if (store_allow(call, store_id, PERMISSION_SOME, STORE_CHANGE))
+    if (store_allow(call, store_id, PERMISSION_CREDENTIALS, STORE_CHANGE))
         return -1;
     if (rows->count == 0 || strcmp(rows_text(rows, 0, "status"), "active") != 0 || !rows_int(rows, 0, "app_active"))
         return call_fail(call, FAIL_NOT_FOUND, installation_id ? "installation_id" : "app_id", missing);
@@ -158,7 +159,7 @@ sign_token(struct call *call, const struct rows *target, const uint8_t key[SIGNI
     return jwt_sign(call->arena, key, SIGNING_KEY_SIZE, payload);
 }
 
-/* Token, and with it iframe_url when wanted, and the audit row of both. */
+/* Token, and with it iframe_url when wanted, and the audit row of both, with which the transaction ends. */
 static int
 issue(struct call *call, const struct rows *target, const char **token, const char **iframe_url)
 {
@@ -174,7 +175,7 @@ issue(struct call *call, const struct rows *target, const char **token, const ch
         *iframe_url = embed_url(call->arena, rows_text(target, 0, "app_url"), key, SIGNING_KEY_SIZE, store_id,
                                 config.dashboard_origin, clock_now_us() / US_PER_SECOND);
     secret_wipe(key, sizeof key);
-    if (!*token || db_begin(call) ||
+    if (!*token ||
         audit_put(call, "session_token.issued", "installation", rows_int(target, 0, "installation_id"), store_id,
                   app_id) ||
         db_commit(call))
@@ -195,7 +196,8 @@ session_tokens_create(struct call *call)
 
     if (installation_id ? app_id || store_id : !app_id || !store_id)
         return call_fail(call, FAIL_VALIDATION_ERROR, "app_id", "give app_id and store_id, or installation_id alone");
-    if (find_target(call, installation_id, app_id, store_id, &target) || issue(call, &target, &token, NULL))
+    if (db_begin(call) || find_target(call, installation_id, app_id, store_id, &target) ||
+        issue(call, &target, &token, NULL))
         return -1;
     call_data_with(call, 2);
     out_map(out, 2);
@@ -216,7 +218,8 @@ session_tokens_embed_params(struct call *call)
     struct out *out = &call->out;
     struct rows target;
 
-    if (find_target(call, 0, in_int(call->in, "query.app_id", 0), in_int(call->in, "query.store_id", 0), &target))
+    if (db_begin(call) ||
+        find_target(call, 0, in_int(call->in, "query.app_id", 0), in_int(call->in, "query.store_id", 0), &target))
         return -1;
     if (rows_is_null(&target, 0, "app_url"))
         return call_fail(call, FAIL_INVALID_REQUEST, "app_id",

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "mask.h"
 #include "metric.h"
 #include "text.h"
 
@@ -145,7 +146,7 @@ write_line(struct access *self, const struct request *request)
     add_text(self, "event", STR("request"));
     add_text(self, "request_id", str_of(request->request_id));
     add_text(self, "method", str_of(request->method_name ? request->method_name : "?"));
-    add_text(self, "path", request->path);
+    add_text(self, "path", mask_secrets(request->arena, request->path));
     if (request->operation)
         add_text(self, "operation", str_of(request->operation->name));
     add_number(self, "status", request->answer.status);

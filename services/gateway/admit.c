@@ -111,6 +111,12 @@ take_address(struct request *self, enum rate_class class)
     return take(self, class, LIMIT_ADDRESS, self->address_key, self->address_key_size);
 }
 
+/* Counted before anybody is asked who it is. */
+static bool is_of_address(enum rate_class class)
+{
+    return class == RATE_TOKEN || class == RATE_VERIFY || class == RATE_CREDENTIALS || class == RATE_LOGIN;
+}
+
 static struct limit_answer
 address_window(const struct request *self)
 {
@@ -501,7 +507,7 @@ admit_begin(struct request *self)
         return;
     }
     class = self->operation->rate;
-    if ((class == RATE_TOKEN || class == RATE_VERIFY || class == RATE_CREDENTIALS) && !take_address(self, class))
+    if (is_of_address(class) && !take_address(self, class))
         return;
     if (self->operation->audience != AUDIENCE_NONE) {
         ask_identity(self);

@@ -78,7 +78,7 @@ cors_headers(const struct cors *self, struct request *request)
     reply_header_static(
         request, "Access-Control-Expose-Headers",
         "ETag, Idempotent-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, "
-        "X-Request-Id, X-SeloraX-API-Version");
+        "WWW-Authenticate, X-Request-Id, X-SeloraX-API-Version");
 }
 
 void

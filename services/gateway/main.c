@@ -92,9 +92,9 @@ static struct limiter *
 open_limiter(void)
 {
     const struct config_rate rates[RATE_CLASSES] = {
-        [RATE_GLOBAL] = config.rate_global,         [RATE_TOKEN] = config.rate_token,
-        [RATE_VERIFY] = config.rate_verify,         [RATE_CREDENTIALS] = config.rate_credentials,
-        [RATE_METAFIELDS] = config.rate_metafields,
+        [RATE_GLOBAL] = config.rate_global, [RATE_TOKEN] = config.rate_token,
+        [RATE_VERIFY] = config.rate_verify, [RATE_CREDENTIALS] = config.rate_credentials,
+        [RATE_LOGIN] = config.rate_login,   [RATE_METAFIELDS] = config.rate_metafields,
     };
     char *path = config.limits_file ? xstrdup(config.limits_file) : config_path("run/limits");
     struct limiter *limiter = limiter_new(path, rates);

@@ -230,6 +230,15 @@ write_error(struct request *self, const struct error *error)
     buf_free(&text);
 }
 
+/* What a client could show (RFC 6750, 3), and whether it was a token that has been refused. */
+static void
+add_challenge(struct request *self)
+{
+    bool token = self->headers[HEADER_AUTHORIZATION].base || self->headers[HEADER_AUTH_TOKEN].base;
+
+    reply_header_static(self, "WWW-Authenticate", token ? "Bearer error=\"invalid_token\"" : "Bearer");
+}
+
 static void
 reply_error(struct request *self, const struct error *error)
 {
@@ -237,6 +246,8 @@ reply_error(struct request *self, const struct error *error)
         web_reply_error(self, error);
     else
         write_error(self, error);
+    if (error->status == 401 && self->operation && self->operation->audience != AUDIENCE_NONE)
+        add_challenge(self);
     if (error->status == 503)
         reply_header_static(self, "Retry-After", "1");
     else if (error->status == 429 && self->limit.limit > 0)
@@ -431,8 +442,11 @@ reply_complete(struct request *self)
         web_page_headers(self);
     if (answer->status != 304 && !header_value(self, "Content-Type"))
         reply_header_static(self, "Content-Type", "application/json");
-    if (!header_value(self, "Cache-Control"))
+    if (!header_value(self, "Cache-Control")) {
         reply_header_static(self, "Cache-Control", "no-store");
+        if (self->operation && self->operation->answer == ANSWER_OAUTH)
+            reply_header_static(self, "Pragma", "no-cache"); /* RFC 6749, 5.1 */
+    }
     reply_header_static(self, "X-Request-Id", self->request_id);
     reply_header_static(self, "X-SeloraX-API-Version", "v1");
     if (self->limit.limit > 0) {

@@ -86,7 +86,8 @@ oauth_code(const struct error *error)
         {"invalid_grant", "invalid_grant"},
         {"unsupported_grant_type", "unsupported_grant_type"},
         {"invalid_scope", "invalid_scope"},
-        {"store_inactive", "invalid_grant"},
+        {"unsupported_token_type", "unsupported_token_type"},
+        {"store_inactive", "temporarily_unavailable"}, /* not invalid_grant: clients would throw the grant away */
         {"rate_limited", "temporarily_unavailable"},
         {"service_unavailable", "temporarily_unavailable"},
     };

@@ -2,7 +2,8 @@
  *
  * {"order_id": 7, "note": "x"} is the body of an internal operation. An operation with a route is given its parts:
  * {"path": {"order_id": 7}, "query": {…}, "body": {…}}, and --as says on whose behalf:
- * {"audience": 1, "app_id": 1, "store_id": 1, "scopes": "read:orders"} (proto/README.md, caller).
+ * {"audience": 1, "app_id": 1, "store_id": 1, "scopes": "read:orders"} (proto/README.md, caller). With - for the JSON
+ * it comes from standard input: other users of the machine can read a command line, and shells keep it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,12 +105,38 @@ write_arguments(struct buf *target, const struct arguments *arguments, struct st
     return buf_append(target, at, (size_t)(end - at));
 }
 
+/* All of standard input, as text in the arena; NULL, said why, when it is too long or cannot be read. */
+static const char *
+read_input(struct arena *arena)
+{
+    struct buf text;
+    char part[4096];
+    const char *whole = NULL;
+    size_t size;
+
+    buf_init(&text, WIRE_MESSAGE_MAX);
+    while ((size = fread(part, 1, sizeof part, stdin)) > 0)
+        if (buf_append(&text, part, size) != 0)
+            break;
+    if (size > 0 || ferror(stdin))
+        fprintf(stderr, "sxctl: cannot read standard input, or it is longer than a request may be\n");
+    else if (text.size > 0 && memchr(text.data, 0, text.size))
+        fprintf(stderr, "sxctl: standard input is no text\n");
+    else
+        whole = arena_strndup(arena, text.size > 0 ? text.data : "", text.size);
+    buf_free(&text);
+    return whole;
+}
+
 static int
 read_json(struct buf *target, struct arena *arena, const struct arguments *arguments, unsigned *members)
 {
+    const char *json = arguments->json ? arguments->json : "{}";
     struct in in;
 
-    if (append_json(target, "the arguments", arguments->json ? arguments->json : "{}") != 0)
+    if (strcmp(json, "-") == 0)
+        json = read_input(arena);
+    if (!json || append_json(target, "the arguments", json) != 0)
         return -1;
     if (in_decode(&in, arena, target->data, target->size) != 0 || in.object->type != MSGPACK_OBJECT_MAP) {
         fprintf(stderr, "sxctl: give the arguments as a JSON object\n");
@@ -149,7 +176,7 @@ sxctl_call(int argc, char **argv)
     int status = EXIT_FAILURE;
 
     if (read_arguments(argc, argv, &arguments) != 0) {
-        fprintf(stderr, "usage: sxctl %s SERVICE.OPERATION ['{json}'] [--as '{caller}'] [--key KEY]\n", argv[0]);
+        fprintf(stderr, "usage: sxctl %s SERVICE.OPERATION ['{json}' | -] [--as '{caller}'] [--key KEY]\n", argv[0]);
         return EXIT_FAILURE;
     }
     rpc = rpc_new();

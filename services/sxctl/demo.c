@@ -2,7 +2,8 @@
  * operations any other platform component uses.
  *
  * demo writes $SX_HOME/demo.json last, so that it is there exactly when the demo data is whole; a run that was cut
- * short leaves accounts behind, and the next run takes other e-mail addresses.
+ * short leaves accounts behind, and the next run takes other e-mail addresses. Where it is there already, its tokens
+ * are asked about, and those that have ended are made anew: they live for an hour or a day, the quickstart for longer.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "contract.h"
 #include "json.h"
 #include "out.h"
 #include "rpc.h"
@@ -21,6 +23,7 @@
 
 #define ATTEMPTS_MAX     100  /* at demo accounts that are not there yet */
 #define FILL_CHUNK       1000 /* orders per call of stores.fill */
+#define RENEW_EARLY_S    1200 /* a developer's token lives for an hour */
 #define BENCH_STORES_MAX 1000
 #define BENCH_ORDERS_MAX 1000000
 // clang-format off
@@ -162,85 +165,96 @@ number(struct arena *arena, int64_t value)
     return arena_printf(arena, "%lld", (long long)value);
 }
 
-/* The people of the demo. Tokens are of sessions. */
-struct people {
-    const char *password, *merchant_email, *developer_email, *admin_email;
-    const char *merchant_token, *developer_token, *admin_token;
-    int64_t merchant, developer, admin;
-    unsigned attempt; /* at e-mail addresses that nobody has */
+/* The people of the demo: how each signs in, and what demo.json calls what they get. */
+enum { MERCHANT, DEVELOPER, ADMIN, PEOPLE };
+
+static const struct role {
+    const char *name, *full_name, *flags, *token_name;
+    const char *login, *login_token; /* the operation, and where its answer has the token */
+    enum audience audience;
+} roles[PEOPLE] = {
+    {"merchant", "Nasrin Akter", "", "token", "auth.sessions.login", "data.token", AUDIENCE_MERCHANT},
+    {"developer", "Tanvir Hasan", ",\"is_developer\":true", "access_token", "auth.sessions.developer_login",
+     "data.accessToken", AUDIENCE_DEVELOPER},
+    {"admin", "Platform Admin", ",\"is_admin\":true", "token", "auth.sessions.login", "data.token", AUDIENCE_ADMIN},
 };
 
+struct person {
+    int64_t account_id; /* while the demo is loaded */
+    const char *email, *password, *token;
+};
+
+/* What demo.json holds. Texts live in the arena of the rpc. */
+struct demo {
+    const char *base_url;
+    int64_t stores[2];
+    struct app app;
+    struct installation installation;
+    struct person people[PEOPLE];
+};
+
+/* *attempt is the number behind the e-mail addresses that nobody had. */
 static int
-people_create(struct people *self, struct rpc *rpc)
+people_create(struct person people[PEOPLE], struct rpc *rpc, unsigned *attempt)
 {
-    *self = (struct people){.password = secret_token(rpc->arena, "", 12)};
-    while (self->merchant == 0 && self->attempt < ATTEMPTS_MAX)
-        self->merchant =
-            account_create(rpc, "merchant", "Nasrin Akter", self->attempt++, self->password, "", &self->merchant_email);
-    self->attempt--;
-    self->developer = account_create(rpc, "developer", "Tanvir Hasan", self->attempt, self->password,
-                                     ",\"is_developer\":true", &self->developer_email);
-    self->admin = account_create(rpc, "admin", "Platform Admin", self->attempt, self->password, ",\"is_admin\":true",
-                                 &self->admin_email);
-    if (self->merchant != 0 && self->developer != 0 && self->admin != 0)
-        return 0;
-    fprintf(stderr, "sxctl: the demo accounts could not be made; see the log of auth\n");
-    return -1;
+    const char *password = secret_token(rpc->arena, "", 12);
+    bool all = true;
+
+    for (unsigned i = 0; i < PEOPLE; i++)
+        people[i].password = password;
+    for (*attempt = 0; people[MERCHANT].account_id == 0 && *attempt < ATTEMPTS_MAX; ++*attempt)
+        people[MERCHANT].account_id = account_create(rpc, roles[MERCHANT].name, roles[MERCHANT].full_name, *attempt,
+                                                     password, roles[MERCHANT].flags, &people[MERCHANT].email);
+    --*attempt;
+    for (unsigned i = MERCHANT + 1; i < PEOPLE; i++)
+        people[i].account_id = account_create(rpc, roles[i].name, roles[i].full_name, *attempt, password,
+                                              roles[i].flags, &people[i].email);
+    for (unsigned i = 0; i < PEOPLE; i++)
+        all = all && people[i].account_id != 0;
+    if (!all)
+        fprintf(stderr, "sxctl: the demo accounts could not be made; see the log of auth\n");
+    return all ? 0 : -1;
 }
 
-static const char *
-login(struct rpc *rpc, const char *operation, const char *email, const char *password, const char *token)
+static int
+person_login(struct person *self, struct rpc *rpc, const struct role *role)
 {
     struct in reply;
 
-    rpc_call(rpc, &reply, operation, "{\"identifier\":\"%s\",\"password\":\"%s\"}", email, password);
-    return in_text(reply, token);
-}
-
-static void
-people_login(struct people *self, struct rpc *rpc)
-{
-    self->merchant_token = login(rpc, "auth.sessions.login", self->merchant_email, self->password, "data.token");
-    self->developer_token =
-        login(rpc, "auth.sessions.developer_login", self->developer_email, self->password, "data.accessToken");
-    self->admin_token = login(rpc, "auth.sessions.login", self->admin_email, self->password, "data.token");
-}
-
-static void
-write_person(struct buf *target, struct arena *arena, const char *role, const char *email, const char *password,
-             const char *token_name, const char *token, const char *after)
-{
-    pair(target, role,
-         arena_printf(arena, "{\"email\": \"%s\", \"password\": \"%s\", \"%s\": %s}", email, password, token_name,
-                      quoted(arena, token)),
-         after);
+    if (rpc_try(rpc, &reply, role->login, "{\"identifier\":\"%s\",\"password\":\"%s\"}", self->email, self->password) !=
+        0)
+        return -1;
+    self->token = in_text(reply, role->login_token);
+    return 0;
 }
 
 /* One member a line, so that a shell can find it. */
 static int
-write_demo(struct arena *arena, const char *base_url, const struct people *people, const struct app *app,
-           const int64_t stores[2], const struct installation *installation)
+write_demo(struct arena *arena, const struct demo *demo)
 {
     struct buf json;
     int result;
 
     buf_init(&json, 65536);
     (void)!buf_append_text(&json, "{\n");
-    pair(&json, "base_url", quoted(arena, base_url), ",\n");
-    pair(&json, "store_id", number(arena, stores[0]), ",\n");
-    pair(&json, "other_store_id", number(arena, stores[1]), ",\n");
-    pair(&json, "app_id", number(arena, app->app_id), ",\n");
-    pair(&json, "installation_id", number(arena, installation->installation_id), ",\n");
-    pair(&json, "client_id", quoted(arena, app->client_id), ",\n");
-    pair(&json, "client_secret", quoted(arena, app->client_secret), ",\n");
-    pair(&json, "session_signing_key", quoted(arena, app->session_signing_key), ",\n");
-    pair(&json, "access_token", quoted(arena, installation->access_token), ",\n");
-    pair(&json, "refresh_token", quoted(arena, installation->refresh_token), ",\n");
-    write_person(&json, arena, "merchant", people->merchant_email, people->password, "token", people->merchant_token,
-                 ",\n");
-    write_person(&json, arena, "developer", people->developer_email, people->password, "access_token",
-                 people->developer_token, ",\n");
-    write_person(&json, arena, "admin", people->admin_email, people->password, "token", people->admin_token, "\n}\n");
+    pair(&json, "base_url", quoted(arena, demo->base_url), ",\n");
+    pair(&json, "store_id", number(arena, demo->stores[0]), ",\n");
+    pair(&json, "other_store_id", number(arena, demo->stores[1]), ",\n");
+    pair(&json, "app_id", number(arena, demo->app.app_id), ",\n");
+    pair(&json, "installation_id", number(arena, demo->installation.installation_id), ",\n");
+    pair(&json, "client_id", quoted(arena, demo->app.client_id), ",\n");
+    pair(&json, "client_secret", quoted(arena, demo->app.client_secret), ",\n");
+    pair(&json, "session_signing_key", quoted(arena, demo->app.session_signing_key), ",\n");
+    pair(&json, "access_token", quoted(arena, demo->installation.access_token), ",\n");
+    pair(&json, "refresh_token", quoted(arena, demo->installation.refresh_token), ",\n");
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        const struct person *person = &demo->people[i];
+
+        pair(&json, roles[i].name,
+             arena_printf(arena, "{\"email\": \"%s\", \"password\": \"%s\", \"%s\": %s}", person->email,
+                          person->password, roles[i].token_name, quoted(arena, person->token)),
+             i + 1 < PEOPLE ? ",\n" : "\n}\n");
+    }
     result = write_private("demo.json", &json);
     buf_free(&json);
     return result;
@@ -249,49 +263,160 @@ write_demo(struct arena *arena, const char *base_url, const struct people *peopl
 static int
 load_demo(struct rpc *rpc, const char *base_url)
 {
-    struct installation installation;
-    struct people people;
-    struct app app;
-    int64_t stores[2];
+    struct demo demo = {.base_url = base_url};
+    struct person *people = demo.people;
+    unsigned attempt;
 
-    if (people_create(&people, rpc) != 0)
+    if (people_create(people, rpc, &attempt) != 0)
         return -1;
-    stores[0] = store_create(rpc, people.merchant, "Dhaka Threads", "hello@dhakathreads.example", "+8801711000001",
-                             "House 12, Road 5, Dhanmondi, Dhaka 1205", "dhakathreads.example");
-    stores[1] = store_create(rpc, people.merchant, "Chattogram Home", "hello@ctghome.example", "+8801811000002",
-                             "24 Agrabad C/A, Chattogram 4100", "ctghome.example");
-    app = app_create(rpc, people.developer,
-                     people.attempt == 0 ? "Order Desk" : arena_printf(rpc->arena, "Order Desk %u", people.attempt));
-    installation = install(rpc, app.app_id, stores[0]);
-    install(rpc, app.app_id, stores[1]);
-    fill(rpc, stores[0], "demo", 240, 180, 0, 400);
-    fill(rpc, stores[1], "demo", 160, 180, 240, 400);
-    people_login(&people, rpc);
-    return write_demo(rpc->arena, base_url, &people, &app, stores, &installation);
+    demo.stores[0] = store_create(rpc, people[MERCHANT].account_id, "Dhaka Threads", "hello@dhakathreads.example",
+                                  "+8801711000001", "House 12, Road 5, Dhanmondi, Dhaka 1205", "dhakathreads.example");
+    demo.stores[1] = store_create(rpc, people[MERCHANT].account_id, "Chattogram Home", "hello@ctghome.example",
+                                  "+8801811000002", "24 Agrabad C/A, Chattogram 4100", "ctghome.example");
+    demo.app = app_create(rpc, people[DEVELOPER].account_id,
+                          attempt == 0 ? "Order Desk" : arena_printf(rpc->arena, "Order Desk %u", attempt));
+    demo.installation = install(rpc, demo.app.app_id, demo.stores[0]);
+    install(rpc, demo.app.app_id, demo.stores[1]);
+    fill(rpc, demo.stores[0], "demo", 240, 180, 0, 400);
+    fill(rpc, demo.stores[1], "demo", 160, 180, 240, 400);
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        if (person_login(&people[i], rpc, &roles[i]) != 0) {
+            fprintf(stderr, "sxctl: the demo's %s cannot sign in; see the log of auth\n", roles[i].name);
+            return -1;
+        }
+    }
+    return write_demo(rpc->arena, &demo);
 }
 
-/* Loads it once: where demo.json is, the data is there. */
+/* ---- the next day ------------------------------------------------------------------------------------------------ */
+
+/* demo.json as it was written. */
+static int
+read_demo(struct rpc *rpc, const char *path, struct demo *target)
+{
+    char text[65536], why[JSON_WHY_SIZE];
+    FILE *file = fopen(path, "re");
+    size_t size = file ? fread(text, 1, sizeof text, file) : 0;
+    struct buf packed;
+    struct in in;
+    int result = -1;
+
+    if (file)
+        fclose(file);
+    buf_init(&packed, sizeof text);
+    if (json_to_msgpack(text, size, &packed, why) == 0 &&
+        in_decode(&in, rpc->arena, arena_strndup(rpc->arena, packed.data, packed.size), packed.size) == 0) {
+        target->base_url = in_text(in, "base_url");
+        target->stores[0] = in_int(in, "store_id", 0);
+        target->stores[1] = in_int(in, "other_store_id", 0);
+        target->app = (struct app){in_int(in, "app_id", 0), in_text(in, "client_id"), in_text(in, "client_secret"),
+                                   in_text(in, "session_signing_key")};
+        target->installation = (struct installation){in_int(in, "installation_id", 0), in_text(in, "access_token"),
+                                                     in_text(in, "refresh_token")};
+        for (unsigned i = 0; i < PEOPLE; i++) {
+            struct in person = in_at(in, roles[i].name);
+
+            target->people[i] = (struct person){0, in_text(person, "email"), in_text(person, "password"),
+                                                in_text(person, roles[i].token_name)};
+        }
+        result = target->stores[0] && target->app.app_id ? 0 : -1;
+    }
+    buf_free(&packed);
+    if (result != 0)
+        fprintf(stderr, "sxctl: %s cannot be read; take it away, and `sxctl demo` loads new demo stores\n", path);
+    return result;
+}
+
+/* Refused, or soon to be: what make up prints should be good for a while. What is refused for another reason, such as a
+ * frozen store, is no token's fault. */
+static bool
+has_ended(struct rpc *rpc, const char *token, enum audience audience)
+{
+    struct in reply;
+    int status;
+
+    if (!token)
+        return true;
+    status = rpc_try(rpc, &reply, "auth.identity.introspect", "{\"kind\":\"bearer\",\"token\":\"%s\",\"audience\":%d}",
+                     token, (int)audience);
+    return status == 401 ||
+           (status == 0 && in_int(reply, "expires_us", INT64_MAX) < clock_now_us() + RENEW_EARLY_S * US_PER_SECOND);
+}
+
+/* By its refresh token, which ends nothing that anybody holds; without a good one the app is installed again. */
+static int
+renew_installation(struct rpc *rpc, struct demo *demo)
+{
+    struct installation *own = &demo->installation;
+    struct in reply;
+
+    if (own->refresh_token && rpc_try(rpc, &reply, "auth.oauth.token",
+                                      "{\"grant_type\":\"refresh_token\",\"refresh_token\":\"%s\","
+                                      "\"client_id\":\"%s\",\"client_secret\":\"%s\"}",
+                                      own->refresh_token, demo->app.client_id, demo->app.client_secret) == 0) {
+        own->access_token = in_text(reply, "access_token");
+        own->refresh_token = in_text(reply, "refresh_token");
+        return 0;
+    }
+    if (rpc_try(rpc, &reply, "auth.installations.create", "{\"app_id\":%lld,\"store_id\":%lld}",
+                (long long)demo->app.app_id, (long long)demo->stores[0]) != 0)
+        return -1;
+    *own = (struct installation){in_int(reply, "installation_id", 0), in_text(reply, "access_token"),
+                                 in_text(reply, "refresh_token")};
+    return 0;
+}
+
+/* What could not be renewed is said, and no reason to fail: somebody has changed a password, and the platform is up. */
+static void
+say_renewed(const char *whose, int result, bool *changed)
+{
+    *changed = *changed || result == 0;
+    if (result == 0)
+        fprintf(stderr, "demo.json: a new token for the %s; the one before had ended\n", whose);
+    else
+        fprintf(stderr,
+                "demo.json: the %s's token has ended, and what stands beside it gets no new one. To begin anew take "
+                "demo.json away and run `sxctl demo`\n",
+                whose);
+}
+
+static int
+renew_demo(struct rpc *rpc, const char *path, const char *base_url)
+{
+    struct demo demo = {0};
+    bool changed;
+
+    if (read_demo(rpc, path, &demo) != 0)
+        return -1;
+    changed = !demo.base_url || strcmp(demo.base_url, base_url) != 0;
+    demo.base_url = base_url;
+    if (has_ended(rpc, demo.installation.access_token, AUDIENCE_APP))
+        say_renewed("app", renew_installation(rpc, &demo), &changed);
+    for (unsigned i = 0; i < PEOPLE; i++)
+        if (has_ended(rpc, demo.people[i].token, roles[i].audience))
+            say_renewed(roles[i].name, person_login(&demo.people[i], rpc, &roles[i]), &changed);
+    return changed ? write_demo(rpc->arena, &demo) : 0;
+}
+
+/* Loads it once: where demo.json is, the data is there, and what has ended of it is renewed. */
 int
 sxctl_demo(int argc, char **argv)
 {
     char own_url[64], *path;
+    const char *base_url = argc > 1 ? argv[1] : own_url;
     struct rpc *rpc;
-    bool loaded;
     int result;
 
     if (argc > 2) {
         fprintf(stderr, "usage: sxctl %s [BASE_URL]\n", argv[0]);
         return EXIT_FAILURE;
     }
-    path = config_path("demo.json");
-    loaded = access(path, F_OK) == 0;
-    free(path);
-    if (loaded)
-        return EXIT_SUCCESS;
     snprintf(own_url, sizeof own_url, "http://127.0.0.1:%lld", (long long)config.port);
+    path = config_path("demo.json");
     rpc = rpc_new();
-    result = load_demo(rpc, argc > 1 ? argv[1] : own_url);
+    result = access(path, F_OK) == 0 ? renew_demo(rpc, path, base_url) : load_demo(rpc, base_url);
     rpc_destroy(&rpc);
+    free(path);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -16,12 +16,13 @@ struct command {
 
 static const struct command commands[] = {
     {"call", sxctl_call,
-     "SERVICE.OPERATION ['{json}'] [--as '{caller}'] [--key KEY]: call an operation, print its answer"},
+     "SERVICE.OPERATION ['{json}' | -] [--as '{caller}'] [--key KEY]: call an operation, print its answer"},
     {"who", sxctl_who, "which workers are connected to which gateway, and how busy they are"},
     {"create-admin", sxctl_create_admin,
      "NAME EMAIL: an account that may administer the platform; password on standard input"},
     {"supervise", sxctl_supervise, "[--foreground]: run the platform of this host and keep it running"},
-    {"demo", sxctl_demo, "[BASE_URL]: load the demo stores and write demo.json, once"},
+    {"demo", sxctl_demo,
+     "[BASE_URL]: load the demo stores and write demo.json, once; again: renew its tokens that have ended"},
     {"bench-data", sxctl_bench_data, "STORES ORDERS: load stores to measure with and write bench.json"},
     {"keys", sxctl_keys, "DIRECTORY: make the CURVE keys that are missing there"},
     {"rotate-master-key", sxctl_rotate_master_key,

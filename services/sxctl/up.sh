@@ -95,8 +95,9 @@ wait_renewed() {
     done
 }
 
+# Loads the demo, or renews what has ended of its tokens; a demo.json that cannot be read is no reason to stop.
 load_demo() {
-    [ -e demo.json ] || $as_user "$SX_HOME/bin/sxctl" demo
+    $as_user "$SX_HOME/bin/sxctl" demo || [ -e demo.json ]
 }
 
 show() {

@@ -237,7 +237,7 @@ class Platform:
             "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SX_HOME": str(self.home), "SX_DEV": "1",
             "SX_WORKERS": "4", "SX_CLOCK_FILE": str(self.home / "clock"), "SX_LOG_LEVEL": "info",
             "SX_RATE_GLOBAL": "1000000/60", "SX_RATE_TOKEN": "100000/60", "SX_RATE_VERIFY": "100000/60",
-            "SX_RATE_CREDENTIALS": "100000/900", "SX_RATE_METAFIELDS": "100000/60",
+            "SX_RATE_CREDENTIALS": "100000/900", "SX_RATE_LOGIN": "100000/60", "SX_RATE_METAFIELDS": "100000/60",
             "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1",
             **{name: str(value) for name, value in (settings or {}).items()}}
         self.local = threading.local()

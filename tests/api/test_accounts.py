@@ -68,11 +68,62 @@ def test_a_developer_registers_and_is_signed_in(platform):
     assert account["is_developer"] == 1 and account["is_admin"] == 0 and account["name"] == "Rahima"
 
 
+def test_a_merchant_becomes_a_developer_with_the_accounts_password(platform):
+    email, phone = fresh_email(), fresh_phone()
+    account = session_of(register(platform, email=email, phone=phone))["account"]
+    taken = refused(register(platform, "/api/v1/auth/register", email=email, password="wrong password"), 409, "CONFLICT")
+    answer = register(platform, "/api/v1/auth/register", email=email.upper(), name="Another Name")
+    fresh = register(platform, "/api/v1/auth/register").json()
+    assert (answer.status_code, answer.json()["message"], answer.json()["status"]) == (201, fresh["message"], 201)
+    assert set(answer.json()["data"]) == set(fresh["data"])
+    shown = developer_me(platform, answer.json()["data"]["accessToken"]).json()["data"]
+    assert (shown["account_id"], shown["name"], shown["phone"], shown["is_developer"]) == (
+        account["account_id"], "Rahima", phone, 1)
+    signed_in(platform.post("/api/v1/auth/login", {"identifier": email, "password": PASSWORD}))
+    assert refused(register(platform, "/api/v1/auth/register", email=email), 409, "CONFLICT") == taken   # is one already
+    assert platform.postgres.rows("select actor_account_id from auth.audit where action = 'account.made_developer' and "
+                                  "target_id = %s", (account["account_id"],)) == [(account["account_id"],)]
+
+
+def test_a_developer_becomes_a_merchant_with_the_accounts_password(platform):
+    email = fresh_email()
+    developer = session_of(register(platform, "/api/v1/auth/register", email=email))
+    account_id = developer_me(platform, developer["accessToken"]).json()["data"]["account_id"]
+    refused(register(platform, email=email, password="wrong password", store_name="Not theirs"), 409, "conflict")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: register(platform, email=email, store_name="First"), range(6)))
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(201) == 1 and set(statuses) <= {201, 409, 503}, statuses       # one store, and not six
+    [data] = [answer.json()["data"] for answer in answers if answer.status_code == 201]
+    assert (data["account"]["account_id"], data["account"]["is_developer"]) == (account_id, 1)
+    assert [store["store_id"] for store in accepted(me(platform, data["token"]))["stores"]] == [data["store"]["store_id"]]
+
+
+@pytest.mark.parametrize("path, code", [("/api/auth/register", "conflict"), ("/api/v1/auth/register", "CONFLICT")])
+def test_registering_is_no_way_around_the_lockout(platform, path, code):
+    """Guesses are counted with those of signing in; that an account is locked shows no more than that it is there."""
+    email = fresh_email()
+    other = "/api/v1/auth/register" if code == "conflict" else "/api/auth/register"
+    assert register(platform, other, email=email).status_code == 201
+    for _ in range(10):
+        first = refused(register(platform, path, email=email, password="wrong password"), 409, code)
+    assert refused(register(platform, path, email=email), 409, code) == first
+    refused(platform.post("/api/auth/login", {"identifier": email, "password": PASSWORD}), 429, "rate_limited")
+
+
+@pytest.mark.parametrize("path, code", [("/api/auth/register", "forbidden"), ("/api/v1/auth/register", "FORBIDDEN")])
+def test_a_disabled_account_becomes_nothing(platform, path, code):
+    account = Owner(platform, is_developer=code == "forbidden")
+    platform.call("auth.accounts.set_status", account_id=account.account_id, status="disabled")
+    refused(register(platform, path, email=account.email), 403, code)
+    assert register(platform, path, email=account.email, password="wrong password").status_code == 409
+
+
 def test_what_another_account_has_is_taken(platform):
     email, phone = fresh_email(), fresh_phone()
     session_of(register(platform, email=email, phone=phone))
     for path, code in (("/api/auth/register", "conflict"), ("/api/v1/auth/register", "CONFLICT")):
-        body = refused(register(platform, path, email=email.upper()), 409, code)
+        body = refused(register(platform, path, email=email.upper(), password="somebody else's"), 409, code)
         assert body["errors"][0]["field"] == "email"
         body = refused(register(platform, path, phone=phone), 409, code)
         assert body["errors"][0]["field"] == "phone"
@@ -307,8 +358,9 @@ def wrong(code):
 
 @pytest.fixture(autouse=True)
 def senders_forgotten(platform):
-    """All tests ask from one address, which may ask for 30 codes in a quarter of an hour."""
-    platform.postgres.rows("delete from auth.login_failure where who = sha256('otp-from:127.0.0.1')")
+    """All tests ask from one address, which may ask for 30 codes in a quarter of an hour, and guess 30 times a day."""
+    platform.postgres.rows("delete from auth.login_failure where who in (sha256('otp-from:127.0.0.1'), "
+                           "sha256('otp-wrong-from:127.0.0.1'))")
 
 
 def phone_of_developer(platform):
@@ -422,6 +474,65 @@ def test_one_address_does_not_get_codes_without_end(platform):
     platform.postgres.rows("insert into auth.login_failure values (sha256('otp-from:127.0.0.1'), 30, now() + interval "
                            "'15 minutes')")
     refused(platform.post("/api/v1/auth/otp/send", {"phone": fresh_phone()}), 429, "RATE_LIMITED")
+
+
+def failures_of(platform, who):
+    rows = platform.postgres.rows("select failures from auth.login_failure where who = sha256(convert_to(%s, 'UTF8'))", (who,))
+    return rows[0][0] if rows else 0
+
+
+def test_wrong_codes_for_many_numbers_end_an_address(make_platform):
+    """Whoever tries few codes each on many numbers is stopped too, and a right code does not buy new guesses."""
+    platform = make_platform(settings={"SX_TRUSTED_PROXIES": "127.0.0.1"})
+
+    def ask(phone, code, address):
+        return platform.post("/api/v1/auth/otp/verify", {"phone": phone, "otp": code}, headers={"X-Forwarded-For": address})
+
+    own = phone_of_developer(platform)
+    for guess in range(30):
+        if guess % 10 == 0:                                 # of his own; not counted, and nothing forgotten for it
+            signed_in(ask(own, send_code(platform, own), f"2001:db8:5:6::{guess:x}"))
+        phone = fresh_phone()
+        refused(ask(phone, wrong(send_code(platform, phone)) if guess < 6 else "0000", f"2001:db8:5:6::{guess + 1:x}"), 400,
+                "INVALID_OTP")
+    code = send_code(platform, own)
+    answer = ask(own, code, "2001:db8:5:6:ffff::1")
+    refused(answer, 429, "RATE_LIMITED")
+    assert 86000 < int(answer.headers["Retry-After"]) <= 86400
+    signed_in(ask(own, code, "2001:db8:5:7::1"))
+
+
+def test_strangers_lock_no_number_that_asked_for_no_code(platform):
+    phone, other = phone_of_developer(platform), fresh_phone()
+    code = send_code(platform, other)
+    without, against = verify(platform, phone, "0000"), verify(platform, other, wrong(code))
+    assert refused(without, 400, "INVALID_OTP") == refused(against, 400, "INVALID_OTP")
+    for _ in range(22):
+        refused(verify(platform, phone, "0000"), 400, "INVALID_OTP")
+    assert (failures_of(platform, f"otp-wrong:{phone}"), failures_of(platform, f"otp-wrong:{other}")) == (0, 1)
+    signed_in(verify(platform, phone, send_code(platform, phone)))
+
+
+def test_a_dead_code_counts_against_no_number(platform):
+    phone = phone_of_developer(platform)
+    code = send_code(platform, phone)
+    for _ in range(6):
+        refused(verify(platform, phone, wrong(code)), 400, "INVALID_OTP")
+    for _ in range(5):
+        refused(verify(platform, phone, wrong(code)), 400, "OTP_EXPIRED")
+    assert failures_of(platform, f"otp-wrong:{phone}") == 6
+
+
+def test_a_locked_number_is_locked_whether_a_code_was_sent_or_not(platform):
+    answers = []
+    for send in (True, False):
+        phone = fresh_phone()
+        if send:
+            send_code(platform, phone)
+        platform.postgres.rows("insert into auth.login_failure values (sha256(convert_to(%s, 'UTF8')), 20, now() + interval "
+                               "'1 day')", (f"otp-wrong:{phone}",))
+        answers.append(refused(verify(platform, phone, "0000"), 429, "RATE_LIMITED"))
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("phone", ["", "12", "1" * 21, "phone", "+88 017", 88017123456, None, ["+8801712345678"]])

@@ -200,12 +200,21 @@ def test_admin_routes_take_a_merchant_session_of_an_admin(platform, merchant):
     assert introspect(platform, 2, kind="session", token=token)["caller"]["audience"] == 2
 
 
-def test_only_the_gateway_may_ask_who_somebody_is(platform, shop):
+def test_only_the_gateway_may_hold_a_lease(platform, shop):
     for service in ("operator", "store-data"):
-        with pytest.raises(RpcError) as error:
-            platform.rpc().call("auth.identity.introspect", {"kind": "bearer", "token": shop.access_token, "audience": 1},
-                                caller={"audience": 5, "service": service})
-        assert error.value.status == 403
+        for operation, body in (("auth.identity.join", {"gateway_id": 99}), ("auth.identity.renew", {"gateway_id": 99, "since": 0})):
+            with pytest.raises(RpcError) as error:
+                platform.rpc().call(operation, body, caller={"audience": 5, "service": service})
+            assert error.value.status == 403
+
+
+def test_the_operator_may_ask_whether_a_token_is_good(platform, shop):
+    """Who may end and make tokens may ask: sxctl demo renews what has ended."""
+    question = {"kind": "bearer", "token": shop.access_token, "audience": 1}
+    assert platform.call("auth.identity.introspect", **question)["caller"]["app_id"] == shop.app_id
+    with pytest.raises(RpcError) as error:
+        platform.call("auth.identity.introspect", **{**question, "token": "sx_at_" + "0" * 64})
+    assert (error.value.status, error.value.code) == (401, "invalid_token")
 
 
 def test_an_introspection_tells_what_it_depends_on(platform, shop):

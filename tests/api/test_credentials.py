@@ -82,6 +82,59 @@ def test_at_most_two_secrets_live(app):
     assert app.get(fourth).status_code == 200
 
 
+def test_after_a_lost_answer_the_secret_in_use_stays(make_platform):
+    """The secret that nobody saw is replaced; the one the app still works with is kept, as long as it is asked for."""
+    platform = make_platform()
+    account = Owner(platform)
+    account.token = accepted(platform.post("/api/auth/login", {"email": account.email, "password": PASSWORD}))["token"]
+    app = App(platform, account, account.open_shop())
+    first = app.shop.client_secret
+    lost = app.rotate(overlap_hours=2)["client_secret"]
+    again = app.rotate(overlap_hours=3)["client_secret"]
+    third = app.rotate(overlap_hours=3)["client_secret"]
+    assert app.get(first).status_code == app.get(third).status_code == 200
+    for unseen in (lost, again):
+        refused(app.get(unseen), 401, "invalid_client")
+    fourth = app.rotate(overlap_hours=3)["client_secret"]   # the third has been used: now the first one goes
+    refused(app.get(first), 401, "invalid_client")
+    assert app.get(third).status_code == 200
+    platform.set_clock(3 * HOUR + 60)
+    refused(app.get(third), 401, "invalid_client")
+    fifth = app.rotate(overlap_hours=1)["client_secret"]    # the overlap is over: the fourth stays, unused as it is
+    assert app.get(fourth).status_code == app.get(fifth).status_code == 200
+    sixth = app.rotate(overlap_hours=1)["client_secret"]
+    assert app.rotate()["previous_secret_expires_at"] is None   # without an overlap everything older dies
+    for old in (fourth, fifth, sixth):
+        refused(app.get(old), 401, "invalid_client")
+
+
+def test_a_use_at_the_token_endpoint_counts_for_a_rotation(platform, app):
+    first = app.shop.client_secret
+    second = app.rotate(overlap_hours=1)["client_secret"]
+    body = {"client_id": app.shop.client_id, "client_secret": second, "token": "x"}
+    assert platform.post("/api/apps/oauth/introspect", body).status_code == 200
+    app.rotate(overlap_hours=1)
+    assert app.get(second).status_code == 200
+    refused(app.get(first), 401, "invalid_client")
+
+
+def test_a_misspelt_overlap_is_refused(platform, app):
+    for body in ({"overlap_hour": 24}, {"overlapHours": 24}, {"overlap_hours": 1, "x": 1}):
+        refused(app.ask("POST", "rotate-secret", body), 400, "validation_error")
+        with pytest.raises(RpcError):
+            platform.call("auth.apps.rotate_secret", app_id=app.shop.app_id, **body)
+    assert app.get(app.shop.client_secret).status_code == 200
+
+
+def test_an_overlap_may_stand_in_the_query(app):
+    fresh = accepted(app.ask("POST", "rotate-secret?overlap_hours=1"))
+    assert fresh["previous_secret_expires_at"] is not None
+    assert app.get(app.shop.client_secret).status_code == app.get(fresh["client_secret"]).status_code == 200
+    for query, body in (("169", None), ("x", None), ("1", {"overlap_hours": 2})):
+        refused(app.ask("POST", f"rotate-secret?overlap_hours={query}", body), 400, "validation_error")
+    assert app.get(fresh["client_secret"]).status_code == 200
+
+
 def test_an_operator_rotates_with_an_overlap(platform, app):
     fresh = platform.call("auth.apps.rotate_secret", app_id=app.shop.app_id, overlap_hours=1)
     assert app.get(app.shop.client_secret).status_code == app.get(fresh["client_secret"]).status_code == 200

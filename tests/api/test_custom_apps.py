@@ -6,7 +6,11 @@ import os
 
 import pytest
 
+from . import embedded
+from .browser import redirected
 from .credentials import ORDERS, STORE, accepted, bearer, refused
+from .locks import transaction, wait_for
+from .oauth import Install
 from .shop import PASSWORD, Owner
 
 CUSTOM = "/api/apps/custom"
@@ -134,6 +138,27 @@ def test_the_same_name_at_the_same_time_is_made_once(store):
         answers = [answer.status_code for answer in pool.map(lambda _: store.ask("POST", "", body), range(8))]
     assert sorted(answers) == [201] + [409] * 7
     assert store.list()["pagination"]["total"] == 1
+
+
+def test_names_without_a_letter_of_ascii_are_not_in_each_others_way(platform, store):
+    """Their slugs are chance alone: a chance of millions is not enough for it."""
+    for name in ("\u09a6\u09cb\u0995\u09be\u09a8", "\u8f93\u51fa\u673a", "---"):
+        [(slug,)] = platform.postgres.rows("select slug from auth.app where app_id = %s", (store.make(name)["app_id"],))
+        assert slug.startswith("app-") and len(slug) == len("app-") + 16
+
+
+def test_a_slug_that_is_taken_is_not_the_names_fault(platform, store):
+    """Nor is any other constraint: one more try with another slug, and no false `duplicate_name`."""
+    platform.postgres.rows("""
+        create sequence auth.unlucky; grant usage on sequence auth.unlucky to auth;
+        create function auth.unlucky() returns trigger language plpgsql as $$
+            begin if nextval('auth.unlucky') = 1 then new.slug := (select min(slug) from auth.app); end if; return new; end $$;
+        create trigger unlucky before insert on auth.app for each row execute function auth.unlucky()""")
+    try:
+        app = store.make()
+    finally:
+        platform.postgres.rows("drop trigger unlucky on auth.app; drop function auth.unlucky; drop sequence auth.unlucky")
+    assert works(platform, client(app))
 
 
 def test_the_list_is_paged(store):
@@ -303,6 +328,49 @@ def test_only_merchants_are_asked(platform, store, shop, developer):
         refused(platform.request(method, CUSTOM + leaf, json_body={}, headers=shop.bearer), 401, "missing_auth")
 
 
+def test_only_who_may_manage_it_uninstalls_it(platform, store):
+    """It cannot be installed again."""
+    app = store.make()
+    path = f"/api/apps/installations/{app['installation_id']}/uninstall"
+    ask = lambda helper: platform.post(path, headers={"x-auth-token": helper.account.token})
+    refused(ask(store.member()), 404, "not_found")
+    refused(ask(store.member("apps__install_apps")), 403, "forbidden")
+    assert works(platform, client(app))
+    assert accepted(ask(store.member("apps__manage_apps")))["status"] == "uninstalled"
+    assert not works(platform, client(app))
+
+
+def test_who_made_it_is_not_its_developer(platform, store):
+    """It is its store's: the routes of developers do not know it, before and after its maker leaves."""
+    helper = store.member("apps__manage_apps")
+    app = helper.make()
+    def tries():
+        headers, path = {"x-auth-token": helper.account.token}, f"/api/apps/{app['app_id']}"
+        yield platform.request("PUT", f"{path}/session-algorithm", json_body={"algorithm": "ES256"}, headers=headers)
+        for leaf in ("rotate-secret", "generate-signing-key"):
+            yield platform.post(f"{path}/{leaf}", headers=headers)
+        yield platform.get(f"{path}/credentials", headers=headers)
+        yield platform.post("/api/apps/installations/direct-install",
+                            {"store_id": helper.account.open_store(), "app_id": app["app_id"]}, headers=headers)
+    for answer in tries():
+        refused(answer, 404, "not_found")
+    accepted(removed(store, helper))
+    for answer in tries():
+        refused(answer, 404, "not_found")
+    assert works(platform, client(app)) and works(platform, bearer(app["access_token"]))
+
+
+def test_what_an_operator_does_to_it_is_in_its_stores_audit(platform, store):
+    app_id = store.make()["app_id"]
+    platform.call("auth.apps.rotate_secret", app_id=app_id)
+    platform.call("auth.apps.rotate_signing_key", app_id=app_id)
+    platform.call("auth.apps.set_session_algorithm", app_id=app_id, algorithm="ES256")
+    platform.call("auth.apps.set_status", app_id=app_id, is_active=False)
+    rows = accepted(platform.get(f"/api/audit?store_id={store.store_id}", headers={"x-auth-token": store.account.token}))
+    assert [row["action"] for row in rows[:4]] == ["app.switched_off", "app.session_algorithm_set_ES256",
+                                                   "app.signing_key_rotated", "app.secret_rotated"]
+
+
 # ---- bad input -------------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +381,7 @@ def test_only_merchants_are_asked(platform, store, shop, developer):
     ({"description": 1}, "description"), ({"scopes": None}, "scopes"), ({"scopes": []}, "scopes"),
     ({"scopes": "read:store"}, "scopes"), ({"scopes": ["read:everything"]}, "scopes[0]"),
     ({"scopes": ["read:store", ""]}, "scopes[1]"), ({"scopes": ["read:store"] * 65}, "scopes"),
+    ({"scopes": ["billing"]}, "scopes"), ({"scopes": ["read:store,billing"]}, "scopes"),
 ])
 def test_what_cannot_be_made(store, change, field):
     body = {"store_id": store.store_id, "name": "Fine name", "scopes": ["read:store"], **change}
@@ -327,6 +396,8 @@ def test_what_cannot_be_changed(store):
     path = f"/{app['app_id']}"
     for body in ({}, {"store_id": store.store_id}, {"name": ""}, {"name": None, "scopes": []}, {"scopes": ["x"]}):
         refused(store.ask("PATCH", path, body), 400, "validation_error")
+    refused(store.ask("PATCH", path, {"scopes": ["read:store", "billing"]}), 400, "validation_error")
+    assert store.list()["data"][0]["scopes"] == ["read:store"]
     for hours in (-1, 169, "1", 1.5, True):
         refused(store.ask("POST", f"{path}/rotate-secret", {"overlap_hours": hours}), 400, "validation_error")
     refused(store.ask("POST", f"{path}/regenerate-token", {"store_id": store.store_id},
@@ -409,3 +480,85 @@ def test_a_maker_whose_credentials_were_exchanged_before_is_named_without_need(s
     [named] = accepted(removed(store, helper))["custom_apps"]
     assert (named["app_id"], named["rotation_due"]) == (app["app_id"], 0)
     assert flags(store) == {app["app_id"]: (1, 0)}
+
+
+# ---- a member is removed at the same moment --------------------------------------------------------------------------
+
+LOCKS = {
+    "create": "select from auth.store where store_id = %(store_id)s for update",
+    "scopes": "select from auth.app where app_id = %(app_id)s for update",
+    "token": "select from auth.installation where installation_id = %(installation_id)s for update",
+    "secret": "select from auth.app where app_id = %(app_id)s for update",
+    "direct install": "select from auth.store where store_id = %(store_id)s for update",
+    "consent": "select from auth.store where store_id = %(store_id)s for update",
+    "code": "select from auth.store where store_id = %(store_id)s for update",
+}
+
+
+class Making:
+    """A helper about to make a credential by the member's right, and what was made by it."""
+
+    def __init__(self, platform, store, route):
+        self.platform, self.store, self.route = platform, store, route
+        self.helper = store.member("apps__manage_apps", "apps__install_apps")
+        self.app = store.make() if route in ("scopes", "token", "secret") else {"app_id": 0, "installation_id": 0}
+        self.embedded = store.account.make_app(app_url="https://app.example/embed")
+        platform.call("auth.installations.create", app_id=self.embedded["app_id"], store_id=store.store_id)
+        self.own = self.helper.account.make_app()
+        if route in ("consent", "code"):
+            self.install = Install(platform, self.helper.account)
+            self.install.store_id = store.store_id
+            self.code = self.install.code() if route == "code" else self.install.ask() and None
+
+    def ask(self):
+        helper, path = self.helper, f"/{self.app['app_id']}"
+        headers, embed = {"x-auth-token": helper.account.token}, {"app_id": self.embedded["app_id"], "store_id": self.store.store_id}
+        return {
+            "create": lambda: helper.ask("POST", "", {"store_id": self.store.store_id, "name": "Late", "scopes": ["read:store"]}),
+            "scopes": lambda: helper.ask("PATCH", path, {"scopes": ["read:store", "read:customers"]}),
+            "token": lambda: helper.ask("POST", f"{path}/regenerate-token"),
+            "secret": lambda: helper.ask("POST", f"{path}/rotate-secret"),
+            "direct install": lambda: self.platform.post(
+                "/api/apps/installations/direct-install", {"store_id": self.store.store_id, "app_id": self.own["app_id"]},
+                headers=headers),
+            "consent": lambda: self.install.browser.submit("install"),
+            "code": lambda: self.install.exchange(self.code),
+            "session token": lambda: self.platform.post(embedded.TOKEN, embed, headers=headers),
+            "embed params": lambda: self.platform.get(embedded.EMBED, params=embed, headers=headers),
+        }[self.route]()
+
+
+@pytest.mark.parametrize("route", list(LOCKS))
+def test_a_removal_waits_for_what_is_being_made(platform, store, route):
+    """... and so names it: nothing comes to be behind its answer."""
+    making = Making(platform, store, route)
+    with transaction(platform) as cursor, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        cursor.execute(LOCKS[route], {**making.app, "store_id": store.store_id})
+        made = pool.submit(making.ask)
+        wait_for(platform, 1)
+        gone = pool.submit(removed, store, making.helper)
+        wait_for(platform, 2)
+        assert not gone.done()
+        cursor.connection.rollback()
+        made, named = made.result(), accepted(gone.result())["custom_apps"]
+    assert made.status_code in (200, 201, 302, 303), made.text
+    if route in ("create", "token", "secret"):
+        assert [(one["app_id"], one["rotation_due"]) for one in named] == [(made.json()["data"]["app_id"], 1)]
+    if route == "consent":
+        assert making.install.exchange(redirected(made)[1]["code"]).status_code == 400
+
+
+@pytest.mark.parametrize("route", [*LOCKS, "session token", "embed params"])
+def test_nothing_is_made_by_a_right_that_is_being_taken_away(platform, store, route):
+    making = Making(platform, store, route)
+    with transaction(platform) as cursor, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        cursor.execute("delete from auth.store_member where store_id = %s and account_id = %s",
+                       (store.store_id, making.helper.account.account_id))
+        answer = pool.submit(making.ask)
+        wait_for(platform, 1)
+        cursor.connection.commit()
+        answer = answer.result()
+    assert answer.status_code in ((400,) if route == "code" else (404,)), answer.text
+    assert [app["app_id"] for app in store.list()["data"]] == ([making.app["app_id"]] if making.app["app_id"] else [])
+    assert platform.postgres.rows("select granted_scopes from auth.installation where installation_id = %s",
+                                  (making.app["installation_id"],)) in ([], [("read:store",)])

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from .client import is_error
+from .credentials import session_token
 from .raw import Raw
 from .shop import Owner
 
@@ -28,6 +29,42 @@ def still_whole(platform):
     assert all(process.is_running() for process in platform.processes.values())
     assert platform.get("/livez").status_code == 200
     assert platform.get("/readyz").status_code == 200
+
+
+# ---- who asks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [ORDERS, "/api/auth/me", "/api/v1/auth/me"])
+def test_a_401_says_what_would_help(platform, path):
+    """RFC 6750, 3: what to show, and whether it was a token that has been refused."""
+    for headers, challenge in (({}, "Bearer"),
+                               ({"Authorization": "Bearer sx_at_" + "0" * 64}, 'Bearer error="invalid_token"'),
+                               ({"Authorization": "Bearer \u00e9".encode()}, 'Bearer error="invalid_token"'),
+                               ({"x-auth-token": "x"}, 'Bearer error="invalid_token"')):
+        answer = platform.get(path, headers=headers)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge), answer
+
+
+def test_other_answers_have_no_challenge(platform, shop):
+    wrong = {**shop.client, "X-Client-Secret": "sx_secret_" + "0" * 64}
+    assert platform.get(ORDERS, headers=wrong).headers["WWW-Authenticate"] == "Bearer"      # no token was sent
+    for answer in (shop.get(ORDERS), shop.get("/api/apps/v1/orders/999999999"), platform.get("/api/nothing"),
+                   platform.post("/api/auth/login", {"email": "nobody@shop.example", "password": "wrong password"})):
+        assert "WWW-Authenticate" not in answer.headers
+
+
+def test_secrets_in_a_path_are_not_logged(platform, shop):
+    token, number = shop.access_token, f"mask-{os.urandom(6).hex()}"
+    for path in (f"{ORDERS}/{token}", f"/hooks/whsec_{'Ab1' * 10}/{shop.client_secret}", f"/x/{session_token(shop)}",
+                 f"/api/apps/v1/orders/{shop.client_secret}?token={token}"):
+        platform.get(path, headers={"X-Request-Id": number})
+    deadline = time.monotonic() + 10
+    lines = []
+    while len(lines) < 4 and time.monotonic() < deadline:
+        lines = [line for line in platform.log_lines(number) if line.get("event") == "request"]
+        time.sleep(0.05)
+    assert [line["path"] for line in lines] == [f"{ORDERS}/sx_at_***", "/hooks/whsec_***/sx_secret_***", "/x/***",
+                                                f"{ORDERS}/sx_secret_***"]
 
 
 # ---- paths and methods -----------------------------------------------------------------------------------------------

@@ -182,9 +182,9 @@ def test_python_speaks_the_same_rpc(platform, shop):
 
 
 def test_nobody_calls_what_is_not_meant_for_them(platform):
-    """introspect is the gateway's alone (x-callers)."""
+    """Counting use is the gateway's alone (x-callers)."""
     with pytest.raises(RpcError) as caught:
-        platform.call("auth.identity.introspect", kind="bearer", audience=1, token="sx_at_" + "0" * 64)
+        platform.call("auth.usage.add", gateway_id=1, batch=1, entries=[])
     assert caught.value.status in (403, 404)
 
 

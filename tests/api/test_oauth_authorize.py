@@ -1,5 +1,6 @@
 """The consent page: who sees it, what it asks, where it sends the merchant (contract A.1, C.1; RFC 6749, 4.1.1; RFC 9207)."""
 
+import json
 from urllib.parse import urlencode
 
 import pytest
@@ -169,6 +170,24 @@ def test_a_forged_sign_in_counts_for_nothing(platform, install):
                400, "invalid_redirect_uri")
 
 
+def test_the_second_of_two_tabs_goes_on(platform, install):
+    """Signed in by the first tab, the second one's form has lost its cookie; it goes back to what its tab asked for."""
+    browser = install.browser
+    browser.open(install.address(state="first"))
+    first = browser.forms.forms[0]
+    browser.open(install.address(state="second"))
+    second = browser.forms.forms[0]
+    filled = {"identifier": install.owner.email, "password": PASSWORD}
+    assert browser.open(first["action"], {**first["fields"], **filled}, "POST").status_code == 200
+    cookie = browser.cookies["sx_oauth"]
+    stranger = Owner(platform)
+    filled = {"identifier": stranger.email, "password": PASSWORD}     # counts for nothing: nobody else is signed in
+    answer = browser.open(second["action"], {**second["fields"], **filled}, "POST")
+    assert answer.status_code == 200 and browser.cookies["sx_oauth"] == cookie
+    assert install.owner.email in answer.text and stranger.email not in answer.text
+    assert redirected(browser.submit("install"))[1]["state"] == "second"
+
+
 def test_only_forms_are_taken_there(install):
     install.ask()
     form = install.browser.forms.forms[0]["fields"]
@@ -214,11 +233,11 @@ def test_a_store_that_is_not_active(install):
     for status in ("frozen", "suspended"):
         install.platform.call("auth.stores.set_status", store_id=install.store_id, status=status)
         error_page(install.ask(), 403, "store_inactive")
-    oauth_error(install.exchange(code), 403, "invalid_grant", "store_inactive")
+    oauth_error(install.exchange(code), 403, "temporarily_unavailable", "store_inactive")   # no reason to drop a grant
     install.platform.call("auth.stores.set_status", store_id=install.store_id, status="active")
     given = tokens_of(install.exchange(code))
     install.platform.call("auth.stores.set_status", store_id=install.store_id, status="suspended")
-    oauth_error(install.refresh(given["refresh_token"]), 403, "invalid_grant", "store_inactive")
+    oauth_error(install.refresh(given["refresh_token"]), 403, "temporarily_unavailable", "store_inactive")
     assert not install.is_active(given["access_token"])
     install.platform.call("auth.stores.set_status", store_id=install.store_id, status="active")
     assert tokens_of(install.refresh(given["refresh_token"]))
@@ -328,11 +347,35 @@ def test_without_tls_only_on_the_apps_own_machine(make_platform):
     platform = make_platform(settings={"SX_DEV": "0", "SX_CLOCK_FILE": ""})
     there = ["http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:3000/cb", "https://app.example/cb"]
     away = ["http://app.example/cb", "http://localhost.evil.example/cb", "http://127.0.0.1.evil.example/cb"]
-    install = Install(platform, Owner(platform), redirect_urls=there + away)
+    install = Install(platform, Owner(platform), redirect_urls=there)
+    for redirect_uri in away:
+        with pytest.raises(RpcError) as error:
+            Install(platform, install.owner, redirect_urls=[CALLBACK, redirect_uri])
+        [wrong] = error.value.errors
+        assert (error.value.code, wrong["field"]) == ("validation_error", "redirect_urls[1]") and "localhost" in wrong["message"]
+    platform.postgres.rows("update auth.app set redirect_urls = %s where app_id = %s",
+                           (json.dumps(there + away), install.app["app_id"]))       # from before the rule
     for redirect_uri in there:
         assert install.browser.open(install.address(redirect_uri=redirect_uri)).status_code == 200
     for redirect_uri in away:
         error_page(install.browser.open(install.address(redirect_uri=redirect_uri)), 400, "invalid_redirect_uri")
+
+
+@pytest.mark.parametrize("redirect_uri", [
+    "https://user:secret@app.example/", "ftp://app.example/", "https://app.example\\evil/", "https:///path",
+    "https://app.example/cb?code=1", "https://app.example/cb?a=b&state=", "https://app.example/cb?c%6Fde=1",
+    "https://app.example/cb?iss", "https://app.example/cb?error=x",
+])
+def test_what_could_not_be_used_is_not_registered(platform, owner, redirect_uri):
+    with pytest.raises(RpcError) as error:
+        Install(platform, owner, redirect_urls=(CALLBACK, redirect_uri))
+    assert (error.value.code, error.value.errors[0]["field"]) == ("validation_error", "redirect_urls[1]")
+    install = Install(platform, owner)
+    platform.postgres.rows("update auth.app set redirect_urls = jsonb_build_array(%s::text) where app_id = %s",
+                           (redirect_uri, install.app["app_id"]))
+    error_page(install.browser.open(install.address(redirect_uri=redirect_uri)), 400, "invalid_redirect_uri")
+    kept = "https://app.example/cb?encode=1&codes=2&x=state"
+    assert Install(platform, owner, redirect_urls=(kept,)).ask(redirect_uri=kept).status_code == 200
 
 
 def test_a_redirect_with_a_fragment_is_not_registered(platform, owner):

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from .credentials import refused
+from .credentials import refused, session_token
 from .oauth import AUTHORIZE, CALLBACK, INTROSPECT, REVOKE, TOKEN, Install
 from .oauth_answers import oauth_error, tokens_of
 
@@ -129,6 +129,23 @@ def test_revocation(platform, install, owner):
         assert platform.post(REVOKE, {**install.credentials, "token": token}).status_code == 200
     for body in ({}, {"token": 7}, {"token": ""}, {"token": "x" * 5000}):
         oauth_error(platform.post(REVOKE, {**install.credentials, **body}), 400, "invalid_request", "validation_error")
+
+
+def test_a_session_token_cannot_be_revoked(platform, shop, install):
+    """RFC 7009, 2.2.1. What merely is no token of ours stays 200: it is not valid, as was asked for."""
+    body = {"client_id": shop.client_id, "client_secret": shop.client_secret}
+    oauth_error(platform.post(REVOKE, {**body, "token": session_token(shop)}), 400, "unsupported_token_type")
+    oauth_error(platform.post(REVOKE, {**body, "client_secret": "x", "token": session_token(shop)}), 401, "invalid_client")
+    for token in ("x", "a.b.c", "eyJ", "eyJ.x", "eyJ.x.y z", "sx_at_" + "0" * 64):
+        assert platform.post(REVOKE, {**body, "token": token}).status_code == 200, token
+
+
+def test_token_answers_are_not_kept(platform, install):
+    """RFC 6749, 5.1."""
+    for answer in (install.exchange(), platform.post(INTROSPECT, {**install.credentials, "token": "x"}),
+                   install.refresh("x")):
+        assert (answer.headers["Cache-Control"], answer.headers["Pragma"]) == ("no-store", "no-cache"), answer
+    assert "Pragma" not in platform.get("/.well-known/oauth-authorization-server").headers
 
 
 def test_introspection(platform, install, owner):

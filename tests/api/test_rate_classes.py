@@ -1,4 +1,4 @@
-"""Rate classes T, V and K on their routes: counted by the client's address, before anybody is asked who it is (contract
+"""Rate classes T, V and K, and that of signing in, on their routes: counted by the client's address, before anybody is asked who it is (contract
 0.3, K.1)."""
 
 import pytest
@@ -15,7 +15,7 @@ NOBODY = "/api/apps/custom/1/rotate-secret"
 def limited():
     """A platform with small limits; each test has addresses of its own, as a proxy tells them."""
     with Platform(settings={"SX_RATE_TOKEN": "4/900", "SX_RATE_VERIFY": "6/900", "SX_RATE_CREDENTIALS": "3/900",
-                            "SX_RATE_GLOBAL": "40/900", "SX_TRUSTED_PROXIES": "127.0.0.1"}) as platform:
+                            "SX_RATE_LOGIN": "5/900", "SX_RATE_GLOBAL": "40/900", "SX_TRUSTED_PROXIES": "127.0.0.1"}) as platform:
         yield platform
 
 
@@ -92,3 +92,24 @@ def test_who_succeeds_is_not_counted_by_address(limited):
     for shop in shops:                                      # three apps behind one address: each has its own window
         for _ in range(20):
             assert ask(limited, "192.0.2.50", "GET", STORE, headers=shop.bearer).status_code == 200
+
+
+def test_signing_in_and_registering_are_counted_by_address(limited):
+    """One class for all of them, so that nobody tries a password each on many accounts, nor makes accounts without end."""
+    owner, number = Owner(limited), 0
+    routes = [("/api/auth/login", {"email": "nobody@shop.example", "password": PASSWORD}),
+              ("/api/v1/auth/login", {"identifier": "nobody@shop.example", "password": PASSWORD}),
+              ("/api/auth/register", {"name": "Rahima", "email": "no address", "password": PASSWORD}),
+              ("/api/v1/auth/register", {"name": "Rahima", "email": "no address", "password": PASSWORD})]
+    assert limited.request("POST", "/api/apps/oauth/login", body="x=1", headers={
+        "X-Forwarded-For": "192.0.2.60", "Content-Type": "application/x-www-form-urlencoded"}).status_code == 400
+    for left, (path, body) in zip((3, 2, 1, 0), routes):
+        answer = ask(limited, "192.0.2.60", "POST", path, body)
+        assert answer.status_code in (400, 401) and shown(answer) == (5, left), answer.text
+    for path, body in routes:
+        answer = ask(limited, "192.0.2.60", "POST", path, body)
+        refused(answer, 429, "RATE_LIMITED" if "/v1/" in path else "rate_limited")
+        assert shown(answer) == (5, 0) and 0 < int(answer.headers["Retry-After"]) <= 900
+        lines = limited.log_lines(answer.headers["X-Request-Id"])
+        assert [line for line in lines if line["level"] in ("warn", "error")] == []
+    accepted(ask(limited, "192.0.2.61", "POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD}))

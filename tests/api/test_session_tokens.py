@@ -141,27 +141,29 @@ def let(seller, member, *permissions):
     assert answer.status_code in (200, 201), answer.text
 
 
-def test_a_member_without_any_permission_opens_no_app(platform, seller):
+@pytest.mark.parametrize("permissions", [(), ("apps__view_webhooks",), ("apps__view_webhooks", "apps__manage_billing")])
+def test_a_member_who_can_have_no_credentials_opens_no_app(platform, seller, permissions):
+    """A session token opens all that the app may do."""
     member, shop = Merchant(platform), seller.shop
-    let(seller, member)
+    let(seller, member, *permissions)
     refused(member.embed(shop), 403, "forbidden")
     refused(member.session(shop), 403, "forbidden")
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "ES256"])
-@pytest.mark.parametrize("how", ["removed", "left", "lost every permission", "disabled"])
+@pytest.mark.parametrize("how", ["removed", "left", "lost every permission", "lost the permission", "disabled"])
 def test_a_members_token_ends_with_the_membership(platform, algorithm, how):
     seller, member = Merchant(platform), Merchant(platform)
     shop = seller.shop
     accepted(seller.choose(algorithm))
-    let(seller, member, "apps__view_webhooks")
+    let(seller, member, "apps__view_webhooks", "apps__install_apps")
     token, others = member.session_token(shop), seller.session_token()
     for _ in range(2):                                                              # the second from the gateway's cache
         assert platform.get(STORE, headers=bearer(token)).status_code == 200
     if how == "disabled":
         platform.call("auth.accounts.set_status", account_id=member.account_id, status="disabled")
-    elif how == "lost every permission":
-        let(seller, member)
+    elif how.startswith("lost"):
+        let(seller, member, *(["apps__view_webhooks"] if how == "lost the permission" else []))
     else:
         headers = seller.headers if how == "removed" else member.headers
         accepted(platform.request("DELETE", f"/api/stores/{shop.store_id}/members/{member.account_id}", headers=headers))
@@ -169,10 +171,11 @@ def test_a_members_token_ends_with_the_membership(platform, algorithm, how):
     assert platform.get(STORE, headers=bearer(others)).status_code == 200
 
 
-def test_a_member_of_the_store_opens_apps_too(platform, seller):
+@pytest.mark.parametrize("permission", ["apps__install_apps", "apps__manage_apps"])
+def test_a_member_of_the_store_opens_apps_too(platform, seller, permission):
     member, shop = Merchant(platform), seller.shop
     refused(member.embed(shop), 404, "not_found")
-    let(seller, member, "apps__view_webhooks")
+    let(seller, member, permission)
     assert accepted(verify(shop, accepted(member.embed(shop))["session_token"]))["store_id"] == shop.store_id
     assert accepted(member.session(shop))["session_token"]
 

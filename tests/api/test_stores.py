@@ -223,7 +223,8 @@ def test_a_repeated_removal_ends_everything_again(platform, way):
     """The first call may have committed without having told the gateways, which is how it looks here."""
     seller, member = Seller(platform), Seller(platform)
     path, shop = members(seller.shop.store_id, member.account_id), seller.shop
-    answer = platform.post(members(shop.store_id), {"email": member.email, "permissions": [WEBHOOKS]}, headers=seller.headers)
+    answer = platform.post(members(shop.store_id), {"email": member.email, "permissions": ["apps__install_apps"]},
+                           headers=seller.headers)
     assert answer.status_code == 201
     token = member.session_token(shop)
     for _ in range(2):                                  # the second from the gateway's cache

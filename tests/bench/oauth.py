@@ -72,7 +72,7 @@ def commit_ceiling(bench):
 
 
 def main():
-    limits = {f"SX_RATE_{name}": "1000000/1" for name in ("GLOBAL", "TOKEN")}
+    limits = {f"SX_RATE_{name}": "1000000/1" for name in ("GLOBAL", "TOKEN", "LOGIN")}
     with Platform(settings={"SX_WORKERS": "0", **limits}, durable=True) as platform:
         bench = Bench(platform)
         oauth = OAuth(bench)

@@ -286,7 +286,7 @@ def shop_size(bench):
 
 
 def main():
-    limits = {f"SX_RATE_{name}": "1000000/60" for name in ("GLOBAL", "TOKEN", "VERIFY", "CREDENTIALS", "METAFIELDS")}
+    limits = {f"SX_RATE_{name}": "1000000/60" for name in ("GLOBAL", "TOKEN", "VERIFY", "CREDENTIALS", "LOGIN", "METAFIELDS")}
     limits["SX_RATE_GLOBAL"] = "1000000/1"
     with Platform(settings={"SX_WORKERS": os.environ.get("SX_WORKERS", "0"), **limits}, durable=True) as platform:
         bench = Bench(platform)

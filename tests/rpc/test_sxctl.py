@@ -58,6 +58,15 @@ def test_what_is_no_json_is_said(platform):
         assert answer.returncode == 1 and answer.stderr.startswith("sxctl: ")
 
 
+def test_arguments_come_from_standard_input(platform):
+    """So that a secret is in no list of processes and no shell's history."""
+    answer = platform.sxctl("call", "auth.accounts.find", "-", stdin='{"email": "nobody@example.com"}\n', check=False)
+    assert answer.returncode == 1 and json.loads(answer.stderr)["code"] == "not_found"
+    for text in ("", "{", "[1]", "{}\0", " " * 20_000_000):
+        answer = platform.sxctl("call", "auth.accounts.find", "-", stdin=text, check=False)
+        assert answer.returncode == 1 and answer.stderr.startswith("sxctl: "), text[:10]
+
+
 def test_who_shows_every_pool(platform):
     text = platform.sxctl("who").stdout
     assert "gateway-1.ipc" in text

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -132,6 +133,65 @@ hosts_and_images(void **state)
     assert_non_null(format_error(FORMAT_IMAGES, "a.png,data:x", 12));
 }
 
+/* What nobody sees: a name of it alone is no name, and behind another name it is that name's double. */
+static void
+invisible_names(void **state)
+{
+    static const char *const invisible[] = {
+        "\u3164",     "\u2800",     "\u115F", "\u1160", "\u034F", "\uFE00",     "\uFE0F",     "\U000E0100",
+        "\U000E01EF", "\u17B4",     "\u17B5", "\uFFF9", "\uFFFC", "\uFFFD",     "\uFFFE",     "\uFFFF",
+        "\uFFA0",     "\u180B",     "\u180E", "\u2064", "\uFDD0", "\U0001D173", "\U0001BCA0", "\U000E0FFF",
+        "\U0001FFFE", "\U0010FFFF", "\u200C", "\u200D", "\uFFF0", "\U0001D159",
+    };
+    static const char *const around[][2] = {{"", ""}, {"Shop", ""}, {"", "Shop"}, {"Sh", "op"}, {" ", " "}};
+    char text[64];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(invisible); i++) {
+        for (size_t k = 0; k < ARRAY_COUNT(around); k++) {
+            snprintf(text, sizeof text, "%s%s%s", around[k][0], invisible[i], around[k][1]);
+            assert_non_null(format_error(FORMAT_NAME, text, strlen(text)));
+        }
+    }
+}
+
+/* The same characters where a script or an emoji needs them. */
+static void
+joiners_and_selectors(void **state)
+{
+    static const char *const good[] = {
+        "\u09B0\u200D\u09CD\u09AF\u09BE\u09AC",                                      /* Bengali: ra, ZWJ, ya-phala */
+        "\u0989\u09A6\u09CD\u200C\u09AC\u09C7\u0997 \u09B8\u09CD\u099F\u09CB\u09B0", /* hasant shown: ZWNJ */
+        "\u09B8\u09A4\u09CD\u200D",                                /* khanda ta as it was spelt, at the end */
+        "\u09B8\u09A4\u09CD\u200C \u09A6\u09CB\u0995\u09BE\u09A8", /* and before a space */
+        "\u0915\u094D\u200D\u0937",                                /* Devanagari half form */
+        "\u0645\u06CC\u200C\u062E\u0648\u0627\u0647\u0645",        /* Persian */
+        "\u0DC1\u0DCA\u200D\u0DBB\u0DD3",                          /* Sinhala */
+        "Shop \u2764\uFE0F",
+        "\u2764\uFE0F\u200D\U0001F525 Hot",
+        "\U0001F3F3\uFE0F\u200D\U0001F308",
+        "\U0001F469\U0001F3FD\u200D\U0001F4BB",
+        "\u845B\U000E0100\u57CE", /* a Han variant */
+        "\uAC00\uB098\uB2E4",
+        "Caf\u00E9 \u2014 \u0421\u0430\u043C\u043E\u0432\u0430\u0440",
+    };
+    static const char *const bad[] = {
+        "\u09A6\u09CB\u200C",       /* behind a vowel sign, at the end */
+        "\u0421\u200D\u0430",       /* Cyrillic letters do not join */
+        "\u09B0\u200C\u200D\u09AF", /* one is enough */
+        "\u09B0\uFE0F",
+        "\u0995\u200D ",
+        "Shop\uFE0F",
+        "\u57CE\uFE0F\uFE0F",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        assert_null(format_error(FORMAT_NAME, good[i], strlen(good[i])));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        assert_non_null(format_error(FORMAT_NAME, bad[i], strlen(bad[i])));
+}
+
 int
 main(void)
 {
@@ -139,6 +199,8 @@ main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(names),
         cmocka_unit_test(hosts_and_images),
+        cmocka_unit_test(invisible_names),
+        cmocka_unit_test(joiners_and_selectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,70 @@
+"""What the README tells a new reader to paste, pasted: on a fresh platform, in the README's order."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .browser import Browser, redirected
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+
+
+def block(heading, number=0):
+    """The shell commands in one section."""
+    section = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^##+ )", README, re.M | re.S).group(1)
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S)[number]
+
+
+class Reader:
+    """A shell in a clone: `var` is the platform's home. Commands go to its port instead of 8080."""
+
+    def __init__(self, platform, clone):
+        self.platform, self.clone = platform, clone
+        platform.sxctl("demo", platform.url(), timeout=300)
+        (clone / "var").symlink_to(platform.home)
+        self.demo = json.loads((platform.home / "demo.json").read_text())
+
+    def paste(self, commands):
+        commands = commands.replace("127.0.0.1:8080", f"127.0.0.1:{self.platform.ports[0].number}")
+        result = subprocess.run(["sh", "-c", commands], cwd=self.clone, env={"PATH": os.environ["PATH"]}, text=True,
+                                capture_output=True, timeout=60, check=False)
+        assert result.returncode == 0 and result.stderr == "", result.stderr
+        return result.stdout
+
+
+@pytest.fixture
+def reader(make_platform, tmp_path):
+    return Reader(make_platform(), tmp_path)
+
+
+def test_orders_with_the_demo_token(reader):
+    token, read = block("Two commands", 1), block("Two commands", 2)
+    assert len(json.loads(reader.paste(token))["data"]) == 2
+    made = json.loads(reader.paste(token.splitlines()[0] + "\n" + read))
+    assert made["data"]["grand_total"] == 500
+
+
+def test_a_custom_app_in_three_calls(reader):
+    app, orders = [json.loads(text) for text in re.findall(r"\{\"data\".*?\"status\":20[01]\}",
+                                                          reader.paste(block("A credential of your own")))]
+    assert app["data"]["client_secret"] and app["data"]["store_id"] == 1
+    assert orders["pagination"]["total"] == 240 and len(orders["data"]) == 2
+
+
+def test_an_app_of_a_new_developer_comes_onto_a_store(reader):
+    text = reader.paste(block("An app for any store"))
+    address = re.search(r"http://127\.0\.0\.1:\d+(/api/apps/oauth/authorize\S+)", text).group(1)
+    merchant = reader.demo["merchant"]
+    browser = Browser(reader.platform)
+    browser.open(address)
+    browser.submit(identifier=merchant["email"], password=merchant["password"])
+    place, fields = redirected(browser.submit("install"))
+    assert place == "http://127.0.0.1:3000/oauth/callback" and fields["state"] == "x"
+    app = json.loads(re.search(r"^\{\"app_id\".*?\}$", text, re.M).group())
+    variables = f"client_id={app['client_id']} client_secret={app['client_secret']} callback={place}\n"
+    pair = json.loads(reader.paste(variables + block("An app for any store", 1).replace("sx_ac_…", fields["code"])))
+    assert pair["access_token"].startswith("sx_at_") and pair["scope"] == "read:orders"
