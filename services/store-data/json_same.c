@@ -80,22 +80,26 @@ compare_bytes(const char *a, size_t a_len, const char *b, size_t b_len)
     return order ? order : a_len < b_len ? -1 : a_len > b_len;
 }
 
+struct member {
+    const msgpack_object_kv *pair;
+};
+
 static int
 compare_members(const void *a, const void *b)
 {
-    const msgpack_object_str *x = &(*(const msgpack_object_kv *const *)a)->key.via.str,
-                             *y = &(*(const msgpack_object_kv *const *)b)->key.via.str;
+    const msgpack_object_str *x = &((const struct member *)a)->pair->key.via.str,
+                             *y = &((const struct member *)b)->pair->key.via.str;
 
     return compare_bytes(x->ptr, x->size, y->ptr, y->size);
 }
 
-static const msgpack_object_kv **
+static struct member *
 sorted(const msgpack_object_map *map, struct arena *arena)
 {
-    const msgpack_object_kv **members = arena_alloc(arena, (map->size + 1) * sizeof *members);
+    struct member *members = arena_alloc(arena, (map->size + 1) * sizeof *members);
 
     for (uint32_t i = 0; i < map->size; i++)
-        members[i] = &map->ptr[i];
+        members[i].pair = &map->ptr[i];
     qsort(members, map->size, sizeof *members, compare_members);
     return members;
 }
@@ -105,14 +109,14 @@ static bool is_same(const msgpack_object *a, const msgpack_object *b, struct are
 static bool
 is_same_map(const msgpack_object_map *a, const msgpack_object_map *b, struct arena *arena)
 {
-    const msgpack_object_kv **x, **y;
+    struct member *x, *y;
 
     if (a->size != b->size)
         return false;
     x = sorted(a, arena);
     y = sorted(b, arena);
     for (uint32_t i = 0; i < a->size; i++)
-        if (compare_members(&x[i], &y[i]) != 0 || !is_same(&x[i]->val, &y[i]->val, arena))
+        if (compare_members(&x[i], &y[i]) != 0 || !is_same(&x[i].pair->val, &y[i].pair->val, arena))
             return false;
     return true;
 }

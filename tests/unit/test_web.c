@@ -125,9 +125,9 @@ errors_carry_both_forms(void **state)
     static const struct {
         enum fail fail;
         const char *error;
-    } table[] = {{FAIL_INVALID_CLIENT, "invalid_client"},        {FAIL_INVALID_GRANT, "invalid_grant"},
-                 {FAIL_STORE_INACTIVE, "invalid_grant"},         {FAIL_PAYLOAD_TOO_LARGE, "invalid_request"},
-                 {FAIL_RATE_LIMITED, "temporarily_unavailable"}, {FAIL_INTERNAL_ERROR, "server_error"}};
+    } table[] = {{FAIL_INVALID_CLIENT, "invalid_client"},          {FAIL_INVALID_GRANT, "invalid_grant"},
+                 {FAIL_STORE_INACTIVE, "temporarily_unavailable"}, {FAIL_PAYLOAD_TOO_LARGE, "invalid_request"},
+                 {FAIL_RATE_LIMITED, "temporarily_unavailable"},   {FAIL_INTERNAL_ERROR, "server_error"}};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
