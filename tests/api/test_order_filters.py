@@ -16,6 +16,8 @@ import pytest
 from . import goods
 from .client import is_error
 from .plans import Plans, buffers
+from .platform import Platform
+from .shop import Owner
 
 FILTERS, ORDERS = "/api/apps/v1/orders/filters", "/api/apps/v1/orders"
 SORTS = [(column, way) for column in ("created_at", "updated_at", "grand_total") for way in ("ASC", "DESC")]
@@ -306,9 +308,14 @@ def settle(platform, *tables):
 
 
 @pytest.fixture(scope="module")
-def large(owner):
-    """Of the orders 20 have what is rare, spread over all; `everywhere` is a metafield of all others, `rare` of those."""
-    shop = owner.open_shop()
+def large():
+    """Of the orders 20 have what is rare, spread over all; `everywhere` is a metafield of all others, `rare` of those. On a
+    platform of its own: nobody else's snapshot keeps a page from being known as old."""
+    with Platform() as platform:
+        yield fill(Owner(platform).open_shop())
+
+
+def fill(shop):
     step = LARGE // 20
     goods.run(shop.platform, "insert into store_order (store_id, order_status, financial_status, fulfillment_status, payment_method, courier, courier_id, "
               "tracking_code, note, sub_total, tax, shipping, discount, grand_total, created_at, updated_at, store_serial_order_no) select %s, "
