@@ -4,6 +4,7 @@
  * sql_lists.h (the statements), orders_create.c with order_lines.c (stock and totals), orders_update.c,
  * orders_status.c.
  */
+#include "outbox_publish.h"
 #include "statements.h"
 #include "store_data_operations.h"
 
@@ -16,7 +17,8 @@ static const char *const statements[] = {
 int
 main(int argc, char **argv)
 {
-    struct service self = {
+    const struct actor_plan actors[] = {outbox_plan};
+    const struct service self = {
         .name = "store-data",
         .handlers = store_data_handlers,
         .handler_count = store_data_handler_count,
@@ -24,6 +26,8 @@ main(int argc, char **argv)
         .statement_count = STATEMENT_COUNT,
         .migrations = store_data_migrations,
         .migration_count = store_data_migration_count,
+        .actors = actors,
+        .actor_count = ARRAY_COUNT(actors),
     };
 
     return service_main(argc, argv, &self);

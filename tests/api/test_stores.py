@@ -313,7 +313,7 @@ def test_a_customers_wish_is_recorded_and_told(platform, merchant, path, topic, 
     answer = merchant.ask("POST", f"/api/stores/{store_id}/privacy/{path}", {"customer_id": 77})
     data = answer.json()["data"]
     assert answer.status_code == 201 and (data["store_id"], data["customer_id"]) == (store_id, 77)
-    [row] = platform.postgres.rows("select topic, resource_type, resource_id, data from auth.outbox where store_id = %s "
+    [row] = platform.postgres.rows("select topic, resource_type, resource_id, data from seen_auth.outbox where store_id = %s "
                                    "and topic like 'customers/%%'", (store_id,))
     assert row[:3] == (topic, "customer", 77)
     assert row[3] == {"privacy_request_id": data["privacy_request_id"], "store_id": store_id, "customer": {"id": 77},
