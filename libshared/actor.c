@@ -116,6 +116,13 @@ actor_is_stopping(const struct call *call)
     return current && atomic_load(&current->stop);
 }
 
+int
+actor_wake_fd(const struct call *call)
+{
+    (void)call;
+    return current ? current->wake_fd : -1;
+}
+
 /* True when somebody rang. */
 static bool
 sleep_until(const struct actor *self, int64_t until_ms)
@@ -198,7 +205,7 @@ give_lease(struct actor *self)
     struct rows rows;
     struct call call;
 
-    if (!self->holds || db_ensure(self->db) != 0)
+    if (!self->holds || self->plan->everywhere || db_ensure(self->db) != 0)
         return;
     begin_turn(self, &call, &private, STATEMENT_WAIT_MS);
     if (db_run(&call, ACTOR_LEASE_GIVE, &rows, "sl", self->plan->name, self->holder))
@@ -286,7 +293,10 @@ actor_run(void *argument)
             (void)sleep_until(self, clock_monotonic_ms() + RECONNECT_WAIT_MS);
             continue;
         }
-        if (clock_monotonic_ms() >= self->lease_ms)
+        if (self->plan->everywhere) {
+            self->holds = true;
+            self->lease_ms = INT64_MAX;
+        } else if (clock_monotonic_ms() >= self->lease_ms)
             look_at_lease(self);
         if (!self->holds) {
             leave(self);
@@ -295,8 +305,8 @@ actor_run(void *argument)
         }
         if (clock_monotonic_ms() >= next_ms)
             next_ms = clock_monotonic_ms() + take_turn(self);
-        if (sleep_until(self, next_ms < self->lease_ms ? next_ms : self->lease_ms))
-            next_ms = 0;
+        if (sleep_until(self, next_ms < self->lease_ms ? next_ms : self->lease_ms) && self->pause_ms == 0)
+            next_ms = 0; /* a failure is slept off: whoever rings knows nothing of it */
     }
     leave(self);
     give_lease(self);

@@ -295,6 +295,23 @@ db_begin(struct call *call)
     return 0;
 }
 
+void
+db_after_commit(struct call *call, void (*run)(void))
+{
+    assert(db_in_transaction(call->db));
+    call->db->after_commit = run;
+}
+
+static void
+run_after_commit(struct db *self)
+{
+    void (*run)(void) = self->after_commit;
+
+    self->after_commit = NULL;
+    if (run)
+        run();
+}
+
 int
 db_commit(struct call *call)
 {
@@ -323,8 +340,10 @@ db_commit(struct call *call)
     self->began = false;
     self->committed |= committed;
     db_drain(self, clock_monotonic_ms() + STATEMENT_WAIT_MS);
-    if (committed)
+    if (committed) {
+        run_after_commit(self);
         return 0;
+    }
     log_event(LOG_ERROR, "commit_after_failed_statement", "s:request_id", call->request_id, NULL);
     return call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL);
 }
@@ -343,6 +362,7 @@ db_rollback(struct db *self)
     self->depth = 0;
     self->began = false;
     self->unsafe = false;
+    self->after_commit = NULL;
 }
 
 bool

@@ -73,6 +73,10 @@ const char *db_violated(const struct rows *rows);
  * db_begin is rolled back by the worker. call_service asserts that none is open. */
 int db_begin(struct call *call) must_check;
 int db_commit(struct call *call) must_check;
+
+/* Inside a transaction: run(), once, when its outermost commit has succeeded; never when it has not. One function a
+ * transaction: the last one named. */
+void db_after_commit(struct call *call, void (*run)(void));
 void db_rollback(struct db *self); /* workers, and actors whose turn goes on after a failure */
 bool db_in_transaction(const struct db *self);
 bool db_wants_retry(const struct db *self); /* the last failure was 40001 or 40P01, and nothing was committed yet */
@@ -102,5 +106,8 @@ size_t rows_bytes(const struct rows *self, unsigned row, const char *column, uin
  * are null. */
 void out_row(struct out *self, const struct rows *rows, unsigned row);
 void out_rows(struct out *self, const struct rows *rows); /* a list of them */
+
+/* The same object, open for so many further members, which the caller writes. */
+void out_row_with(struct out *self, const struct rows *rows, unsigned row, unsigned further);
 
 #endif

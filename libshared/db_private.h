@@ -43,15 +43,16 @@ struct db {
     char lost_sqlstate[6]; /* what the server said when it ended the session; "" when it said nothing */
     int64_t connect_again_ms;
     struct entry queue[QUEUE_MAX];
-    unsigned head, tail; /* answered up to head, sent up to tail */
-    unsigned kept;       /* entries in the queue whose result the handler will collect */
-    bool unsynced;       /* something was sent after the last Sync */
-    bool unsafe;         /* a loss now leaves open whether something was committed */
-    unsigned depth;      /* nested begins */
-    bool began;          /* BEGIN has been sent */
-    bool wants_retry;    /* the last statement failed with 40001 or 40P01 */
-    bool committed;      /* something of this call is committed for good */
-    PGresult **results;  /* of the current call */
+    unsigned head, tail;        /* answered up to head, sent up to tail */
+    unsigned kept;              /* entries in the queue whose result the handler will collect */
+    bool unsynced;              /* something was sent after the last Sync */
+    bool unsafe;                /* a loss now leaves open whether something was committed */
+    unsigned depth;             /* nested begins */
+    bool began;                 /* BEGIN has been sent */
+    bool wants_retry;           /* the last statement failed with 40001 or 40P01 */
+    bool committed;             /* something of this call is committed for good */
+    void (*after_commit)(void); /* of the transaction that is open; NULL when none was named */
+    PGresult **results;         /* of the current call */
     unsigned result_count, result_capacity;
 };
 

@@ -12,19 +12,32 @@
 
 #include "call.h"
 
-#define OUTBOUND_ERROR_SIZE 256
+#define OUTBOUND_ERROR_SIZE  256
+#define OUTBOUND_HEADERS_MAX 12
 
 /* One POST of JSON. Its owner's; must stay where it is, with all it points to, until it is over. */
 struct outbound_request {
     const char *url;
     struct str body; /* never logged */
     void *owner;     /* whatever the owner wants to find it by */
+
+    /* Further header lines, "Name: value", the owner's; their text has no line breaks. NULL ends them, and so does the
+     * array being full. */
+    const char *headers[OUTBOUND_HEADERS_MAX];
+
+    /* The answer's first bytes, into memory of the owner's; 0: none are wanted. */
+    char *answer;
+    size_t answer_size;
+
     /* the answer */
-    int status;                      /* 0: none came */
+    int status; /* 0: none came */
+    size_t answer_len;
+    int64_t retry_after_s;           /* what its Retry-After asks for; 0: nothing */
+    int64_t duration_ms;             /* from the beginning to the end */
     char error[OUTBOUND_ERROR_SIZE]; /* why none came; "" when there is a status */
 };
 
-/* The requests that are under way: of one thread. */
+/* The requests that are under way, and the connections that are kept for the next ones: of one thread. */
 struct outbound;
 
 struct outbound *outbound_new(void);
@@ -37,6 +50,9 @@ int outbound_begin(struct outbound *self, struct outbound_request *request, int6
 
 /* A request that is over; NULL when none was until then (clock_monotonic_ms), or none is under way. */
 struct outbound_request *outbound_take(struct outbound *self, int64_t until_ms);
+
+/* The same, but also NULL as soon as fd can be read; -1: none. Requests that are over come first. */
+struct outbound_request *outbound_take_or(struct outbound *self, int64_t until_ms, int fd);
 
 /* url with the path segment `leaf` added behind its path, in the arena; NULL when url is none, or not http or https. */
 char *outbound_url(struct arena *arena, const char *url, const char *leaf);

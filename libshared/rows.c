@@ -362,6 +362,18 @@ write_value(struct out *out, enum kind kind, struct str text)
 }
 
 static void
+write_members(struct out *out, const struct layout *layout, const struct rows *rows, unsigned row, unsigned further)
+{
+    out_map(out, layout->count + further);
+    for (unsigned i = 0; i < rows->columns; i++) {
+        if (layout->columns[i].kind == KIND_HIDDEN)
+            continue;
+        out_key_str(out, layout->columns[i].name);
+        write_value(out, layout->columns[i].kind, cell(rows, row, (int)i));
+    }
+}
+
+static void
 write_row(struct out *out, const struct layout *layout, const struct rows *rows, unsigned row, struct buf *scratch)
 {
     if (out->encoding == OUT_JSON) {
@@ -373,13 +385,17 @@ write_row(struct out *out, const struct layout *layout, const struct rows *rows,
             out_json(out, (struct str){scratch->data, scratch->size});
         return;
     }
-    out_map(out, layout->count);
-    for (unsigned i = 0; i < rows->columns; i++) {
-        if (layout->columns[i].kind == KIND_HIDDEN)
-            continue;
-        out_key_str(out, layout->columns[i].name);
-        write_value(out, layout->columns[i].kind, cell(rows, row, (int)i));
-    }
+    write_members(out, layout, rows, row, 0);
+}
+
+void
+out_row_with(struct out *self, const struct rows *rows, unsigned row, unsigned further)
+{
+    struct layout layout;
+
+    layout_init(&layout, rows);
+    write_members(self, &layout, rows, row, further);
+    buf_free(&layout.keys);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "apps.h"
 #include "audit_trim.h"
 #include "auth_operations.h"
+#include "outbox_publish.h"
 #include "privacy_work.h"
 #include "session_keys.h"
 #include "statements.h"
@@ -33,7 +34,8 @@ int
 main(int argc, char **argv)
 {
     const struct actor_plan actors[] = {store_setup_plan, uninstall_plan,  app_push_plan,
-                                        token_trim_plan,  audit_trim_plan, privacy_plan};
+                                        token_trim_plan,  audit_trim_plan, privacy_plan,
+                                        outbox_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,

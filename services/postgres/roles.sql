@@ -12,7 +12,8 @@ declare
     -- One line per service; the schema is the service's name with _ for -.
     services constant text[] := array[
         'auth',
-        'store_data'
+        'store_data',
+        'webhooks'
     ];
     service text;
     owner text;

@@ -105,7 +105,7 @@ def wish(merchant, shop, path, user_id):
 
 
 def told(platform, store_id):
-    return platform.postgres.rows("select topic, data from auth.outbox where store_id = %s and topic like 'customers/%%' order by id", (store_id,))
+    return platform.postgres.rows("select topic, data from seen_auth.outbox where store_id = %s and topic like 'customers/%%' order by id", (store_id,))
 
 
 # ---- from the merchant to the last byte ------------------------------------------------------------------------------
@@ -555,7 +555,7 @@ def test_an_app_that_left_leaves_the_stores_customers_alone(make_platform):
     merchant.uninstall(merchant.install(merchant.make_app(), store_id)["installation_id"])
     until(lambda: platform.postgres.rows("select 1 from auth.uninstall where step = 2"))
     platform.set_clock(48 * 3600 + 1)
-    until(lambda: platform.postgres.rows("select 1 from auth.outbox where topic = 'shop/redact'"))
+    until(lambda: platform.postgres.rows("select 1 from seen_auth.outbox where topic = 'shop/redact'"))
     time.sleep(1)
     assert goods.run(platform, "select 1 from redaction") == []
     assert goods.run(platform, "select name, phone from customer where user_id = %s", made["user_id"]) == [("Nusrat Jahan", "+8801712300003")]

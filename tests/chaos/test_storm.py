@@ -156,7 +156,7 @@ class Storm:
         return stock
 
     def rows(self, sql, *arguments):
-        return self.platform.postgres.rows("set search_path = store_data; " + sql, arguments)
+        return self.platform.postgres.rows("set search_path = seen_store_data, store_data; " + sql, arguments)
 
 
 def test_there_was_a_storm(storm):
