@@ -23,6 +23,7 @@ struct identity {
     int64_t app_id;
     int64_t store_id;
     int64_t installation_id;
+    int64_t generation; /* of the installation: which of its installs the credential is from (protocols 8) */
     int64_t account_id;
     int64_t session_id;  /* of a person who signed in */
     const char *scopes;  /* space between them, "" when none */

@@ -36,6 +36,9 @@
     TEXT(cors_origins, "SX_CORS_ORIGINS", "*", "origins that browsers may call from, commas between them") \
     TEXT(public_url, "SX_PUBLIC_URL", NULL, "where clients reach the gateways, as https://api.example.com: the OAuth issuer; unset: as the request says") \
     TEXT(dashboard_origin, "SX_DASHBOARD_ORIGIN", "https://admin.selorax.io", "origin of the merchant dashboard, which embedded apps are shown in and talk to") \
+    NUMBER(commission_rate, "SX_COMMISSION_RATE", 200000, 0, 1000000, "the platform's share of what apps earn, in parts of a million; an app may have its own") \
+    NUMBER(gateway_fee_rate, "SX_GATEWAY_FEE_RATE", 25000, 0, 1000000, "the payment provider's share, in parts of a million") \
+    NUMBER(charge_expiry_s, "SX_CHARGE_EXPIRY", 172800, 60, 31536000, "for how many seconds a charge waits for the merchant") \
     NUMBER(audit_days, "SX_AUDIT_DAYS", 400, 30, 36500, "for how many days the audit log keeps an entry") \
     NUMBER(identity_lease_ms, "SX_IDENTITY_LEASE_MS", 800, 0, 800, "how long a gateway trusts its identity cache unrenewed; 0 turns the cache off") \
     NUMBER(postgres_port, "SX_POSTGRES_PORT", 5432, 1, 65535, "port number in the private cluster's unix socket name")

@@ -1,4 +1,4 @@
-/* listing.h - paging of a list by its id, for the lists of this service (contract 0.3, K.1; protocols 13).
+/* listing.h - paging of a list by its id, for lists that have one order (contract 0.3, K.1; protocols 13).
  *
  *     struct listing page = {.list = "members", .of = store_id, .id_column = "account_id"};
  *     if (listing_begin(&page, call) || db_run(call, MEMBERS_PAGE, &rows, "llll", store_id, listing_id(&page),

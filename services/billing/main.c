@@ -1,0 +1,35 @@
+/* main.c - billing: what apps charge, what merchants pay, and the ledger.
+ *
+ * Reading order: schema/001_init.sql (what is kept), fees.c (how a payment is split), ledger.c with ledger_hash.c and
+ * ledger_seal.c (where each amount goes, and why nobody can change it), charges.c, wallets.c.
+ */
+#include "billing_operations.h"
+#include "ledger_seal.h"
+#include "outbox_publish.h"
+#include "service.h"
+#include "statements.h"
+
+static const char *const statements[] = {
+#define QUERY(name, sql) [name] = NAMED_SQL(name, sql),
+#include "queries.h"
+#undef QUERY
+};
+
+int
+main(int argc, char **argv)
+{
+    const struct actor_plan actors[] = {ledger_seal_plan, outbox_plan};
+    const struct service self = {
+        .name = "billing",
+        .handlers = billing_handlers,
+        .handler_count = billing_handler_count,
+        .statements = statements,
+        .statement_count = STATEMENT_COUNT,
+        .migrations = billing_migrations,
+        .migration_count = billing_migration_count,
+        .actors = actors,
+        .actor_count = ARRAY_COUNT(actors),
+    };
+
+    return service_main(argc, argv, &self);
+}

@@ -1,0 +1,63 @@
+/* terms.c - by which rates an app's payments are split, and what an amount may be. */
+#include "charge.h"
+#include "config.h"
+#include "money.h"
+#include "statements.h"
+
+#define API_DECIMALS 3 /* with which the contract lets amounts in, whatever their currency */
+
+static const int64_t scales[] = {1000, 100, 10, 1};
+
+int
+terms_get(struct call *call, const char *currency, struct terms *terms)
+{
+    struct rows rows;
+
+    if (db_run(call, TERMS_GET, &rows, "sl", currency, call->caller.app_id))
+        return -1;
+    if (rows.count == 0)
+        return call_failf(call, FAIL_VALIDATION_ERROR, "currency", "must be %s", CURRENCY);
+    *terms = (struct terms){
+        .smallest = rows_int(&rows, 0, "smallest"),
+        .largest = rows_int(&rows, 0, "largest"),
+        .decimals = (unsigned)rows_int(&rows, 0, "decimals"),
+        .payer =
+            str_is(str_of(rows_text(&rows, 0, "fee_payer")), "merchant") ? FEE_PAYER_MERCHANT : FEE_PAYER_DEVELOPER,
+        .commission_rate =
+            rows_is_null(&rows, 0, "commission_rate") ? config.commission_rate : rows_int(&rows, 0, "commission_rate"),
+        .gateway_rate = config.gateway_fee_rate,
+    };
+    return 0;
+}
+
+int
+amount_read(struct call *call, const char *path, const struct terms *terms, bool bounded, int64_t *amount)
+{
+    char low[MONEY_TEXT_SIZE], high[MONEY_TEXT_SIZE];
+    int64_t sent = in_money(call->in, path, 0), scale = scales[terms->decimals];
+
+    money_print(low, bounded ? terms->smallest : 1, terms->decimals);
+    money_print(high, bounded ? terms->largest : MONEY_MAX, terms->decimals);
+    *amount = sent / scale;
+    if (sent % scale != 0)
+        return call_failf(call, FAIL_INVALID_AMOUNT, "amount", "has at most %u decimals", terms->decimals);
+    if (*amount < (bounded ? terms->smallest : 1) || (bounded && *amount > terms->largest))
+        return call_failf(call, FAIL_INVALID_AMOUNT, "amount", "must be from %s to %s", low, high);
+    return 0;
+}
+
+int
+installation_hold(struct call *call)
+{
+    int64_t installation_id = call->caller.installation_id;
+    struct rows rows;
+
+    if (db_run(call, INSTALLATION_SHARE, &rows, "ll", installation_id, call->caller.generation))
+        return -1;
+    if (rows.count == 0 && (db_post(call, INSTALLATION_KNOW, "l", installation_id) ||
+                            db_run(call, INSTALLATION_SHARE, &rows, "ll", installation_id, call->caller.generation)))
+        return -1;
+    if (rows_int(&rows, 0, "over"))
+        return call_fail(call, FAIL_INVALID_INSTALLATION, NULL, "The app is no longer installed on this store");
+    return 0;
+}
