@@ -49,4 +49,29 @@ int wallet_move(struct call *call, struct wallet *wallet, const struct movement 
 /* Inside a transaction: the event of a charge as it is now, for the app that it names and the merchant. */
 int charge_event(struct call *call, const char *topic, int64_t charge_id) must_check;
 
+/* A row of charge, locked by whoever changes it. Texts live as the call. */
+struct charge {
+    int64_t charge_id, store_id, app_id, installation_id, generation, expires_us;
+    const char *type, *name, *currency, *status, *return_url;
+    struct fees fees;
+    int64_t refunded;
+};
+
+/* Inside a transaction. 404 charge_not_found when there is none. */
+int charge_lock(struct call *call, int64_t charge_id, struct charge *charge) must_check;
+
+/* Inside a transaction, with the charge locked: it has been paid. The ledger says who got what, a top-up is in the
+ * wallet, and the event is on its way. */
+int charge_pay(struct call *call, struct charge *charge) must_check;
+
+/* Inside a transaction: what a payment provider says of a try to pay, true once and for all. Its word may come twice,
+ * late and in any order: money for a charge that is paid or over is owed to the merchant and changes nothing else. */
+int checkout_end(struct call *call, const char *reference, bool paid) must_check;
+
+/* Inside a transaction, with the charge locked: amount (above 0) goes back, the split reversed in proportion. 409
+ * conflict when it was not paid, 400 invalid_amount when less is left of it, 400 insufficient_balance when a wallet
+ * that was topped up holds less. refund: its row as the API shows it. */
+int charge_refund(struct call *call, struct charge *charge, int64_t amount, const char *reason,
+                  struct rows *refund) must_check;
+
 #endif

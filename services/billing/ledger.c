@@ -9,7 +9,7 @@
 #define LIST_MAX (TRANSFERS_AT_ONCE * 256)
 
 static const char *const kinds[] = {"provider", "platform", "gateway", "developer", "payout",
-                                    "paid",     "issue",    "wallet",  "spent"};
+                                    "paid",     "owed",     "issue",   "wallet",    "spent"};
 
 static void
 write_account(struct out *out, const char *kind, const char *app, const char *store, struct account_name name)

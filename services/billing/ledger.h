@@ -15,6 +15,7 @@ enum account_kind { /* schema/001_init.sql says what each holds */
                     ACCOUNT_DEVELOPER,
                     ACCOUNT_PAYOUT,
                     ACCOUNT_PAID,
+                    ACCOUNT_OWED,
                     ACCOUNT_ISSUE,
                     ACCOUNT_WALLET,
                     ACCOUNT_SPENT

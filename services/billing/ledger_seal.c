@@ -3,7 +3,6 @@
 #include "ledger_seal.h"
 
 #include "clock.h"
-#include "ledger_hash.h"
 #include "statements.h"
 #include "text.h"
 
@@ -11,17 +10,17 @@
 #define BLOCK_TEXT_MAX  (BLOCK_TRANSFERS * 256)
 #define LOOK_MS         500
 
-static struct ledger_line
-read_line(const struct rows *rows, unsigned row)
+struct ledger_line
+ledger_line_of(const struct rows *rows, unsigned row)
 {
     return (struct ledger_line){
         .transfer_id = rows_int(rows, row, "transfer_id"),
-        .from_account = rows_int(rows, row, "from_account"),
-        .to_account = rows_int(rows, row, "to_account"),
+        .from = str_of(rows_text(rows, row, "from_name")),
+        .to = str_of(rows_text(rows, row, "to_name")),
         .amount = rows_int(rows, row, "amount"),
         .charge_id = rows_int(rows, row, "charge_id"),
         .at_us = rows_time(rows, row, "at"),
-        .reason = rows_text(rows, row, "reason"),
+        .reason = str_of(rows_text(rows, row, "reason")),
     };
 }
 
@@ -32,24 +31,26 @@ hash_all(struct call *call, const struct rows *rows, const uint8_t before[SHA256
 {
     char *ids = arena_alloc(call->arena, rows->count * INT_TEXT_SIZE + 3), *end = ids;
     struct buf text;
-    int rc;
+    bool fits;
 
     buf_init(&text, BLOCK_TEXT_MAX);
-    ledger_hash_begin(&text, before, block_id);
+    ledger_text_begin(&text, block_id);
     *end++ = '{';
     for (unsigned row = 0; row < rows->count; row++) {
-        struct ledger_line line = read_line(rows, row);
+        struct ledger_line line = ledger_line_of(rows, row);
 
-        ledger_hash_add(&text, &line);
+        ledger_text_add(&text, &line);
         if (row > 0)
             *end++ = ',';
         end += text_from_int(end, line.transfer_id);
     }
     *end++ = '}';
     *end = '\0';
-    rc = ledger_hash_end(&text, hash);
+    fits = !buf_failed(&text);
+    if (fits)
+        ledger_hash(hash, before, (struct str){text.data, text.size});
     buf_free(&text);
-    return rc ? NULL : ids;
+    return fits ? ids : NULL;
 }
 
 static int

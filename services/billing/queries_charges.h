@@ -51,6 +51,18 @@ QUERY(CHARGE_LOCK,
 QUERY(CHARGE_END, "update charge set status = $2, reason = $3, ended_at = $4 where charge_id = $1")
 QUERY(CHARGE_PAID, "update charge set status = 'paid', activated_at = $2 where charge_id = $1")
 
+QUERY(CHARGE_REFUNDED, "update charge set refunded_amount = $2 where charge_id = $1")
+QUERY(REFUND_INSERT, "insert into refund (charge_id, amount, reason, created_at) values ($1, $2, $3, $4) returning "
+                     "refund_id, charge_id, money(amount, $5) as amount, $5::text as currency, reason, created_at")
+
+/* ---- tries to pay ------------------------------------------------------------------------------------------------ */
+
+QUERY(CHECKOUT_INSERT, "insert into checkout (charge_id, provider, reference, status, created_at) values ($1, $2, $3, "
+                       "'open', $4)")
+QUERY(CHECKOUT_FIND, "select charge_id, provider, status from checkout where reference = $1")
+QUERY(CHECKOUT_LOCK, "select status from checkout where reference = $1 for update")
+QUERY(CHECKOUT_END, "update checkout set status = $2, finished_at = $3 where reference = $1")
+
 /* ---- the end of an installation ---------------------------------------------------------------------------------- */
 
 QUERY(INSTALLATION_END, "insert into installation as known (installation_id, ended) values ($1, $2) on conflict "

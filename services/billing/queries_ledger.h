@@ -22,12 +22,19 @@ QUERY(ACCOUNT_MAKE,
       "insert into account (kind, app_id, store_id, currency) values ($1, $2, $3, $4) on conflict do nothing")
 QUERY(ACCOUNT_GET, "select account_id from account where kind = $1 and app_id = $2 and store_id = $3 and currency = $4")
 
+/* A transfer t with its accounts' names, as ledger_hash.h writes it. */
+#define ACCOUNT_TEXT(a) a ".kind || ':' || " a ".app_id || ':' || " a ".store_id || ':' || " a ".currency"
+#define LINE_COLUMNS                                                                                                   \
+    "t.transfer_id, " ACCOUNT_TEXT("f") " as from_name, " ACCOUNT_TEXT("g") " as to_name, t.amount, t.reason, "        \
+                                                                            "t.charge_id, t.at"
+#define LINE_ACCOUNTS                                                                                                  \
+    "join account as f on f.account_id = t.from_account join account as g on g.account_id = t.to_account"
+
 /* ---- sealing ----------------------------------------------------------------------------------------------------- */
 
 QUERY(BLOCK_LAST, "select block_id, hash from block order by block_id desc limit 1")
-QUERY(TRANSFERS_UNSEALED,
-      "select t.transfer_id, t.from_account, t.to_account, t.amount, t.reason, t.charge_id, t.at from unsealed "
-      "join transfer as t using (transfer_id) order by transfer_id limit $1")
+QUERY(TRANSFERS_UNSEALED, "select " LINE_COLUMNS " from unsealed join transfer as t using (transfer_id) " LINE_ACCOUNTS
+                          " order by t.transfer_id limit $1")
 
 /* $1 the block, $2 its transfers, $3 hash, $4 now. Two that seal at once want the same number, and one of them fails.
  */
@@ -38,13 +45,24 @@ QUERY(BLOCK_INSERT, "with gone as (delete from unsealed where transfer_id = any 
 /* ---- reading it all ---------------------------------------------------------------------------------------------- */
 
 /* $1 behind this block, $2 how many. */
-QUERY(LEDGER_BLOCKS, "select block_id, encode(hash, 'hex') as hash, cardinality(transfers) as count from block where "
-                     "block_id > $1 order by block_id limit $2")
-/* In the order in which they were sealed. */
-QUERY(LEDGER_TRANSFERS,
-      "select b.block_id, t.transfer_id, t.from_account, t.to_account, t.amount, t.reason, t.charge_id, t.at from "
-      "block as b cross join unnest(b.transfers) with ordinality as s (transfer_id, place) left join transfer as t on "
-      "t.transfer_id = s.transfer_id where b.block_id > $1 and b.block_id <= $2 order by b.block_id, s.place")
-QUERY(LEDGER_ACCOUNTS,
-      "select account_id, kind, app_id, store_id, currency from account where account_id > $1 order by "
-      "account_id limit $2")
+QUERY(LEDGER_BLOCKS, "select block_id, hash from block where block_id > $1 order by block_id limit $2")
+
+/* Those of blocks $1 to $2 in the order in which they were sealed. A transfer that is gone leaves its line out, and the
+ * hash tells. */
+QUERY(LEDGER_LINES,
+      "select b.block_id, " LINE_COLUMNS " from block as b cross join unnest(b.transfers) with ordinality "
+      "as s (transfer_id, place) join transfer as t on t.transfer_id = s.transfer_id " LINE_ACCOUNTS
+      " where b.block_id >= $1 and b.block_id <= $2 order by b.block_id, s.place")
+
+/* What is kept beside the ledger must be what the ledger says, as of block $1: what came later is taken off. $2 behind
+ * this wallet, $3 how many. */
+QUERY(
+    LEDGER_WALLETS,
+    "with late as materialized (select t.from_account, t.to_account, t.amount from (select transfer_id from unsealed "
+    "union all select unnest(transfers) from block where block_id > $1) as n join transfer as t using (transfer_id)) "
+    "select w.wallet_id, " ACCOUNT_TEXT(
+        "f") " as name, w.balance - coalesce((select sum(case when to_account = "
+             "w.account_id then amount else -amount end) from late where w.account_id in (from_account, to_account)), 0)::bigint "
+             "as balance from wallet as w join account as f using (account_id) where w.wallet_id > $2 order by w.wallet_id "
+             "limit $3")
+QUERY(LEDGER_TAIL, "select count(*) as count from unsealed")

@@ -3,15 +3,13 @@
 import concurrent.futures
 import uuid
 
+from .client import is_error
+
 BILLING = "/api/apps/v1/billing"
 
 
 def adjust(shop, amount, why="put right"):
     return shop.platform.call("billing.wallets.adjust", app_id=shop.app_id, store_id=shop.store_id, amount=amount, description=why)
-
-
-def is_error(answer, status, code):
-    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
 def test_a_new_wallet_is_empty(shop):

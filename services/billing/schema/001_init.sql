@@ -32,11 +32,12 @@ create table installation (
 --   provider   what payment providers hold for us, or have handed over; goes below zero as much as was paid
 --   platform   commission         gateway  payment providers' fees
 --   developer  what is owed to an app's developer         payout  of it, what is on its way to them        paid  what arrived
+--   owed       what merchants paid that nobody may keep: it is to go back
 --   issue      where the money in wallets comes from      wallet  of an app in a store                     spent  where debits go
 create table account (
     account_id  bigint generated always as identity primary key,
-    kind        text not null check (kind in ('provider', 'platform', 'gateway', 'developer', 'payout', 'paid', 'issue',
-                                              'wallet', 'spent')),
+    kind        text not null check (kind in ('provider', 'platform', 'gateway', 'developer', 'payout', 'paid', 'owed',
+                                              'issue', 'wallet', 'spent')),
     app_id      bigint not null default 0,
     store_id    bigint not null default 0,
     currency    text not null references currency,

@@ -1,0 +1,163 @@
+/* payments.c - what happens when money has come, or has not (contract K.5): the one place where a charge becomes paid.
+ */
+#include <string.h>
+
+#include "charge.h"
+#include "clock.h"
+#include "statements.h"
+
+int
+charge_lock(struct call *call, int64_t charge_id, struct charge *charge)
+{
+    struct rows rows;
+
+    if (db_run(call, CHARGE_LOCK, &rows, "l", charge_id))
+        return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_CHARGE_NOT_FOUND, "charge_id", NULL);
+    *charge = (struct charge){
+        .charge_id = charge_id,
+        .store_id = rows_int(&rows, 0, "store_id"),
+        .app_id = rows_int(&rows, 0, "app_id"),
+        .installation_id = rows_int(&rows, 0, "installation_id"),
+        .generation = rows_int(&rows, 0, "generation"),
+        .expires_us = rows_time(&rows, 0, "expires_at"),
+        .type = rows_text(&rows, 0, "charge_type"),
+        .name = rows_text(&rows, 0, "name"),
+        .currency = rows_text(&rows, 0, "currency"),
+        .status = rows_text(&rows, 0, "status"),
+        .return_url = rows_text(&rows, 0, "return_url"),
+        .fees = {rows_int(&rows, 0, "base_amount"), rows_int(&rows, 0, "amount"), rows_int(&rows, 0, "platform_amount"),
+                 rows_int(&rows, 0, "gateway_fee_amount"), rows_int(&rows, 0, "developer_amount")},
+        .refunded = rows_int(&rows, 0, "refunded_amount"),
+    };
+    return 0;
+}
+
+/* Who gets what of a payment; the other way round of a refund. */
+static int
+post_split(struct call *call, const struct charge *charge, const char *reason, const struct fees *fees, bool back)
+{
+    const struct account_name provider = {ACCOUNT_PROVIDER, 0, 0};
+    const struct {
+        struct account_name account;
+        int64_t amount;
+    } parts[] = {
+        {{ACCOUNT_PLATFORM, 0, 0}, fees->platform},
+        {{ACCOUNT_GATEWAY, 0, 0}, fees->gateway},
+        {{ACCOUNT_DEVELOPER, charge->app_id, 0}, fees->developer},
+    };
+    struct transfer transfers[ARRAY_COUNT(parts)];
+
+    for (unsigned i = 0; i < ARRAY_COUNT(parts); i++)
+        transfers[i] = (struct transfer){provider, parts[i].account, back ? -parts[i].amount : parts[i].amount};
+    return ledger_post(call, charge->currency, reason, charge->charge_id, transfers, ARRAY_COUNT(transfers), NULL);
+}
+
+static bool
+is_topup(const struct charge *charge)
+{
+    return strcmp(charge->type, "wallet_topup") == 0;
+}
+
+static int
+fill_wallet(struct call *call, const struct charge *charge)
+{
+    struct wallet wallet = {.app_id = charge->app_id, .store_id = charge->store_id, .currency = charge->currency};
+    const struct movement movement = {.type = "topup",
+                                      .amount = charge->fees.base,
+                                      .adds = true,
+                                      .description = charge->name,
+                                      .charge_id = charge->charge_id};
+    struct rows rows;
+
+    return wallet_lock(call, &wallet) || wallet_move(call, &wallet, &movement, &rows) ? -1 : 0;
+}
+
+int
+charge_pay(struct call *call, struct charge *charge)
+{
+    if (db_post(call, CHARGE_PAID, "lt", charge->charge_id, clock_now_us()) ||
+        post_split(call, charge, is_topup(charge) ? "topup" : "charge", &charge->fees, false) ||
+        (is_topup(charge) && fill_wallet(call, charge)))
+        return -1;
+    charge->status = "paid";
+    return charge_event(call, "charge.activated", charge->charge_id);
+}
+
+/* It came for a charge that nobody may take money for any more. */
+static int
+owe(struct call *call, const struct charge *charge)
+{
+    const struct transfer transfer = {
+        {ACCOUNT_PROVIDER, 0, 0}, {ACCOUNT_OWED, 0, charge->store_id}, charge->fees.amount};
+
+    return ledger_post(call, charge->currency, "charge", charge->charge_id, &transfer, 1, NULL);
+}
+
+/* The charge first, then its checkout: the order in which everybody locks them. */
+int
+checkout_end(struct call *call, const char *reference, bool paid)
+{
+    struct charge charge;
+    struct rows rows;
+    bool pending;
+
+    if (db_run(call, CHECKOUT_FIND, &rows, "s", reference))
+        return -1;
+    if (rows.count == 0)
+        return call_fail(call, FAIL_NOT_FOUND, "reference", "No such payment");
+    if (charge_lock(call, rows_int(&rows, 0, "charge_id"), &charge) ||
+        db_run(call, CHECKOUT_LOCK, &rows, "s", reference))
+        return -1;
+    if (strcmp(rows_text(&rows, 0, "status"), "open") != 0)
+        return 0; /* known */
+    pending = strcmp(charge.status, "pending") == 0;
+    if (db_post(call, CHECKOUT_END, "sst", reference,
+                !paid     ? "failed"
+                : pending ? "paid"
+                          : "duplicate",
+                clock_now_us()))
+        return -1;
+    if (paid)
+        return pending ? charge_pay(call, &charge) : owe(call, &charge);
+    return pending ? charge_event(call, "charge.payment_failed", charge.charge_id) : 0;
+}
+
+/* ---- refunds ----------------------------------------------------------------------------------------------------- */
+
+/* What a top-up put into the wallet has to be there still. */
+static int
+empty_wallet(struct call *call, const struct charge *charge, int64_t amount, const char *reason)
+{
+    struct wallet wallet = {.app_id = charge->app_id, .store_id = charge->store_id, .currency = charge->currency};
+    const struct movement movement = {.type = "refund",
+                                      .amount = amount,
+                                      .description = reason ? reason : charge->name,
+                                      .charge_id = charge->charge_id};
+    struct rows rows;
+
+    if (amount == 0)
+        return 0;
+    return wallet_lock(call, &wallet) || wallet_move(call, &wallet, &movement, &rows) ? -1 : 0;
+}
+
+int
+charge_refund(struct call *call, struct charge *charge, int64_t amount, const char *reason, struct rows *refund)
+{
+    int64_t refunded;
+    struct fees part;
+
+    if (strcmp(charge->status, "paid") != 0)
+        return call_fail(call, FAIL_CONFLICT, NULL, "Only a charge that was paid can be refunded");
+    if (amount > charge->fees.amount - charge->refunded)
+        return call_fail(call, FAIL_INVALID_AMOUNT, "amount", "is more than what is left of the charge");
+    refunded = charge->refunded + amount;
+    fees_refund(&part, &charge->fees, charge->refunded, refunded);
+    if (post_split(call, charge, "refund", &part, true) ||
+        (is_topup(charge) && empty_wallet(call, charge, part.base, reason)) ||
+        db_post(call, CHARGE_REFUNDED, "ll", charge->charge_id, refunded))
+        return -1;
+    return db_run(call, REFUND_INSERT, refund, "llsts", charge->charge_id, amount, reason, clock_now_us(),
+                  charge->currency);
+}
