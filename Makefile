@@ -239,6 +239,8 @@ bench:
 	tests/bench/run.py
 	tests/bench/oauth.py
 	tests/bench/bulk.py
+	tests/bench/webhooks.py
+	tests/bench/webhook_isolation.py
 
 bench-data:
 	services/sxctl/up.sh as sh -c '"$$SX_HOME/bin/sxctl" bench-data $(STORES) $(ORDERS)'

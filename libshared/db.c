@@ -271,6 +271,16 @@ db_collect(struct call *call, struct rows *rows)
 }
 
 int
+db_send_off(struct call *call)
+{
+    struct db *self = call->db;
+
+    if (!self->connection || db_queue_sync(self) || PQflush(self->connection) != 0)
+        return -1; /* what does not fit into the socket is sent while the results are waited for */
+    return PQsocket(self->connection);
+}
+
+int
 db_post(struct call *call, unsigned statement, const char *types, ...)
 {
     va_list values;

@@ -86,6 +86,10 @@ bool db_wants_retry(const struct db *self); /* the last failure was 40001 or 40P
 int db_send(struct call *call, unsigned statement, const char *types, ...) must_check;
 int db_collect(struct call *call, struct rows *rows) must_check;
 
+/* Who has something else to do until the results of db_send come: all that was sent is on its way, and the descriptor
+ * that is answered can be read once there is something to collect. -1: collect at once, which says what is wrong. */
+int db_send_off(struct call *call);
+
 /* A statement whose result nobody wants, inside a transaction: travels with the next one or with the commit, which
  * fails if it failed. What it is given is copied before it returns. */
 int db_post(struct call *call, unsigned statement, const char *types, ...) must_check;

@@ -70,6 +70,7 @@ int db_fail_lost(struct call *call, const char *sql) must_check;
 int db_queue_statement(struct call *call, unsigned statement, enum fate fate, bool savepoint, const char *types,
                        va_list values) must_check;
 int db_queue_control(struct db *self, enum control control, enum fate fate) must_check;
+int db_queue_sync(struct db *self) must_check; /* nothing is done when the last one was a Sync */
 
 /* Takes results until the one that is kept and hands that to the caller. With tolerate, a broken constraint is no
  * failure of that one. */

@@ -148,8 +148,8 @@ db_queue_control(struct db *self, enum control control, enum fate fate)
     return 0;
 }
 
-static int
-queue_sync(struct db *self)
+int
+db_queue_sync(struct db *self)
 {
     if (!self->unsynced)
         return 0;
@@ -225,7 +225,7 @@ db_drain(struct db *self, int64_t until_ms)
 {
     struct entry entry;
 
-    if (self->connection && queue_sync(self))
+    if (self->connection && db_queue_sync(self))
         db_drop(self);
     while (self->head != self->tail) {
         PGresult *result = queue_pop(self, until_ms, &entry);
@@ -265,7 +265,7 @@ db_take_kept(struct call *call, bool tolerate, PGresult **kept)
 
     if (call->deadline_ms && call->deadline_ms < until_ms)
         until_ms = call->deadline_ms;
-    if (!self->connection || queue_sync(self))
+    if (!self->connection || db_queue_sync(self))
         return db_fail_lost(call, NULL);
     for (;;) {
         *kept = queue_pop(self, until_ms, &entry);

@@ -90,7 +90,8 @@ def pytest_side_by_side(counts, shares, **environment):
 
 
 # What these look at is PostgreSQL's: its plans, and which rows a walk meets. A sanitizer would see nothing more.
-OF_POSTGRES = {"test_cursor_walk.py", "test_list_plans.py", "test_products_plans.py", "test_stock_plans.py"}
+OF_POSTGRES = {"test_cursor_walk.py", "test_list_plans.py", "test_products_plans.py", "test_stock_plans.py",
+               "test_webhook_plans.py"}
 # What waits most of its time. Below full scale it is not waited for twice.
 PATIENT = {"test_audit_trim.py", "test_bulk_faults.py", "test_privacy.py", "test_token_trim.py"}
 IS_FULL = os.environ.get("SX_TEST_SCALE") == "1"
@@ -115,7 +116,7 @@ STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest_side_by_side(c, in_shares("api", "rpc", "oauth"), VARIANT="release")),
+    ("api", lambda c: pytest_side_by_side(c, in_shares("api", "rpc", "oauth", "verifiers"), VARIANT="release")),
     ("api-asan", lambda c: pytest_side_by_side(c, in_shares("api", "rpc", without=OF_POSTGRES | (set() if IS_FULL else PATIENT)), VARIANT="asan")),
     ("streams", lambda c: pytest(c, ["tests/streams"], VARIANT="release")),
     ("streams-asan", lambda c: pytest(c, ["tests/streams"], VARIANT="asan")),

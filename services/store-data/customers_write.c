@@ -66,6 +66,7 @@ customers_insert(struct call *call, struct line *lines, unsigned count)
         open += !lines[i].failed;
     if (open == 0)
         return 0;
+    db_after_commit(call, outbox_wake);
     if (db_run(call, CUSTOMERS_INSERT, &rows, "ljt", store_id, open_lines(lines, count, call->arena), clock_now_us()))
         return -1;
     for (unsigned row = 0; row < rows.count; row++)

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "json_text.h"
+#include "outbox.h"
 #include "products.h"
 #include "secret.h"
 #include "slug.h"
@@ -431,6 +432,7 @@ insert(struct drafts *self, int64_t now_us)
     struct rows rows;
 
     text_from_time(now, now_us);
+    db_after_commit(self->call, outbox_wake);
     if (db_try(self->call, PRODUCTS_INSERT, &rows, "ljjts", self->call->caller.store_id, products_json(self),
                variants_json(self), now_us, now))
         return -1;

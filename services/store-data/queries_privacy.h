@@ -47,9 +47,12 @@ QUERY(REDACTION_PUT,
       "next_at = excluded.next_at, created_at = excluded.created_at, completed_at = null "
       "where r.created_at < $3::timestamptz")
 
-QUERY(REDACTION_GET, "select store_id, nullif(user_id, 0) as customer_id, case when completed_at is null then "
-                     "'running' else 'completed' end as status, orders, created_at, completed_at "
-                     "from redaction where store_id = $1 and user_id = $2")
+/* Completed when what it wrote to the outbox has been published as well. */
+QUERY(REDACTION_GET,
+      "select store_id, nullif(user_id, 0) as customer_id, case when done then 'completed' else 'running' end as "
+      "status, orders, created_at, case when done then completed_at end as completed_at from redaction, lateral "
+      "(select completed_at is not null and not exists (select from outbox where id <= published_to)) as d (done) "
+      "where store_id = $1 and user_id = $2")
 
 /* Of a customer whom the store never had: all is done. */
 QUERY(REDACTION_NOTHING,
@@ -65,8 +68,15 @@ QUERY(REDACTION_TAKE, "select store_id, user_id, step, after_id, after_key, trie
 QUERY(REDACTION_ADVANCE,
       "update redaction set step = $3, after_id = $4, after_key = $5, orders = orders + $6, tries = 0, next_at = $7, "
       "pass = $9, found = $10, phone = case when not $8::boolean then phone end, email = case when not $8::boolean "
-      "then email end, completed_at = case when $8::boolean then $7::timestamptz end "
+      "then email end, completed_at = case when $8::boolean then $7::timestamptz end, "
+      "published_to = case when $8::boolean then (select max(id) from outbox) end "
       "where store_id = $1 and user_id = $2")
+
+/* webhooks forgets them as well: told behind every event that knew them, because their rows are locked. $2 "customer" or
+ * "order", $3 their ids, $4 now. */
+QUERY(REDACTION_TELL, "insert into outbox (topic, store_id, resource_type, resource_id, data, created_at) values "
+                      "('webhooks.redaction', $1, 'redaction', 0, json_build_object('resource_type', $2::text, 'ids', "
+                      "$3::bigint[]), $4)")
 
 QUERY(REDACTION_DELAY, "update redaction set tries = tries + 1, next_at = $3 where store_id = $1 and user_id = $2")
 

@@ -81,7 +81,8 @@ redact_customers(struct call *call, struct redaction *self)
         return 0;
     return db_run(call, REDACT_CUSTOMERS_LOCK, &rows, "ls", store_id, ids) ||
                    db_post(call, REDACT_CUSTOMERS, "lst", store_id, ids, clock_now_us()) ||
-                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "c", ids)
+                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "c", ids) ||
+                   db_post(call, REDACTION_TELL, "lsst", store_id, "customer", ids, clock_now_us())
                ? -1
                : 0;
 }
@@ -96,7 +97,8 @@ empty_orders(struct call *call, int64_t store_id, const char *ids)
     return db_run(call, REDACT_ORDERS_LOCK, &rows, "ls", store_id, ids) ||
                    db_post(call, REDACT_ORDERS, "ls", store_id, ids) ||
                    db_post(call, REDACT_HISTORY, "ls", store_id, ids) ||
-                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "o", ids)
+                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "o", ids) ||
+                   db_post(call, REDACTION_TELL, "lsst", store_id, "order", ids, clock_now_us())
                ? -1
                : 0;
 }

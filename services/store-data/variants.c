@@ -5,6 +5,7 @@
  * product: the product's tag, updated_at and event tell it.
  */
 #include "clock.h"
+#include "outbox.h"
 #include "products.h"
 #include "statements.h"
 #include "store_data_operations.h"
@@ -125,10 +126,10 @@ insert_variant(struct call *call, const struct variant *self, int64_t product_id
     sku_id = rows_int(made, 0, "sku_id");
     if (self->is_default && db_post(call, VARIANT_SET_DEFAULT, "lllt", store_id, product_id, sku_id, now_us))
         return -1;
-    if (self->quantity > 0 &&
-        db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, (int64_t)0, "variant_created", now_us))
-        return -1;
-    return 0;
+    if (self->quantity <= 0)
+        return 0;
+    db_after_commit(call, outbox_wake);
+    return db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, (int64_t)0, "variant_created", now_us);
 }
 
 int
@@ -199,10 +200,11 @@ update_variant(struct call *call, const struct variant *self, int64_t quantity_b
         return -1;
     if (db_violated(after))
         return fail_duplicate(call);
-    if (self->quantity != quantity_before)
-        return db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, quantity_before, "variant_updated",
-                       now_us);
-    return 0;
+    if (self->quantity == quantity_before)
+        return 0;
+    db_after_commit(call, outbox_wake);
+    return db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, quantity_before, "variant_updated",
+                   now_us);
 }
 
 int

@@ -15,6 +15,8 @@
 #define LEASE_SAFE_MS  4000  /* nothing is begun later than this after the lease was renewed */
 #define LEAVE_WAIT_MS  1000  /* what is under way when the process ends may end in order */
 #define HEADERS_MAX    8192
+#define MEANWHILE_MS   1000
+#define BEGIN_EACH     16 /* answers, while the database works */
 
 /* The actor's thread alone touches it. */
 static struct delivery kept;
@@ -107,8 +109,7 @@ begin(struct call *call, struct item *item)
         return;
     memset(item->request.headers, 0, sizeof item->request.headers); /* they were copied, and live as the turn */
     item->state = ITEM_UNDER_WAY;
-    endpoint->active++;
-    kept.active++;
+    endpoint_begins(&kept, item);
 }
 
 /* One endpoint after the other, each as many as it can take. */
@@ -117,12 +118,16 @@ begin_all(struct call *call)
 {
     if (clock_monotonic_ms() - kept.renewed_ms > LEASE_SAFE_MS || actor_is_stopping(call))
         return;
-    for (unsigned i = 0; i < kept.count && kept.active < TRANSFERS_MAX; i++) {
+    for (unsigned i = 0; i < kept.count && kept.all.active < TRANSFERS_MAX; i++) {
         struct endpoint *endpoint = kept.endpoints[(kept.turn_of + i) % kept.count];
 
-        for (struct item *item = endpoint->first; item && endpoint->active < endpoint->cap; item = item->next)
-            if (item->state == ITEM_WAITS && kept.active < TRANSFERS_MAX)
-                begin(call, item);
+        for (struct item *item = endpoint->first; item; item = item->next) {
+            if (item->state != ITEM_WAITS)
+                continue;
+            if (!endpoint_may_begin(&kept, endpoint))
+                break;
+            begin(call, item);
+        }
     }
     kept.turn_of++;
 }
@@ -139,6 +144,33 @@ something_waits(void)
     return false;
 }
 
+static void
+take_answer(const struct outbound_request *request)
+{
+    struct item *item = request->owner;
+
+    item->state = ITEM_OVER;
+    endpoint_ends(&kept, item);
+    endpoint_learn(item->endpoint, request->status >= 200 && request->status < 300, request->duration_ms);
+}
+
+void
+delivery_meanwhile(struct call *call, struct delivery *self)
+{
+    int64_t until_ms = clock_monotonic_ms() + MEANWHILE_MS;
+    const struct outbound_request *request;
+    int fd = db_send_off(call);
+
+    if (fd < 0)
+        return;
+    begin_all(call);
+    for (unsigned n = 1; (request = outbound_take_or(self->outbound, until_ms, fd)) != NULL; n++) {
+        take_answer(request);
+        if (n % BEGIN_EACH == 0)
+            begin_all(call);
+    }
+}
+
 /* Waits for the first one, for a ring, or for the next look, and takes all that are there. */
 static void
 take_answers(int64_t wait_ms, int fd)
@@ -147,12 +179,7 @@ take_answers(int64_t wait_ms, int fd)
     struct outbound_request *request;
 
     while ((request = outbound_take_or(kept.outbound, until_ms, fd)) != NULL) {
-        struct item *item = request->owner;
-
-        item->state = ITEM_OVER;
-        item->endpoint->active--;
-        kept.active--;
-        endpoint_learn(item->endpoint, request->status >= 200 && request->status < 300);
+        take_answer(request);
         until_ms = 0;
     }
 }
@@ -181,12 +208,11 @@ leave(struct call *call)
     int64_t until_ms = clock_monotonic_ms() + LEAVE_WAIT_MS;
     struct rows rows;
 
-    while (kept.active > 0 && clock_monotonic_ms() < until_ms)
+    while (kept.all.active > 0 && clock_monotonic_ms() < until_ms)
         take_answers(until_ms - clock_monotonic_ms(), -1);
     if (delivery_note(call, &kept) && db_in_transaction(call->db))
         db_rollback(call->db);
     outbound_destroy(&kept.outbound);
-    kept.active = 0;
     while (kept.count > 0)
         endpoint_remove(&kept, kept.count - 1);
     if (db_run(call, QUEUE_LEAVE, &rows, "l", kept.holder))

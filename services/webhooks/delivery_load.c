@@ -12,6 +12,8 @@
 
 #define CLAIM_EACH_MS 5 /* and not more often, under load */
 #define RENEW_EACH_MS 1000
+#define PLACES_FREE   (ENDPOINTS_MAX - ENDPOINTS_MAX / 4)
+#define PUT_OFF_S     10
 #define LIST_MAX      4194304
 #define IDS_MAX       1048576
 
@@ -54,7 +56,6 @@ lose_all(struct delivery *self)
     log_event(LOG_WARN, "queues_lost", "l:held", (int64_t)self->count, NULL);
     outbound_destroy(&self->outbound);
     self->outbound = outbound_new();
-    self->active = 0;
     while (self->count > 0)
         endpoint_remove(self, self->count - 1);
 }
@@ -108,10 +109,17 @@ delivery_claim(struct call *call, struct delivery *self)
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
+/* Of what cannot go out soon only a few are read. */
+static unsigned
+items_max(const struct endpoint *self)
+{
+    return endpoint_is_trusted(self) ? ITEMS_MAX : ITEMS_DOUBTFUL;
+}
+
 static bool
 wants_more(const struct endpoint *self)
 {
-    return self->may_have_more && self->count <= ITEMS_LOW;
+    return self->may_have_more && self->count <= (endpoint_is_trusted(self) ? ITEMS_LOW : ITEMS_DOUBTFUL / 2);
 }
 
 static struct str
@@ -133,7 +141,7 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
         out_key(&out, "s");
         out_int(&out, endpoint->subscription_id);
         out_key(&out, "n");
-        out_int(&out, ITEMS_MAX - endpoint->count);
+        out_int(&out, items_max(endpoint) - endpoint->count);
         out_key(&out, "x");
         out_list(&out, endpoint->count);
         for (struct item *item = endpoint->first; item; item = item->next)
@@ -145,8 +153,9 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
 }
 
 static void
-read_endpoint(struct endpoint *self, const struct rows *rows, unsigned row)
+read_endpoint(struct delivery *delivery, struct endpoint *self, const struct rows *rows, unsigned row)
 {
+    self->owner = &delivery->owners[(uint64_t)rows_int(rows, row, "owner") % OWNERS_KNOWN];
     self->version = rows_int(rows, row, "version");
     self->store_id = rows_int(rows, row, "store_id");
     self->updated_us = rows_time(rows, row, "updated_at");
@@ -238,14 +247,20 @@ delivery_load(struct call *call, struct delivery *self)
         return 0;
     }
     if (db_send(call, ENDPOINTS_READ, "s", ids_end(&ids, call->arena)) ||
-        db_send(call, WAITING_LOAD, "jt", wanted_json(call, self, count), clock_now_us()) ||
-        db_collect(call, &endpoints) || db_collect(call, &rows))
+        db_send(call, WAITING_LOAD, "jt", wanted_json(call, self, count), clock_now_us()))
+        return -1;
+    delivery_meanwhile(call, self);
+    if (db_collect(call, &endpoints) || db_collect(call, &rows))
         return -1;
     for (unsigned i = 0; i < endpoints.count; i++) {
         struct endpoint *endpoint = endpoint_find(self, rows_int(&endpoints, i, "subscription_id"));
 
-        read_endpoint(endpoint, &endpoints, i);
+        bool changed = endpoint->updated_us && endpoint->updated_us != rows_time(&endpoints, i, "updated_at");
+
+        read_endpoint(self, endpoint, &endpoints, i);
         endpoint->may_have_more = false; /* unless something came with it */
+        if (changed)                     /* what was read before then counts no more */
+            endpoint_forget_waiting(endpoint);
         if (!rows_int(&endpoints, i, "is_on") && drop_waiting(call, endpoint))
             return -1;
     }
@@ -253,6 +268,43 @@ delivery_load(struct call *call, struct delivery *self)
 }
 
 /* ---- letting go -------------------------------------------------------------------------------------------------- */
+
+/* While places are scarce those that could only wait for a bad endpoint have none. */
+static bool
+is_put_off(const struct delivery *self, const struct endpoint *endpoint)
+{
+    if (self->count <= PLACES_FREE || !endpoint_hangs(self, endpoint))
+        return false;
+    for (const struct item *item = endpoint->first; item; item = item->next)
+        if (item->state == ITEM_OVER || item->state == ITEM_NOTED)
+            return false;
+    return true;
+}
+
+static bool
+is_done_with(const struct delivery *self, const struct endpoint *endpoint)
+{
+    return (endpoint->count == 0 && !endpoint->may_have_more) || is_put_off(self, endpoint);
+}
+
+static void
+write_release(struct out *out, struct endpoint *self)
+{
+    bool put_off = self->count > 0 || self->may_have_more;
+
+    if (put_off)
+        endpoint_forget_waiting(self);
+    out_map(out, put_off ? 3 : 2);
+    out_key(out, "s");
+    out_int(out, self->subscription_id);
+    out_key(out, "v");
+    out_int(out, self->version);
+    if (put_off) {
+        out_key(out, "until");
+        out_time(out, clock_now_us() + PUT_OFF_S * US_PER_SECOND);
+    }
+    self->may_have_more = true; /* those that are not given back have got something new */
+}
 
 int
 delivery_release(struct call *call, struct delivery *self)
@@ -264,22 +316,15 @@ delivery_release(struct call *call, struct delivery *self)
     int rc;
 
     for (unsigned i = 0; i < self->count; i++)
-        count += self->endpoints[i]->count == 0 && !self->endpoints[i]->may_have_more;
+        count += is_done_with(self, self->endpoints[i]);
     if (count == 0)
         return 0;
     buf_init(&buf, LIST_MAX);
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
-    for (unsigned i = 0; i < self->count; i++) {
-        if (self->endpoints[i]->count || self->endpoints[i]->may_have_more)
-            continue;
-        out_map(&out, 2);
-        out_key(&out, "s");
-        out_int(&out, self->endpoints[i]->subscription_id);
-        out_key(&out, "v");
-        out_int(&out, self->endpoints[i]->version);
-        self->endpoints[i]->may_have_more = true; /* those that are not given back have got something new */
-    }
+    for (unsigned i = 0; i < self->count; i++)
+        if (is_done_with(self, self->endpoints[i]))
+            write_release(&out, self->endpoints[i]);
     rc = db_run(call, QUEUE_RELEASE, &rows, "jl", (struct str){buf.data, buf.size}, self->holder);
     buf_free(&buf);
     for (unsigned row = 0; rc == 0 && row < rows.count; row++)

@@ -125,7 +125,7 @@ count_over(const struct delivery *self)
 }
 
 static struct str
-results_json(struct call *call, struct delivery *self, unsigned count)
+results_json(struct call *call, struct delivery *self, unsigned count, bool *all_good)
 {
     struct str json;
     struct buf buf;
@@ -139,7 +139,9 @@ results_json(struct call *call, struct delivery *self, unsigned count)
         for (struct item *item = self->endpoints[i]->first; item; item = item->next)
             if (item->state == ITEM_OVER) {
                 judge(item);
+                *all_good &= strcmp(item->result, "success") == 0;
                 write_result(&out, item, n++);
+                item->state = ITEM_NOTED;
             }
     json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
     buf_free(&buf);
@@ -171,7 +173,9 @@ announce(struct call *call, const struct rows *rows, int64_t subscription_id, in
     out_json(&out, str_of(rows_text(rows, 0, "_event")));
     json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
     buf_free(&buf);
-    return events_take(call, json) < 0 ? -1 : 0;
+    return events_take(call, json, arena_printf(call->arena, "{%lld}", (long long)rows_int(rows, 0, "store_id"))) < 0
+               ? -1
+               : 0;
 }
 
 static int
@@ -196,12 +200,25 @@ disable(struct call *call, struct delivery *self, const struct rows *noted, unsi
 }
 
 static int
-note(struct call *call, struct delivery *self, struct str results)
+send_note(struct call *call, struct delivery *self, struct str results, const char *durable, struct rows *rows)
+{
+    if (db_send(call, ATTEMPTS_NOTE, "jltls", results, self->holder, clock_now_us(), (int64_t)FAILURES_MAX, durable))
+        return -1;
+    delivery_meanwhile(call, self);
+    return db_collect(call, rows);
+}
+
+/* That all went well need not be on the disk when it is answered: a crash of PostgreSQL that forgets it makes the last
+ * half second's deliveries come again, each with its event's id, as at-least-once allows. What a failure changes is
+ * promised to somebody: how many attempts there are, and when. */
+static int
+note(struct call *call, struct delivery *self, struct str results, bool all_good)
 {
     struct rows rows;
 
-    if (db_begin(call) ||
-        db_run(call, ATTEMPTS_NOTE, &rows, "jltl", results, self->holder, clock_now_us(), (int64_t)FAILURES_MAX))
+    if (all_good)
+        return send_note(call, self, results, "off", &rows);
+    if (db_begin(call) || send_note(call, self, results, "on", &rows))
         return -1;
     for (unsigned i = 0; i < rows.count; i++)
         if (rows_int(&rows, i, "is_bad") && disable(call, self, &rows, i))
@@ -230,7 +247,7 @@ forget(struct endpoint *self)
 
     while (item) {
         struct item *behind = item->behind;
-        bool over = item->state == ITEM_OVER, again = over && strcmp(item->result, "retrying") == 0;
+        bool over = item->state == ITEM_NOTED, again = over && strcmp(item->result, "retrying") == 0;
 
         if (!over) {
             item = item->next;
@@ -246,15 +263,32 @@ forget(struct endpoint *self)
     }
 }
 
+/* They are noted by another turn; what was noted after all counts no second time. */
+static void
+remember(struct delivery *self)
+{
+    for (unsigned i = 0; i < self->count; i++)
+        for (struct item *item = self->endpoints[i]->first; item; item = item->next)
+            if (item->state == ITEM_NOTED)
+                item->state = ITEM_OVER;
+}
+
 int
 delivery_note(struct call *call, struct delivery *self)
 {
     unsigned count = count_over(self);
+    bool all_good = true;
+    struct str results;
 
     if (count == 0)
         return 0;
-    if (partitions_need(call, clock_now_us()) || note(call, self, results_json(call, self, count)))
+    if (partitions_need(call, clock_now_us()))
         return -1;
+    results = results_json(call, self, count, &all_good);
+    if (note(call, self, results, all_good)) {
+        remember(self);
+        return -1;
+    }
     for (unsigned i = 0; i < self->count; i++)
         forget(self->endpoints[i]);
     return 0;

@@ -1,9 +1,11 @@
 /* delivery_queue.c - the endpoints and items that this process has in hand. */
 #include <stdlib.h>
 
+#include "clock.h"
 #include "delivery.h"
 
-#define CAP_FIRST  4
+#define CAP_FIRST  4 /* more than that is trust */
+#define STUCK_MS   500
 #define CAPS_KNOWN 4096 /* by the subscription's number; two that share a place only guess worse */
 
 static uint8_t caps[CAPS_KNOWN];
@@ -18,6 +20,7 @@ endpoint_add(struct delivery *self, int64_t subscription_id)
     if (endpoint->cap == 0)
         endpoint->cap = CAP_FIRST;
     endpoint->may_have_more = true;
+    endpoint->owner = &self->owners[0]; /* until it is read */
     self->endpoints[self->count++] = endpoint;
     return endpoint;
 }
@@ -27,8 +30,12 @@ endpoint_remove(struct delivery *self, unsigned index)
 {
     struct endpoint *endpoint = self->endpoints[index];
 
-    while (endpoint->first)
-        item_free(endpoint->first);
+    for (struct item *item = endpoint->first, *next; item; item = next) {
+        next = item->next;
+        if (item->state == ITEM_UNDER_WAY)
+            endpoint_ends(self, item);
+        item_free(item);
+    }
     secret_wipe(endpoint->secret, sizeof endpoint->secret);
     secret_wipe(endpoint->old_secret, sizeof endpoint->old_secret);
     free(endpoint->url);
@@ -101,7 +108,7 @@ endpoint_forget_waiting(struct endpoint *self)
     while (item) {
         struct item *next = item->next;
 
-        if (item->state == ITEM_UNDER_WAY || item->state == ITEM_OVER)
+        if (item->state == ITEM_UNDER_WAY || item->state == ITEM_OVER || item->state == ITEM_NOTED)
             item->behind = NULL;
         else
             item_free(item);
@@ -110,13 +117,96 @@ endpoint_forget_waiting(struct endpoint *self)
     self->may_have_more = true;
 }
 
-/* One that answers gets more at a time, one that fails or never answers soon has a single request under way. */
+/* ---- how many at a time ------------------------------------------------------------------------------------------ */
+
+/* One that answers at once gets more at a time, one that fails or never answers soon has a single request under way. */
 void
-endpoint_learn(struct endpoint *self, bool good)
+endpoint_learn(struct endpoint *self, bool good, int64_t took_ms)
 {
-    if (good && self->cap < OF_ENDPOINT)
+    if (good && took_ms > QUICK_MS)
+        self->cap = self->cap / 2 > CAP_FIRST ? self->cap / 2 : CAP_FIRST;
+    else if (good && self->cap < OF_ENDPOINT)
         self->cap++;
     else if (!good && self->cap > 1)
         self->cap /= 2;
     caps[(uint64_t)self->subscription_id % CAPS_KNOWN] = (uint8_t)self->cap;
+}
+
+bool
+endpoint_is_trusted(const struct endpoint *self)
+{
+    return self->cap > CAP_FIRST;
+}
+
+/* Items are begun in their order, so that the first one under way is among the oldest. */
+static bool
+is_slow(const struct endpoint *self)
+{
+    const struct item *item = self->active ? self->first : NULL;
+
+    while (item && item->state != ITEM_UNDER_WAY)
+        item = item->next;
+    return item && clock_monotonic_ms() - item->begun_ms > QUICK_MS;
+}
+
+bool
+endpoint_may_begin(const struct delivery *self, struct endpoint *endpoint)
+{
+    const struct owner *owner = endpoint->owner;
+
+    if (endpoint->active >= endpoint->cap || self->all.active >= TRANSFERS_MAX)
+        return false;
+    if (endpoint_is_trusted(endpoint) && is_slow(endpoint))
+        endpoint->cap = CAP_FIRST; /* before the first of them is over */
+    if (endpoint_is_trusted(endpoint))
+        return owner->active < OF_OWNER;
+    return endpoint->active < endpoint->cap && self->all.doubtful < DOUBTFUL_MAX && owner->doubtful < DOUBTFUL_OF;
+}
+
+static void
+count(struct owner *self, struct item *item, int change, unsigned doubtful_max)
+{
+    self->active += (unsigned)change;
+    if (item->doubtful)
+        self->doubtful += (unsigned)change;
+    if (self->doubtful < doubtful_max)
+        self->full_ms = 0;
+    else if (self->full_ms == 0)
+        self->full_ms = clock_monotonic_ms();
+}
+
+static void
+count_all(struct delivery *self, struct item *item, int change)
+{
+    item->endpoint->active += (unsigned)change;
+    count(&self->all, item, change, DOUBTFUL_MAX);
+    count(item->endpoint->owner, item, change, DOUBTFUL_OF);
+}
+
+void
+endpoint_begins(struct delivery *self, struct item *item)
+{
+    item->doubtful = !endpoint_is_trusted(item->endpoint);
+    item->begun_ms = clock_monotonic_ms();
+    count_all(self, item, 1);
+}
+
+void
+endpoint_ends(struct delivery *self, struct item *item)
+{
+    count_all(self, item, -1);
+}
+
+static bool
+is_stuck(const struct owner *self)
+{
+    return self->full_ms && clock_monotonic_ms() - self->full_ms > STUCK_MS;
+}
+
+/* It failed last, or those like it have all that they may have and do not let go of it. */
+bool
+endpoint_hangs(const struct delivery *self, const struct endpoint *endpoint)
+{
+    return !endpoint_is_trusted(endpoint) && endpoint->active == 0 &&
+           (endpoint->cap < CAP_FIRST || is_stuck(endpoint->owner) || is_stuck(&self->all));
 }

@@ -1,5 +1,5 @@
 /* queries_subscriptions.h - subscriptions as their owners see and change them. An app's are those of its installation,
- * so every statement names that one beside the id. */
+ * a developer's all of the app, a merchant's those made in the store: every statement names whose beside the id. */
 
 /* A subscription as its owner sees it: no secret. */
 #define SUBSCRIPTION_COLUMNS                                                                                           \
@@ -9,7 +9,7 @@
     "s.last_failure_at, s.last_success_at, s.disabled_reason, s.disabled_at, "                                         \
     "case when s.old_secret_until > $1 then s.old_secret_until end as previous_secret_until, s.created_at, "           \
     "s.updated_at"
-#define SUBSCRIPTION_MINE "s.installation_id = $2 and s.subscription_id = $3 and s.status in ('active', 'inactive')"
+#define SUBSCRIPTION_MINE SUBSCRIPTION_OF " and s.subscription_id = $3 and s.status in ('active', 'inactive')"
 
 QUERY(SUBSCRIPTION_NEXT_ID, "select nextval('subscription_id_seq') as subscription_id")
 
@@ -28,7 +28,7 @@ QUERY(SUBSCRIPTIONS_INSERT,
 QUERY(INSTALLATION_SHARE, "select generation from installation where installation_id = $1 and status = 'active' "
                           "for share")
 
-/* $1 now, $2 installation, $3 subscription. */
+/* $1 now, $2 whose, $3 subscription. */
 QUERY(SUBSCRIPTION_GET, "select " SUBSCRIPTION_COLUMNS " from subscription as s where " SUBSCRIPTION_MINE)
 QUERY(SUBSCRIPTION_LOCK,
       "select s.topic as _topic, s.target_url as _target_url, s.name as _name, s.profile as _profile, "
@@ -74,19 +74,21 @@ QUERY(SUBSCRIPTION_PROMOTE, "update subscription as s set old_secret = null, old
 QUERY(TOPICS_LIST, "select topic, scope as required_scope, summary as description, (scope is null or scope = any "
                    "($1::text[])) as is_allowed, sample from topic order by topic")
 QUERY(TOPIC_GET,
-      "select topic, scope as _scope, (scope is null or scope = any ($2::text[]))::int as _allowed from topic "
-      "where topic = $1")
+      "select topic, scope as _scope, (scope is null or scope = any ($2::text[]))::int as _allowed, merchant::int as "
+      "_merchant from topic where topic = $1")
 
 /* ---- test deliveries --------------------------------------------------------------------------------------------- */
 
-/* An event that nobody else gets and no log has. $1 now, $2 installation, $3 subscription. */
-QUERY(TEST_EVENT,
-      "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, data) "
-      "select gen_random_uuid(), $1, s.topic, s.store_id, 'test', s.subscription_id, t.sample from subscription as s "
-      "join topic as t using (topic) where " SUBSCRIPTION_MINE " returning *) "
-      "insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
-      "created_at) select $3, event_id, created_at, topic, resource_type, resource_id, $1, $1 from e "
-      "returning delivery_id::text as delivery_id, event_id, topic as event_topic, 'pending' as status, created_at")
+/* An event that nobody else gets and no log has; of no store where the subscription has none. $1 now, $2 whose, $3
+ * subscription. */
+QUERY(
+    TEST_EVENT,
+    "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, data) "
+    "select gen_random_uuid(), $1, s.topic, coalesce(s.store_id, 0), 'test', s.subscription_id, t.sample from "
+    "subscription as s join topic as t using (topic) where " SUBSCRIPTION_MINE " returning *) "
+    "insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
+    "created_at) select $3, event_id, created_at, topic, resource_type, resource_id, $1, $1 from e "
+    "returning delivery_id::text as delivery_id, event_id, topic as event_topic, 'pending' as status, created_at")
 QUERY(QUEUE_RING, "update queue set due_at = least(due_at, $2), version = version + 1 where subscription_id = $1")
 
 /* ---- exchange of the master key (reseal.h) */
@@ -96,6 +98,32 @@ QUERY(SECRET_RESEAL, "update subscription set secret = $2 where ctid = " RESEAL_
 QUERY(OLD_SECRETS_TO_RESEAL, "select " RESEAL_PLACE ", subscription_id::text as about, old_secret as sealed "
                              "from subscription where " RESEAL_OTHERS("old_secret"))
 QUERY(OLD_SECRET_RESEAL, "update subscription set old_secret = $2 where ctid = " RESEAL_AT("$1"))
+
+/* Of $1 "app" those of all stores, of $1 "store" those the merchants made. */
+QUERY(SUBSCRIPTIONS_OF_PEOPLE_COUNT,
+      "select count(*) from subscription where status in ('active', 'inactive') and (($1 = 'app' and app_id = $2 and "
+      "store_id is null) or ($1 = 'store' and store_id = $2 and installation_id is null))")
+
+/* ---- lists of developers and merchants --------------------------------------------------------------------------- */
+
+/* $1 now, $2 app, $3 status or null, $4 how many, $5 offset. */
+QUERY(SUBSCRIPTIONS_OF_APP,
+      "with total as (select count(*) as _total from (select from subscription where app_id = $2 and status in "
+      "('active', 'inactive') and status = coalesce($3::text, status) limit 10001) as few) select total._total, page.* "
+      "from total left join lateral (select " SUBSCRIPTION_COLUMNS " from subscription as s where s.app_id = $2 and "
+      "s.status in ('active', 'inactive') and s.status = coalesce($3::text, s.status) order by s.subscription_id desc "
+      "limit $4 offset $5) as page on true")
+
+/* $1 store, $2 before which one, $3 how many, $4 offset: the merchants' and the apps' in this store. */
+QUERY(SUBSCRIPTIONS_OF_STORE,
+      "with total as (select count(*) as _total from (select from subscription where store_id = $1 and status in "
+      "('active', 'inactive') limit 10001) as few) select total._total, page.* from total left join lateral "
+      "(select s.subscription_id, s.app_id, s.installation_id, s.store_id, s.topic as event_topic, s.target_url, "
+      "s.status = 'active' as is_active, s.failure_count, s.name, to_json(s.permissions) as permissions, case when "
+      "s.made_by = 'merchant' then 'merchant' else 'app' end as created_by_type, s.disabled_reason, s.last_failure_at, "
+      "s.last_success_at, s.created_at, s.updated_at from subscription as s where s.store_id = $1 and "
+      "s.subscription_id < $2 and s.status in ('active', 'inactive') order by s.subscription_id desc limit $3 offset "
+      "$4) as page on true")
 
 QUERY(SUBSCRIPTIONS_COUNT, "select count(*) from (select from subscription where installation_id = $1 and status in "
                            "('active', 'inactive') limit $2) as few")

@@ -19,6 +19,31 @@ int subscriptions_of_app(struct call *call, const struct installation_news *news
 /* The scopes of the app that calls, as PostgreSQL's array. */
 const char *subscription_scopes(struct call *call);
 
+/* Whose subscriptions the call is about, as the statements compare it (SUBSCRIPTION_OF): those of the app's
+ * installation, of the developer's app (all of them), of the merchant's store (those that merchants made). For the last
+ * two people.c has found out that they may. */
+const char *subscription_owner(struct call *call);
+
+/* What stands in a new subscription beside its secret. */
+struct subscription_terms {
+    int64_t store_id, installation_id, app_id; /* 0: none */
+    const char *made_by, *topic, *name, *url, *profile;
+    struct str permissions, fields;
+};
+
+/* From the request's body; whether its sender may have that topic, and whether the address will do, is looked at. */
+int subscription_read(struct call *call, struct subscription_terms *terms) must_check;
+
+/* In the open transaction. The secret is in the arena. */
+int subscription_make(struct call *call, const struct subscription_terms *terms, int64_t *id,
+                      const char **secret) must_check;
+/* The subscription as it is now, with its new secret where there is one: the only time that is shown. */
+int subscription_reply(struct call *call, int status, int64_t subscription_id, const char *secret) must_check;
+
+/* Whether the subscription is the caller's, and which states of its deliveries the query asks for, among those that
+ * wait and those that are over. */
+int deliveries_select(struct call *call, int64_t subscription_id, const char **waiting, const char **over) must_check;
+
 /* The secret in that column of rows, opened; -1 when no key opens it. Wipe it after use. */
 int secret_read(const struct rows *rows, unsigned row, const char *column, int64_t subscription_id,
                 char text[SECRET_TEXT_SIZE]) must_check;

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from . import goods
 from .credentials import refused
 from .hooks import HOOKS, Sink, event, log_of, publish, subscribe, waiting
 from .test_uninstall import until
@@ -165,33 +164,6 @@ def test_only_what_the_app_may_read_and_of_itself(owner):
     publish(owner.platform, event(store_id), event(store_id, "product.created"))
     assert [one["event_topic"] for one in reader.get(EVENTS).json()["data"]] == ["app.installed", "order.created"]
     assert [one["event_topic"] for one in other.get(EVENTS).json()["data"]] == ["app.installed", "product.created"]
-
-
-def test_who_missed_every_push_rebuilds_its_state(shop, sink):
-    """State from the log equals the state from the pushes and the state of the API."""
-    subs = [subscribe(shop, sink.url, topic) for topic in ("order.created", "order.updated", "order.status_changed", "order.deleted")]
-    orders = [goods.order(shop)["order_id"] for _ in range(6)]
-    for number, order_id in enumerate(orders):
-        if number % 2:
-            shop.put(f"/api/apps/v1/orders/{order_id}/status", {"status": "confirmed"})
-        elif number == 4:
-            shop.delete(f"/api/apps/v1/orders/{order_id}")
-        else:
-            shop.put(f"/api/apps/v1/orders/{order_id}", {"payment_method": f"bank {number}"})
-    until(lambda: not shop.platform.postgres.rows("select 1 from store_data.outbox where store_id = %s", (shop.store_id,)))
-    until(lambda: not any(waiting(shop.platform, sub["subscription_id"]) for sub in subs))
-
-    def state(events):
-        found = {}
-        for one in events:
-            if one["event_topic"].startswith("order."):
-                data = one["data"]
-                found[data["order_id"]] = None if one["event_topic"] == "order.deleted" else (data["order_status"], data["payment_method"])
-        return {order_id: told for order_id, told in found.items() if told}
-
-    pulled = state(shop.get(f"{EVENTS}?limit=250").json()["data"])
-    real = {one["order_id"]: (one["order_status"], one["payment_method"]) for one in shop.get("/api/apps/v1/orders?limit=250").json()["data"]}
-    assert pulled == real == state([json.loads(body) for _, _, body in sink.requests]) and len(pulled) == 5
 
 
 def test_old_days_are_dropped_and_nothing_that_waits(make_platform):

@@ -1,11 +1,13 @@
 /* load.c - drives HTTP load over keep-alive connections and says what came back, as one line of JSON.
  *
- * load PORT CONNECTIONS SECONDS REQUESTS_FILE
+ * load PORT CONNECTIONS SECONDS REQUESTS_FILE [RATE]
  *
  * Each line of the file is PATH, a tab, and further header lines with \r\n written as |; behind another tab may stand a
- * form or a JSON object, which is sent by POST. Every connection walks the lines from a place of its own and has one
- * request under way; with SECONDS 0 each line is sent once, by whichever connection is free. One thread, epoll, at most
- * SECONDS_MAX seconds, 127.0.0.1 only. Unlike wrk it reports the rate of every one-second window and exact percentiles.
+ * form or a JSON object, which is sent by POST, or by the method that stands before PATH. Every connection walks the
+ * lines from a place of its own and has one request under way; with SECONDS 0 each line is sent once, by whichever
+ * connection is free; with RATE so many are sent a second, evenly, line after line, as long as a connection is free.
+ * One thread, epoll, at most SECONDS_MAX seconds, 127.0.0.1 only. Unlike wrk it reports the rate of every one-second
+ * window and exact percentiles.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,6 +45,9 @@ static char *requests[REQUESTS_MAX];
 static size_t request_sizes[REQUESTS_MAX];
 static uint32_t request_count, request_next;
 static bool once;
+static int64_t rate, paced;                      /* a second; sent so far */
+static struct connection *idle[CONNECTIONS_MAX]; /* while it is paced */
+static int idle_count;
 static uint32_t histogram[BUCKETS];
 static uint64_t windows[SECONDS_MAX + 1], statuses[600], resets, answers, bytes;
 static int epoll_fd;
@@ -83,8 +88,11 @@ requests_read(const char *path)
         form = strchr(headers, '\t');
         if (form != NULL)
             *form++ = '\0';
-        size =
-            (size_t)snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", form ? "POST" : "GET", line);
+        size = (size_t)snprintf(text, sizeof text, "%s%s HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+                                *line != '/' ? ""
+                                : form       ? "POST "
+                                             : "GET ",
+                                line);
         if (form != NULL)
             size += (size_t)snprintf(text + size, sizeof text - size,
                                      "Content-Type: application/%s\r\nContent-Length: %zu\r\n",
@@ -107,11 +115,22 @@ connection_send(struct connection *self)
         return;
     if (once)
         self->next = request_next++;
+    if (rate > 0)
+        self->next = (uint32_t)(paced++ % request_count);
     self->sent_us = now_us();
     self->size = self->expected = self->head_size = 0;
     if (write(self->fd, requests[self->next], request_sizes[self->next]) != (ssize_t)request_sizes[self->next])
         resets++;
     self->next = (self->next + 1) % request_count;
+}
+
+static void
+connection_go_on(struct connection *self)
+{
+    if (rate > 0)
+        idle[idle_count++] = self;
+    else
+        connection_send(self);
 }
 
 static void
@@ -126,7 +145,16 @@ connection_open(struct connection *self)
     setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(self->fd, F_SETFL, O_NONBLOCK);
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, self->fd, &event);
-    connection_send(self);
+    connection_go_on(self);
+}
+
+static void
+send_those_due(int64_t started_us)
+{
+    int64_t due = (now_us() - started_us) * rate / 1000000;
+
+    while (rate > 0 && paced < due && idle_count > 0)
+        connection_send(idle[--idle_count]);
 }
 
 /* Finds the end of the head and the whole answer's size. */
@@ -175,7 +203,7 @@ connection_readable(struct connection *self, int64_t started_us)
     statuses[self->status >= 100 && self->status < 600 ? self->status : 0]++;
     answers++;
     bytes += self->size;
-    connection_send(self);
+    connection_go_on(self);
 }
 
 static int64_t
@@ -213,13 +241,14 @@ int
 main(int argc, char **argv)
 {
     static struct epoll_event events[256];
-    int count = argc == 5 ? (int)strtol(argv[2], NULL, 10) : 0,
-        seconds = argc == 5 ? (int)strtol(argv[3], NULL, 10) : 0;
+    int count = argc >= 5 ? (int)strtol(argv[2], NULL, 10) : 0,
+        seconds = argc >= 5 ? (int)strtol(argv[3], NULL, 10) : 0;
     int64_t started_us, until_us;
 
     once = seconds == 0;
+    rate = argc == 6 ? strtol(argv[5], NULL, 10) : 0;
     if (count < 1 || count > CONNECTIONS_MAX || seconds < 0 || seconds > SECONDS_MAX) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS REQUESTS_FILE\n");
+        fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS REQUESTS_FILE [RATE]\n");
         return 2;
     }
     target.sin_port = htons((uint16_t)strtol(argv[1], NULL, 10));
@@ -233,10 +262,11 @@ main(int argc, char **argv)
     started_us = now_us();
     until_us = started_us + (once ? SECONDS_MAX : seconds) * INT64_C(1000000);
     while (now_us() < until_us && !(once && answers >= request_count)) {
-        int ready = epoll_wait(epoll_fd, events, 256, 100);
+        int ready = epoll_wait(epoll_fd, events, 256, rate > 0 ? 1 : 100);
 
         for (int i = 0; i < ready; i++)
             connection_readable(events[i].data.ptr, started_us);
+        send_those_due(started_us);
     }
     report(seconds, (double)(now_us() - started_us) / 1e6);
     return 0;

@@ -48,7 +48,7 @@ def aim(name, value, floor=None, ceiling=None, wish=None):
 def compile_tools(directory):
     gcc = ["gcc", "-O2", "-std=c11", "-D_GNU_SOURCE", "-w"]
     bench = ROOT / "tests" / "bench"
-    for name, extra in (("load", []), ("constant", ["-lmicrohttpd"]), ("statements", [f"-I{ROOT}/services/store-data"])):
+    for name, extra in (("load", []), ("sink", []), ("constant", ["-lmicrohttpd"]), ("statements", [f"-I{ROOT}/services/store-data"])):
         subprocess.run([*gcc, *[e for e in extra if e.startswith("-I")], str(bench / f"{name}.c"), "-o", str(directory / name),
                         *[e for e in extra if e.startswith("-l")]], check=True)
 
