@@ -49,9 +49,8 @@ row_json(struct call *call, const struct rows *rows, int row)
     return json_text_end(&text, call->arena).base;
 }
 
-/* The product as it is now tells it: `changed` has the variant as it was and as it is. */
-static int
-tell(struct call *call, int64_t product_id, const char *old, const char *new, int64_t now_us)
+int
+variants_changed(struct call *call, int64_t product_id, const char *old, const char *new, int64_t now_us)
 {
     struct changes changes;
     struct rows product;
@@ -149,7 +148,7 @@ variants_create(struct call *call)
     variant_read(&variant, in_at(call->in, "body"));
     variant.is_default |= variants.count == 0;
     if (insert_variant(call, &variant, product_id, now_us, &made) ||
-        tell(call, product_id, "[]", row_json(call, &made, 0), now_us) || db_commit(call))
+        variants_changed(call, product_id, "[]", row_json(call, &made, 0), now_us) || db_commit(call))
         return -1;
     return reply_variant(call, 201, "Variant added", &made, 0);
 }
@@ -229,7 +228,8 @@ variants_update(struct call *call)
         return reply_variant(call, 200, "Nothing to change", &variants, (unsigned)row);
     }
     if (update_variant(call, &variant, before.quantity, now_us, &after) ||
-        tell(call, product_id, row_json(call, &variants, row), row_json(call, &after, 0), now_us) || db_commit(call))
+        variants_changed(call, product_id, row_json(call, &variants, row), row_json(call, &after, 0), now_us) ||
+        db_commit(call))
         return -1;
     return reply_variant(call, 200, "Variant updated", &after, 0);
 }
@@ -265,7 +265,7 @@ variants_delete(struct call *call)
     if (db_post(call, VARIANT_DELETE, "lllt", store_id, product_id, sku_id, now_us) ||
         (rows_int(&variants, (unsigned)row, "is_default") &&
          db_post(call, VARIANT_SET_DEFAULT, "lllt", store_id, product_id, next_default(&variants, row), now_us)) ||
-        tell(call, product_id, row_json(call, &variants, row), "[]", now_us) || db_commit(call))
+        variants_changed(call, product_id, row_json(call, &variants, row), "[]", now_us) || db_commit(call))
         return -1;
     call_data_with(call, 1);
     out_map(&call->out, 2);

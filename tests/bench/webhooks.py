@@ -22,8 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from run import TICK_US, Platform, Port, aim, compile_tools, failures, say  # noqa: E402
+from figures import TICK_US, Bench, aim, bearer, check_answers, finish, http, platform, say  # noqa: E402
 
+from api.platform import Port  # noqa: E402
 from api.shop import Owner  # noqa: E402
 
 EVENTS, ROUNDS = 30_000, 3
@@ -98,10 +99,10 @@ def cpu_us(pid):
 
 
 class Hooks:
-    def __init__(self, platform, sink):
-        self.platform, self.sink, self.next = platform, sink, 1
-        self.sql, self.values = platform.postgres.connect(), {}
-        self.shop = Owner(platform).open_shop()
+    def __init__(self, bench, sink):
+        self.bench, self.platform, self.sink, self.next = bench, bench.platform, sink, 1
+        self.sql, self.values = self.platform.postgres.connect(), {}
+        self.shop = Owner(self.platform).open_shop()
         while not self.rows("select 1 from webhooks.log where installation_id = %(installation)s", installation=self.shop.installation_id):
             time.sleep(0.05)                    # webhooks has heard of it
         answer = self.shop.post("/api/apps/v1/webhooks", {"event_topic": TOPIC, "target_url": sink.url})
@@ -144,20 +145,17 @@ class Hooks:
 
     # -- how late --
 
-    def late(self, load):
+    def late(self):
         ids = [order_id for order_id, in self.rows(MAKE_ORDERS, count=ORDERS)]
-        path = self.platform.home / "requests"
         self.rows("vacuum analyze")
         results = []
         for turn, seconds in enumerate((2, PACED_S, PACED_S)):
-            path.write_text("".join(f"PUT /api/apps/v1/orders/{order_id}\tAuthorization: Bearer {self.shop.access_token}\t"
-                                    f"{json.dumps({'note': f'Call at {3 * hour + turn}'})}\n" for hour in (1, 2) for order_id in ids))
+            requests = [http("PUT", f"/api/apps/v1/orders/{order_id}", bearer(self.shop.access_token), {"note": f"Call at {3 * hour + turn}"})
+                        for hour in (1, 2) for order_id in ids]
             self.sink.ask("clear")
             before = self.cpu()
-            done = json.loads(subprocess.run([load, str(self.platform.ports[0].number), "64", str(seconds), path, str(PACE)],
-                                             capture_output=True, text=True, check=True).stdout)
-            if set(done["statuses"]) != {"200"}:
-                raise SystemExit(f"unexpected answers: {done['statuses']}")
+            done = self.bench.load(requests, seconds=seconds, rate=PACE)
+            check_answers(done)
             time.sleep(0.5)
             seen = self.sink.wait(done["answers"])
             say(f"  {done['rate']:.0f} changes a second: p50 {seen['p50_ms']:.1f} ms, p99 {seen['p99_ms']:.1f} ms, last {seen['max_ms']:.1f} ms"
@@ -223,18 +221,16 @@ class Hooks:
 
 
 def main():
-    limits = {f"SX_RATE_{name}": "1000000/1" for name in ("GLOBAL", "TOKEN")}
-    with Platform(settings={"SX_WORKERS": os.environ.get("SX_WORKERS", "0"), "SX_LOG_LEVEL": os.environ.get("SX_LOG_LEVEL", "warn"), **limits}, durable=True) as platform:
-        compile_tools(platform.home / "bin")
-        sink = Sink(platform.home / "bin" / "sink")
+    with platform(SX_LOG_LEVEL=os.environ.get("SX_LOG_LEVEL", "warn")) as running:
+        bench = Bench(running)
+        sink = Sink(running.home / "bin" / "sink")
         try:
-            hooks = Hooks(platform, sink)
+            hooks = Hooks(bench, sink)
             for part in sys.argv[1:] or ["late", "throughput", "flat"]:
-                getattr(hooks, part)(*[platform.home / "bin" / "load"] if part == "late" else [])
+                getattr(hooks, part)()
         finally:
             sink.close()
-    say("all figures within their bounds" if not failures else "missed: " + ", ".join(failures))
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":
