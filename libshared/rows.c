@@ -421,7 +421,6 @@ out_row_with(struct out *self, const struct rows *rows, unsigned row, unsigned f
 
     layout_init(&layout, rows);
     write_members(self, &layout, rows, row, further);
-    buf_free(&layout.keys);
 }
 
 void
