@@ -143,8 +143,10 @@ QUERY(ORDERS_SPAN_PAGE_STATUS_ASC, ORDERS_SPAN_PAGE("o.order_status = $2", "asc"
 QUERY(ORDERS_SPAN_PAGE_STATUS_DESC, ORDERS_SPAN_PAGE("o.order_status = $2", "desc", "asc"))
 
 /* How many orders the days of a range have, and the store: decides between the next three. */
-QUERY(ORDERS_RANGE_SIZE, "select " KEPT_WHOLE_DAYS("$3", "($4::timestamptz + interval '1 day')") "::bigint as n, total.n "
-                         "as total from " TOTAL_KEPT("o") " as total")
+QUERY(ORDERS_RANGE_SIZE,
+      "select " KEPT_WHOLE_DAYS("$3",
+                                "($4::timestamptz + interval '1 day')") "::bigint as n, total.n "
+                                                                        "as total from " TOTAL_KEPT("o") " as total")
 QUERY(ORDERS_RANGE_FOUND_UPDATED_ASC, ORDERS_RANGE_FOUND("updated_at", "timestamptz", ">", "asc"))
 QUERY(ORDERS_RANGE_FOUND_UPDATED_DESC, ORDERS_RANGE_FOUND("updated_at", "timestamptz", "<", "desc"))
 QUERY(ORDERS_RANGE_FOUND_TOTAL_ASC, ORDERS_RANGE_FOUND("grand_total", "numeric", ">", "asc"))

@@ -72,8 +72,8 @@ QUERY(REDACTION_ADVANCE,
       "published_to = case when $8::boolean then (select max(id) from outbox) end "
       "where store_id = $1 and user_id = $2")
 
-/* webhooks forgets them as well: told behind every event that knew them, because their rows are locked. $2 "customer" or
- * "order", $3 their ids, $4 now. */
+/* webhooks forgets them as well: told behind every event that knew them, because their rows are locked. $2 "customer"
+ * or "order", $3 their ids, $4 now. */
 QUERY(REDACTION_TELL, "insert into outbox (topic, store_id, resource_type, resource_id, data, created_at) values "
                       "('webhooks.redaction', $1, 'redaction', 0, json_build_object('resource_type', $2::text, 'ids', "
                       "$3::bigint[]), $4)")

@@ -28,18 +28,16 @@ QUERY(
     "select e.topic, e.created_at as at from event as e join log as l on l.installation_id = $1 and l.topic = e.topic "
     "and l.event_at = e.created_at and l.event_id = e.event_id where e.event_id = $2::uuid")
 /* $4 event, $5 its time, $6 now. */
-QUERY(
-    REPLAY_EVENT_SEND,
-    "with " REPLAY_TARGETS_FEW ", made as (insert into waiting (subscription_id, event_id, event_at, topic, "
-    "resource_type, resource_id, next_at, created_at) select targets.subscription_id, e.event_id, e.created_at, "
-    "e.topic, " LANE_AGAIN(
-        "e.resource_type") ", e.resource_id, $6, $6 from targets join event as e on e.topic = targets.topic and "
-                           "e.event_id = $4::uuid and e.created_at = $5 order by targets.subscription_id "
-                           "returning *), " MARK_REPEATED
-                           ", "
-                           "rung as (update queue set due_at = least(due_at, $6), version = version + 1 where "
-                           "subscription_id in "
-                           "(select subscription_id from made)) select count(*) as queued from made")
+QUERY(REPLAY_EVENT_SEND,
+      "with " REPLAY_TARGETS_FEW ", made as (insert into waiting (subscription_id, event_id, event_at, topic, "
+      "resource_type, resource_id, next_at, created_at) select targets.subscription_id, e.event_id, e.created_at, "
+      "e.topic, " LANE_AGAIN(
+          "e.resource_type") ", e.resource_id, $6, $6 from targets join event as e on e.topic = targets.topic and "
+                             "e.event_id = $4::uuid and e.created_at = $5 order by targets.subscription_id "
+                             "returning *), " MARK_REPEATED ", "
+                             "rung as (update queue set due_at = least(due_at, $6), version = version + 1 where "
+                             "subscription_id in "
+                             "(select subscription_id from made)) select count(*) as queued from made")
 
 /* ---- the replay as its owner sees it --------------------------------------------------------------------------- */
 
@@ -99,19 +97,18 @@ QUERY(
                          " select (select count(*) from d) as seen, (select count(*) from made) as queued, "
                          "event_at as at_time, "
                          "delivery_id as at_number from d order by event_at desc, delivery_id desc limit 1")
-QUERY(
-    REPLAY_QUEUE_ALL,
-    "with l as materialized (select seq, event_id, event_at from log where installation_id = $3 and topic = $2 and "
-    "event_at >= $5 and event_at < $4 and (event_at, seq) > ($5, $6) order by event_at, seq limit $7), "
-    "made as (insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
-    "created_at) select $1, e.event_id, e.created_at, e.topic, " LANE_AGAIN(
-        "e.resource_type") ", e.resource_id, $8, $8 "
-                           "from l cross join lateral (select * from event where event_id = l.event_id and "
-                           "created_at = l.event_at offset 0) "
-                           "as e order by l.event_at, l.seq "
-                           "returning *), " MARK_REPEATED
-                           " select (select count(*) from l) as seen, (select count(*) from made) as queued, "
-                           "event_at as at_time, seq as at_number from l order by event_at desc, seq desc limit 1")
+QUERY(REPLAY_QUEUE_ALL,
+      "with l as materialized (select seq, event_id, event_at from log where installation_id = $3 and topic = $2 and "
+      "event_at >= $5 and event_at < $4 and (event_at, seq) > ($5, $6) order by event_at, seq limit $7), "
+      "made as (insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
+      "created_at) select $1, e.event_id, e.created_at, e.topic, " LANE_AGAIN(
+          "e.resource_type") ", e.resource_id, $8, $8 "
+                             "from l cross join lateral (select * from event where event_id = l.event_id and "
+                             "created_at = l.event_at offset 0) "
+                             "as e order by l.event_at, l.seq "
+                             "returning *), " MARK_REPEATED
+                             " select (select count(*) from l) as seen, (select count(*) from made) as queued, "
+                             "event_at as at_time, seq as at_number from l order by event_at desc, seq desc limit 1")
 
 /* $2 subscription, $3 and $4 place, $5 how many went, $6 when it may go on. */
 QUERY(REPLAY_MOVE, "update replay set at_subscription = $2, at_time = $3, at_number = $4, queued = queued + $5, "

@@ -81,14 +81,13 @@ QUERY(TOPIC_GET,
 
 /* An event that nobody else gets and no log has; of no store where the subscription has none. $1 now, $2 whose, $3
  * subscription. */
-QUERY(
-    TEST_EVENT,
-    "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, data) "
-    "select gen_random_uuid(), $1, s.topic, coalesce(s.store_id, 0), 'test', s.subscription_id, t.sample from "
-    "subscription as s join topic as t using (topic) where " SUBSCRIPTION_MINE " returning *) "
-    "insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
-    "created_at) select $3, event_id, created_at, topic, resource_type, resource_id, $1, $1 from e "
-    "returning delivery_id::text as delivery_id, event_id, topic as event_topic, 'pending' as status, created_at")
+QUERY(TEST_EVENT,
+      "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, data) "
+      "select gen_random_uuid(), $1, s.topic, coalesce(s.store_id, 0), 'test', s.subscription_id, t.sample from "
+      "subscription as s join topic as t using (topic) where " SUBSCRIPTION_MINE " returning *) "
+      "insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
+      "created_at) select $3, event_id, created_at, topic, resource_type, resource_id, $1, $1 from e "
+      "returning delivery_id::text as delivery_id, event_id, topic as event_topic, 'pending' as status, created_at")
 QUERY(QUEUE_RING, "update queue set due_at = least(due_at, $2), version = version + 1 where subscription_id = $1")
 
 /* ---- exchange of the master key (reseal.h) */
