@@ -200,11 +200,11 @@ QUERY(CATEGORY_IN_USE, "select exists (select from product where store_id = $1 a
 QUERY(CATEGORY_DELETE, "delete from category where store_id = $1 and category_id = $2")
 
 #define CATEGORIES_SORTS(name, total, where, fence)                                                                    \
-    QUERY(name##_CREATED_ASC, CATEGORIES(total, where, fence, "created_at", "timestamptz", ">", "asc"))                       \
-    QUERY(name##_CREATED_DESC, CATEGORIES(total, where, fence, "created_at", "timestamptz", "<", "desc"))                     \
-    QUERY(name##_UPDATED_ASC, CATEGORIES(total, where, fence, "updated_at", "timestamptz", ">", "asc"))                       \
-    QUERY(name##_UPDATED_DESC, CATEGORIES(total, where, fence, "updated_at", "timestamptz", "<", "desc"))                     \
-    QUERY(name##_NAME_ASC, CATEGORIES(total, where, fence, "name_key", "text", ">", "asc"))                                   \
+    QUERY(name##_CREATED_ASC, CATEGORIES(total, where, fence, "created_at", "timestamptz", ">", "asc"))                \
+    QUERY(name##_CREATED_DESC, CATEGORIES(total, where, fence, "created_at", "timestamptz", "<", "desc"))              \
+    QUERY(name##_UPDATED_ASC, CATEGORIES(total, where, fence, "updated_at", "timestamptz", ">", "asc"))                \
+    QUERY(name##_UPDATED_DESC, CATEGORIES(total, where, fence, "updated_at", "timestamptz", "<", "desc"))              \
+    QUERY(name##_NAME_ASC, CATEGORIES(total, where, fence, "name_key", "text", ">", "asc"))                            \
     QUERY(name##_NAME_DESC, CATEGORIES(total, where, fence, "name_key", "text", "<", "desc"))
 CATEGORIES_SORTS(CATEGORIES, CATEGORIES_KEPT, CATEGORIES_ANY, "")
 CATEGORIES_SORTS(CATEGORIES_CHILDREN, TOTAL_COUNTED("category", CATEGORIES_OF_PARENT), CATEGORIES_OF_PARENT,

@@ -39,7 +39,8 @@ QUERY(VERIFY_COUNTS,
       "counted from kept full join counted using (status, day) where coalesce(kept.n, 0) <> coalesce(counted.n, 0) "
       "order by day, status limit 1000")
 
-/* Of all days and months, of the products and of the categories. The first row is the whole: kept orders, counted products. */
+/* Of all days and months, of the products and of the categories. The first row is the whole: kept orders, counted
+ * products. */
 QUERY(
     VERIFY_COUNTS_TOTALS,
     "with kept as (select kind, status, sum(n)::bigint as n from kept_count where store_id = $1 and kind in ('o', "
