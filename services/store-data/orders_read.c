@@ -167,21 +167,32 @@ run_found(struct list *list, struct call *call, const struct order_query *query,
                : 0;
 }
 
+/* Between these two midnights the days of a range are whole. */
+static int64_t
+since_end(const struct order_query *query)
+{
+    return clock_day_begin(query->since_us + DAY_US - 1);
+}
+
+static int64_t
+until_start(const struct order_query *query)
+{
+    return clock_day_begin(query->until_us);
+}
+
+/* entries: how many to walk past at most; 0: of a statement that does not walk. */
 static int
 run_other(struct list *list, struct call *call, const struct order_query *query, unsigned first, int64_t entries,
           struct rows *rows)
 {
-    int64_t since_end_us = clock_day_begin(query->since_us + DAY_US - 1),
-            until_start_us = clock_day_begin(query->until_us);
-
     first += list_variant(list) - 2;
     if (entries == 0)
         return db_run(call, first, rows, "lsllsltttt", query->store_id, query->status, list_wanted(list),
-                      list_offset(list), list_key(list), list_id(list), query->since_us, since_end_us, until_start_us,
-                      query->until_us);
+                      list_offset(list), list_key(list), list_id(list), query->since_us, since_end(query),
+                      until_start(query), query->until_us);
     return db_run(call, first, rows, "lsllslttttl", query->store_id, query->status, list_wanted(list),
-                  list_offset(list), list_key(list), list_id(list), query->since_us, since_end_us, until_start_us,
-                  query->until_us, entries);
+                  list_offset(list), list_key(list), list_id(list), query->since_us, since_end(query),
+                  until_start(query), query->until_us, entries);
 }
 
 /* A time range that the sort's index does not know. Finding it costs each of its orders. Walking costs, where nothing
@@ -194,8 +205,8 @@ run_other_range(struct list *list, struct call *call, const struct order_query *
     int64_t wanted = list_wanted(list) + list_offset(list), in_range, total;
     struct rows size;
 
-    if (db_run(call, ORDERS_RANGE_SIZE, &size, "lstt", query->store_id, query->status, query->since_us,
-               query->until_us))
+    if (db_run(call, ORDERS_RANGE_SIZE, &size, "lstttt", query->store_id, query->status, query->since_us,
+               since_end(query), until_start(query), query->until_us))
         return -1;
     in_range = rows_int(&size, 0, "n");
     total = rows_int(&size, 0, "total");
@@ -204,7 +215,7 @@ run_other_range(struct list *list, struct call *call, const struct order_query *
 
         if (run_other(list, call, query, walked, entries, rows))
             return -1;
-        if ((int64_t)rows->count == list_wanted(list) || entries > total + list_offset(list))
+        if ((int64_t)rows->count == list_wanted(list) || entries >= total + ORDERS_MEANWHILE)
             return 0;
     }
     return run_other(list, call, query, ORDERS_RANGE_FOUND_UPDATED_ASC, 0, rows);
@@ -215,16 +226,14 @@ static int
 run_range(struct list *list, struct call *call, const struct order_query *query, struct rows *rows)
 {
     unsigned variant = list->descending + 2 * (*query->status != 0);
-    int64_t since_end_us = clock_day_begin(query->since_us + DAY_US - 1),
-            until_start_us = clock_day_begin(query->until_us);
 
     if (list_offset(list) > 0)
         return db_run(call, ORDERS_SPAN_PAGE_ANY_ASC + variant, rows, "lslltttt", query->store_id, query->status,
-                      list_wanted(list), list_offset(list), query->since_us, since_end_us, until_start_us,
+                      list_wanted(list), list_offset(list), query->since_us, since_end(query), until_start(query),
                       query->until_us);
     return db_run(call, ORDERS_SPAN_AFTER_ANY_ASC + variant, rows, "lslsltttt", query->store_id, query->status,
-                  list_wanted(list), range_key(list, query, call->arena), list_id(list), query->since_us, since_end_us,
-                  until_start_us, query->until_us);
+                  list_wanted(list), range_key(list, query, call->arena), list_id(list), query->since_us,
+                  since_end(query), until_start(query), query->until_us);
 }
 
 /* Nothing or a status: the totals are kept, the index is walked. */

@@ -57,32 +57,27 @@
 
 /* Orders of the whole days between two midnights: those of the whole months between them, and of the days before and
  * after these. Where there is no whole month, the days before the first one are all. */
-#define KEPT_WHOLE_DAYS(begin, end)                                                                                                     \
-    "(select coalesce(sum(k.n), 0) from (select first, last, date_trunc('month', first + interval '1 month -1 day')"                    \
-    "::date as first_month, date_trunc('month', last)::date as last_month from (select (" begin                                         \
-    "::timestamptz at time zone 'UTC')::date as first, (" end                                                                           \
-    "::timestamptz at time zone 'UTC')::date as last offset "                                                                           \
-    "0) as days offset 0) as e cross join lateral (" KEPT_SPAN("o", "e.first", "least(e.first_month, e.last)") " union all " KEPT_SPAN( \
-        "m", "e.first_month", "e.last_month") " union all " KEPT_SPAN("o", "greatest(e.first_month, e.last_month)",                     \
-                                                                      "e.last") ") as k)"
-#define KEPT_SPAN(kind, begin, end)                                                                                    \
-    "select n from kept_count where store_id = $1 and kind = '" kind "' and status = $2 and day >= " begin             \
-    " and day < " end
+#define KEPT_DAYS   "select n from kept_count where store_id = $1 and kind = 'o' and status = $2 and day >= "
+#define KEPT_MONTHS "select n from kept_count where store_id = $1 and kind = 'm' and status = $2 and day >= "
+#define KEPT_SPANS                                                                                                     \
+    KEPT_DAYS "first and day < least(first_month, last) union all " KEPT_MONTHS                                        \
+              "first_month and day < last_month union all " KEPT_DAYS                                                  \
+              "greatest(first_month, last_month) and day < last"
+#define KEPT_WHOLE_DAYS(begin, end)                                                                                    \
+    "(select coalesce(sum(n), 0) from (select first, last, date_trunc('month', first + interval '1 month -1 day')"     \
+    "::date as first_month, date_trunc('month', last)::date as last_month from (select (" begin                        \
+    "::timestamptz at time zone 'UTC')::date as first, (" end "::timestamptz at time zone 'UTC')::date as last) as "   \
+    "ends offset 0) as spans cross join lateral (" KEPT_SPANS ") as k)"
 
 /* Orders of a time range: whole days are kept, the two days at its edges are counted. since_end is the first midnight
  * not before since, until_start the midnight before until. With offset 0 the sum is worked out once, however often it
  * is used. */
 #define TOTAL_RANGE(status, since, since_end, until_start, until)                                                      \
-    "(select (" KEPT_WHOLE_DAYS(                                                                                       \
-        since_end, until_start) " + (select count(*) from store_order as o where o.store_id = $1 and " status          \
-                                " and o.deleted_at is null "                                                           \
-                                "and o.created_at >= " since " and o.created_at < " since_end                          \
-                                " and o.created_at <= " until ")"                                                      \
-                                " + (select count(*) from store_order as o where o.store_id = $1 and " status          \
-                                " and o.deleted_at is null "                                                           \
-                                "and o.created_at >= greatest(" until_start "::timestamptz, " since_end                \
-                                "::timestamptz) "                                                                      \
-                                "and o.created_at <= " until "))::bigint as n offset 0)"
+    "(select ((select count(*) from store_order as o where o.store_id = $1 and " status " and o.deleted_at is null "   \
+    "and o.created_at >= " since " and o.created_at < " since_end " and o.created_at <= " until ")"                    \
+    " + (select count(*) from store_order as o where o.store_id = $1 and " status " and o.deleted_at is null "         \
+    "and o.created_at >= greatest(" until_start "::timestamptz, " since_end "::timestamptz) "                          \
+    "and o.created_at <= " until ") + " KEPT_WHOLE_DAYS(since_end, until_start) ")::bigint as n offset 0)"
 
 /* Anything else: exact up to TOTAL_EXACT_MAX; one more says that there are more. */
 #define TOTAL_COUNTED(table, where)                                                                                    \
@@ -151,14 +146,15 @@
 #define ORDERS_RANGE_FOUND(key, type, op, dir)                                                                         \
     LIST_MIXED(ORDER_COLUMNS, TOTAL_RANGE(ANY_STATUS, "$7", "$8", "$9", "$10"), "store_order", "order_id",             \
                ORDERS_ANY " and " ANY_STATUS " and " IN_RANGE, " offset 0", key, type, op, dir)
+#define RANGE_TOTAL(status) TOTAL_RANGE(status, "$7", "$8", "$9", "$10")
 #define ORDERS_RANGE_WALKED(where, status, key, type, op, dir)                                                         \
-    "select total.n as _total, " ORDER_COLUMNS " from " TOTAL_RANGE(                                                   \
-        status, "$7", "$8", "$9",                                                                                      \
-        "$10") " as total left "                                                                                       \
-               "join lateral (select * from (select * from (select * from store_order as o where " where               \
-               " and (o." key ", o.order_id) " op " ($5::" type ", $6::bigint) order by o." key " " dir                \
-               ", o.order_id " dir " limit $11::bigint) as o where " IN_RANGE                                          \
-               " offset $4::bigint limit $3::bigint) as o" PAGE_BOUND ") as o on true"
+    "select total.n as _total, " ORDER_COLUMNS                                                                         \
+    " from " RANGE_TOTAL(status) " as total left join lateral ("                                                       \
+                                 "select * from (select * from (select * from store_order as o where " where           \
+                                 " and (o." key ", o.order_id) " op " ($5::" type ", $6::bigint) order by o." key      \
+                                 " " dir ", o.order_id " dir " limit $11::bigint) as o "                               \
+                                 "where " IN_RANGE " offset $4::bigint limit $3::bigint) as o" PAGE_BOUND              \
+                                 ") as o on true"
 
 /* A customer, a list of ids, or a courier, with any other filter. $7 since, $8 until, $9 customer or 0, $10 only with a
  * courier, $11 ids or null; $12, where the orders come with their items, the app. */

@@ -21,11 +21,13 @@ begin
         select store_id, kind, status, day, kept_stripe(day), n
           from (select store_id, case when grouping(month) = 0 then 'm'::"char" else 'o' end as kind,
                        coalesce(order_status, '') as status, coalesce(day, month, '-infinity') as day, sum(n) as n
-                  from (select before.store_id, change.order_status, (change.created_at at time zone 'UTC')::date as day,
+                  from (select before.store_id, change.order_status,
+                               (change.created_at at time zone 'UTC')::date as day,
                                date_trunc('month', change.created_at at time zone 'UTC')::date as month, change.n
                           from old_rows as before join new_rows as after using (store_id, order_id)
-                               cross join lateral (values (before.order_status, before.created_at, before.deleted_at, -1),
-                                                          (after.order_status, after.created_at, after.deleted_at, 1))
+                               cross join lateral (values
+                                   (before.order_status, before.created_at, before.deleted_at, -1),
+                                   (after.order_status, after.created_at, after.deleted_at, 1))
                                    as change (order_status, created_at, deleted_at, n)
                          where (before.order_status, before.created_at, before.deleted_at)
                                is distinct from (after.order_status, after.created_at, after.deleted_at)
@@ -62,6 +64,7 @@ select store_id, 'm', status, date_trunc('month', day)::date, 0, sum(n)
 -- 'c': categories, with no status.
 alter table kept_total drop constraint if exists kept_total_kind_check;
 
+-- The triggers come first: they keep writers out until this file has been committed with what was there before.
 create function category_counted() returns trigger language plpgsql as $$
 begin
     insert into kept_total as kept (store_id, kind, status, stripe, n)
@@ -77,4 +80,5 @@ create trigger counted_insert after insert on category referencing new table as 
 create trigger counted_delete after delete on category referencing old table as changed_rows
     for each statement execute function category_counted();
 
-insert into kept_total (store_id, kind, status, stripe, n) select store_id, 'c', '', 0, count(*) from category group by store_id;
+insert into kept_total (store_id, kind, status, stripe, n)
+select store_id, 'c', '', 0, count(*) from category group by store_id;
