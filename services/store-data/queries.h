@@ -142,18 +142,10 @@ QUERY(ORDERS_SPAN_PAGE_ANY_DESC, ORDERS_SPAN_PAGE("true", "desc", "asc"))
 QUERY(ORDERS_SPAN_PAGE_STATUS_ASC, ORDERS_SPAN_PAGE("o.order_status = $2", "asc", "desc"))
 QUERY(ORDERS_SPAN_PAGE_STATUS_DESC, ORDERS_SPAN_PAGE("o.order_status = $2", "desc", "asc"))
 
-<<<<<<< HEAD
-/* How many orders the days of a range have, and the store: decides between the next three. */
-QUERY(ORDERS_RANGE_SIZE,
-      "select " KEPT_WHOLE_DAYS("$3",
-                                "($4::timestamptz + interval '1 day')") "::bigint as n, total.n "
-                                                                        "as total from " TOTAL_KEPT("o") " as total")
-=======
 /* How many orders a range has, and the store: decides between the next three. */
 QUERY(ORDERS_RANGE_SIZE,
       "select range.n, total.n as total from " TOTAL_RANGE(ANY_STATUS, "$3", "$4", "$5",
                                                            "$6") " as range, " TOTAL_KEPT("o") " as total")
->>>>>>> points
 QUERY(ORDERS_RANGE_FOUND_UPDATED_ASC, ORDERS_RANGE_FOUND("updated_at", "timestamptz", ">", "asc"))
 QUERY(ORDERS_RANGE_FOUND_UPDATED_DESC, ORDERS_RANGE_FOUND("updated_at", "timestamptz", "<", "desc"))
 QUERY(ORDERS_RANGE_FOUND_TOTAL_ASC, ORDERS_RANGE_FOUND("grand_total", "numeric", ">", "asc"))
