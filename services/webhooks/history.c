@@ -4,7 +4,7 @@
 
 #include "bounds.h"
 #include "clock.h"
-#include "page.h"
+#include "listing.h"
 #include "statements.h"
 #include "subscription.h"
 #include "text.h"
@@ -38,17 +38,19 @@ deliveries_list(struct call *call)
 {
     int64_t subscription_id = in_int(call->in, "path.subscription_id", 0);
     const char *waiting, *over, *status = in_text(call->in, "query.status");
-    struct page page = {.id_column = "_id"};
+    struct listing page = {.list = "deliveries",
+                           .of = subscription_id,
+                           .filter = status,
+                           .id_column = "_id",
+                           .descending = true,
+                           .deepest = PAGES_DEEP};
     struct rows rows;
 
-    page.cursor.filters = cursor_hash(0, (const char *)&subscription_id, sizeof subscription_id);
-    if (status)
-        page.cursor.filters = cursor_hash(page.cursor.filters, status, strlen(status));
-    if (page_begin(&page, call) || deliveries_select(call, subscription_id, &waiting, &over) ||
-        db_run(call, DELIVERIES_LIST, &rows, "lllssl", subscription_id, page_before(&page), page.limit + 1, waiting,
-               over, page_offset(&page)))
+    if (listing_begin(&page, call) || deliveries_select(call, subscription_id, &waiting, &over) ||
+        db_run(call, DELIVERIES_LIST, &rows, "lllssl", subscription_id, listing_id(&page), listing_wanted(&page),
+               waiting, over, listing_offset(&page)))
         return -1;
-    return page_reply(&page, call, &rows);
+    return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }
 
 int

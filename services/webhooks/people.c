@@ -4,7 +4,7 @@
  */
 #include "bounds.h"
 #include "clock.h"
-#include "page.h"
+#include "listing.h"
 #include "statements.h"
 #include "subscription.h"
 #include "webhooks_operations.h"
@@ -351,21 +351,25 @@ write_page(struct call *call, const struct rows *rows, unsigned count, struct in
 int
 merchant_subscriptions_list(struct call *call)
 {
-    struct page page = {.id_column = "subscription_id"};
+    struct listing page = {.list = "subscriptions of a store",
+                           .id_column = "subscription_id",
+                           .descending = true,
+                           .deepest = PAGES_DEEP};
     struct rows rows;
     struct in names;
     unsigned count;
 
     if (allow_merchant(call, false))
         return -1;
-    page.cursor.filters = cursor_hash(1, (const char *)&call->caller.store_id, sizeof call->caller.store_id);
-    if (page_begin(&page, call) || db_run(call, SUBSCRIPTIONS_OF_STORE, &rows, "llll", call->caller.store_id,
-                                          page_before(&page), page.limit + 1, page_offset(&page)))
+    page.of = call->caller.store_id; /* which allow_merchant has read */
+    if (listing_begin(&page, call) ||
+        db_run(call, SUBSCRIPTIONS_OF_STORE, &rows, "llll", page.of, listing_id(&page), listing_wanted(&page),
+               listing_offset(&page)))
         return -1;
-    count = page_count(&page, &rows);
+    count = listing_count(&page, &rows);
     if (read_names(call, &rows, count, &names))
         return -1;
     call_data_with(call, 1);
     write_page(call, &rows, count, names);
-    return page_end(&page, call, &rows);
+    return listing_end(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }

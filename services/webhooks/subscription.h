@@ -6,6 +6,7 @@
 #include "intake.h"
 #include "secret.h"
 
+#define PAGES_DEEP         10000 /* rows that `page` reaches; a cursor goes on */
 #define DROPPED_AT_ONCE    2000 /* in SUBSCRIPTION_DROP_WAITING */
 #define SECRET_LABEL       "webhook-secret"
 #define SECRET_PREFIX      "whsec_"

@@ -8,7 +8,7 @@
 #include "bounds.h"
 #include "clock.h"
 #include "outbound.h"
-#include "page.h"
+#include "listing.h"
 #include "statements.h"
 #include "subscription.h"
 #include "webhooks_operations.h"
@@ -303,14 +303,17 @@ int
 subscriptions_list(struct call *call)
 {
     int64_t installation_id = call->caller.installation_id;
-    struct page page = {.id_column = "subscription_id"};
+    struct listing page = {.list = "subscriptions",
+                           .of = installation_id,
+                           .id_column = "subscription_id",
+                           .descending = true,
+                           .deepest = PAGES_DEEP};
     struct rows rows;
 
-    page.cursor.filters = cursor_hash(0, (const char *)&installation_id, sizeof installation_id);
-    if (page_begin(&page, call) || db_run(call, SUBSCRIPTIONS_LIST, &rows, "tllll", clock_now_us(), installation_id,
-                                          page_before(&page), page.limit + 1, page_offset(&page)))
+    if (listing_begin(&page, call) || db_run(call, SUBSCRIPTIONS_LIST, &rows, "tllll", clock_now_us(), installation_id,
+                                          listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
-    return page_reply(&page, call, &rows);
+    return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }
 
 int

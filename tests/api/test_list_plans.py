@@ -32,7 +32,7 @@ MODES = ("auto", "force_generic_plan")
 def lists():
     for path, methods in DOCUMENT["paths"].items():
         parameters = {p["name"]: p for p in map(follow, methods.get("get", {}).get("parameters", []))}
-        if path.startswith("/api/apps/v1/") and "limit" in parameters and "cursor" in parameters:
+        if path.startswith("/api/apps/v1/") and "/webhooks" not in path and "limit" in parameters and "cursor" in parameters:
             yield methods["get"]["operationId"], (path, parameters)
 
 

@@ -20,7 +20,7 @@ class Large:
         platform = self.platform = shop.platform
         until(lambda: log_of(platform, shop.installation_id))
         self.sub = subscribe(shop, "http://127.0.0.1:9/")["subscription_id"]
-        self.installation_id = shop.installation_id
+        self.installation_id, self.store_id = shop.installation_id, shop.store_id
         platform.postgres.rows(f"""
             set search_path = webhooks;
             select partitions_make((now() - n * interval '1 day')::date) from generate_series(0, 8) as n;
@@ -63,6 +63,8 @@ def statements(large):
         "EVENTS_AFTER_ALL": ((mine, 5000, 50, "{read:orders,read:products}"), 50),
         "EVENTS_AFTER_TOPIC": ((mine, 0, 50, "{read:orders,read:products}", "product.deleted"), ROWS // RARE_EACH),
         "LOG_END": ((mine,), 1), "LOG_BEGIN": ((mine,), 1),
+        "SUBSCRIPTIONS_LIST": ((FAR, mine, 2 ** 60, 51, 0), 51), "DELIVERIES_LIST": ((sub, 2 ** 60, 51, "{}", "{success,failed}", 0), 10_001),
+        "SUBSCRIPTIONS_OF_STORE": ((large.store_id, 2 ** 60, 51, 0), 51),
     }
 
 
