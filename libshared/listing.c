@@ -24,8 +24,8 @@ listing_begin(struct listing *self, struct call *call)
         return call_fail(call, FAIL_VALIDATION_ERROR, "cursor",
                          "is not a next_cursor of this list, as it is filtered now; begin again without it");
     if (!text && self->deepest && self->page > self->deepest / self->limit)
-        return call_failf(call, FAIL_VALIDATION_ERROR, "page", "reaches the first %lld of a list; go on with the cursor",
-                          (long long)self->deepest);
+        return call_failf(call, FAIL_VALIDATION_ERROR, "page",
+                          "reaches the first %lld of a list; go on with the cursor", (long long)self->deepest);
     return 0;
 }
 
@@ -68,7 +68,7 @@ int
 listing_end(struct listing *self, struct call *call, const struct rows *rows, int64_t total)
 {
     bool capped = total > TOTAL_EXACT_MAX;
-        struct out *out = &call->out;
+    struct out *out = &call->out;
 
     out_key(out, "pagination");
     out_map(out, 4 + capped);

@@ -116,7 +116,7 @@ begin(struct call *call, struct item *item)
 static void
 begin_all(struct call *call)
 {
-    if (clock_monotonic_ms() - kept.renewed_ms > LEASE_SAFE_MS || actor_is_stopping(call))
+    if (clock_monotonic_ms() - kept.renewed_ms > LEASE_SAFE_MS || actor_is_stopping(call) || kept.over > OVER_MAX)
         return;
     for (unsigned i = 0; i < kept.count && kept.all.active < TRANSFERS_MAX; i++) {
         struct endpoint *endpoint = kept.endpoints[(kept.turn_of + i) % kept.count];
@@ -150,6 +150,7 @@ take_answer(const struct outbound_request *request)
     struct item *item = request->owner;
 
     item->state = ITEM_OVER;
+    kept.over++;
     endpoint_ends(&kept, item);
     endpoint_learn(item->endpoint, request->status >= 200 && request->status < 300, request->duration_ms);
 }

@@ -15,22 +15,25 @@
 #include "signature.h"
 #include "subscription.h"
 
-#define ENDPOINTS_MAX  256 /* queues held at a time */
-#define ITEMS_MAX      256 /* of one queue, in memory */
-#define ITEMS_LOW      96  /* more are read when so few are left */
-#define ITEMS_DOUBTFUL 16  /* of a queue whose endpoint is not trusted */
-#define TRANSFERS_MAX  512 /* under way at a time */
-#define OF_ENDPOINT    64  /* of one subscription, when its endpoint is fast */
-#define OF_OWNER       192 /* of one app, or one store's merchant */
-#define DOUBTFUL_MAX   192 /* of all endpoints that are not trusted, and */
-#define DOUBTFUL_OF    32  /* of those of one owner */
-#define QUICK_MS       2000
-#define OWNERS_KNOWN   1024 /* by the owner's number; two that meet share what one may have */
-#define ANSWER_KEPT    4096
-#define ATTEMPTS_MAX   6  /* contract D.3 */
-#define FAILURES_MAX   10 /* contract K.4: events in a row */
-#define EVENT_ID_SIZE  37
-#define TOPIC_SIZE     101
+#define ENDPOINTS_MAX   256                 /* queues held at a time */
+#define ITEMS_MAX       256                 /* of one queue, in memory */
+#define ITEMS_LOW       96                  /* more are read when so few are left */
+#define ITEMS_DOUBTFUL  16                  /* of a queue whose endpoint is not trusted */
+#define TRANSFERS_MAX   512                 /* under way at a time */
+#define OF_ENDPOINT     64                  /* of one subscription, when its endpoint is fast */
+#define OF_OWNER        192                 /* of one app, or one store's merchant */
+#define PLACES_OF_OWNER (ENDPOINTS_MAX / 4) /* while places are scarce */
+#define DOUBTFUL_MAX    192                 /* of all endpoints that are not trusted, and */
+#define DOUBTFUL_OF     32                  /* of those of one owner */
+#define QUICK_MS        2000
+#define OWNERS_KNOWN    1024 /* by the owner's number; two that meet share what one may have */
+#define NOTED_AT_ONCE   384  /* results in one statement: all of them at their largest fit (delivery_note.c) */
+#define OVER_MAX        2048 /* nothing more is begun while so many are not noted */
+#define ANSWER_KEPT     4096
+#define ATTEMPTS_MAX    6  /* contract D.3 */
+#define FAILURES_MAX    10 /* contract K.4: events in a row */
+#define EVENT_ID_SIZE   37
+#define TOPIC_SIZE      101
 
 struct endpoint;
 
@@ -64,6 +67,7 @@ struct item {
 /* Requests under way of those who are in one place of the table. */
 struct owner {
     unsigned active, doubtful;
+    unsigned places; /* of ENDPOINTS_MAX */
     int64_t full_ms; /* since when no more doubtful ones may begin; 0: they may */
 };
 
@@ -87,7 +91,9 @@ struct delivery {
     unsigned count;
     struct owner all, owners[OWNERS_KNOWN];
     int64_t renewed_ms, claimed_ms;
-    unsigned turn_of; /* whose turn it is to begin */
+    unsigned turn_of;  /* whose turn it is to begin */
+    unsigned over;     /* about how many are not noted yet */
+    unsigned note_max; /* how many the next note takes: fewer when the last one was refused */
 };
 
 /* delivery_queue.c: endpoints and items in memory */

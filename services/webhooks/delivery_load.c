@@ -13,7 +13,8 @@
 #define CLAIM_EACH_MS 5 /* and not more often, under load */
 #define RENEW_EACH_MS 1000
 #define PLACES_FREE   (ENDPOINTS_MAX - ENDPOINTS_MAX / 4)
-#define PUT_OFF_S     10
+#define PUT_OFF_MS    10000
+#define YIELD_MS      1000 /* of one that is trusted, whose owner has all that anybody may have */
 #define LIST_MAX      4194304
 #define IDS_MAX       1048576
 
@@ -155,7 +156,9 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
 static void
 read_endpoint(struct delivery *delivery, struct endpoint *self, const struct rows *rows, unsigned row)
 {
+    self->owner->places--;
     self->owner = &delivery->owners[(uint64_t)rows_int(rows, row, "owner") % OWNERS_KNOWN];
+    self->owner->places++;
     self->version = rows_int(rows, row, "version");
     self->store_id = rows_int(rows, row, "store_id");
     self->updated_us = rows_time(rows, row, "updated_at");
@@ -269,7 +272,7 @@ delivery_load(struct call *call, struct delivery *self)
 
 /* ---- letting go -------------------------------------------------------------------------------------------------- */
 
-/* While places are scarce those that could only wait for a bad endpoint have none. */
+/* While places are scarce those that could only wait, for a bad endpoint or for others of their owner, have none. */
 static bool
 is_put_off(const struct delivery *self, const struct endpoint *endpoint)
 {
@@ -301,7 +304,7 @@ write_release(struct out *out, struct endpoint *self)
     out_int(out, self->version);
     if (put_off) {
         out_key(out, "until");
-        out_time(out, clock_now_us() + PUT_OFF_S * US_PER_SECOND);
+        out_time(out, clock_now_us() + (endpoint_is_trusted(self) ? YIELD_MS : PUT_OFF_MS) * INT64_C(1000));
     }
     self->may_have_more = true; /* those that are not given back have got something new */
 }

@@ -9,7 +9,8 @@
 #include "statements.h"
 #include "text.h"
 
-#define RESULTS_MAX       (16 * 1024 * 1024)
+#define RESULT_MAX        (6 * ANSWER_KEPT + 16384) /* an answer of control characters, the headers and the rest */
+#define RESULTS_MAX       (NOTED_AT_ONCE * RESULT_MAX)
 #define RETRY_AFTER_MAX_S 86400
 #define STATUS_GONE       410
 
@@ -136,7 +137,7 @@ results_json(struct call *call, struct delivery *self, unsigned count, bool *all
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
     for (unsigned i = 0; i < self->count; i++)
-        for (struct item *item = self->endpoints[i]->first; item; item = item->next)
+        for (struct item *item = self->endpoints[i]->first; item && n < count; item = item->next)
             if (item->state == ITEM_OVER) {
                 judge(item);
                 *all_good &= strcmp(item->result, "success") == 0;
@@ -263,25 +264,34 @@ forget(struct endpoint *self)
     }
 }
 
-/* They are noted by another turn; what was noted after all counts no second time. */
+/* They are noted by another turn, one at a time, so that one that cannot be written down holds up nobody: when it is
+ * refused alone, what its endpoint answered is left out. What was noted after all counts no second time. */
 static void
 remember(struct delivery *self)
 {
     for (unsigned i = 0; i < self->count; i++)
         for (struct item *item = self->endpoints[i]->first; item; item = item->next)
-            if (item->state == ITEM_NOTED)
+            if (item->state == ITEM_NOTED) {
                 item->state = ITEM_OVER;
+                if (self->note_max == 1)
+                    item->request.answer_len = 0;
+            }
+    self->note_max = 1;
 }
 
 int
 delivery_note(struct call *call, struct delivery *self)
 {
-    unsigned count = count_over(self);
+    unsigned over = count_over(self), count;
     bool all_good = true;
     struct str results;
 
-    if (count == 0)
+    self->over = over;
+    if (over == 0)
         return 0;
+    if (self->note_max == 0)
+        self->note_max = NOTED_AT_ONCE;
+    count = over < self->note_max ? over : self->note_max;
     if (partitions_need(call, clock_now_us()))
         return -1;
     results = results_json(call, self, count, &all_good);
@@ -289,6 +299,8 @@ delivery_note(struct call *call, struct delivery *self)
         remember(self);
         return -1;
     }
+    self->over = over - count;
+    self->note_max = 2 * self->note_max < NOTED_AT_ONCE ? 2 * self->note_max : NOTED_AT_ONCE;
     for (unsigned i = 0; i < self->count; i++)
         forget(self->endpoints[i]);
     return 0;

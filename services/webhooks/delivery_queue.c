@@ -21,6 +21,7 @@ endpoint_add(struct delivery *self, int64_t subscription_id)
         endpoint->cap = CAP_FIRST;
     endpoint->may_have_more = true;
     endpoint->owner = &self->owners[0]; /* until it is read */
+    endpoint->owner->places++;
     self->endpoints[self->count++] = endpoint;
     return endpoint;
 }
@@ -36,6 +37,7 @@ endpoint_remove(struct delivery *self, unsigned index)
             endpoint_ends(self, item);
         item_free(item);
     }
+    endpoint->owner->places--;
     secret_wipe(endpoint->secret, sizeof endpoint->secret);
     secret_wipe(endpoint->old_secret, sizeof endpoint->old_secret);
     free(endpoint->url);
@@ -203,10 +205,14 @@ is_stuck(const struct owner *self)
     return self->full_ms && clock_monotonic_ms() - self->full_ms > STUCK_MS;
 }
 
-/* It failed last, or those like it have all that they may have and do not let go of it. */
+/* It failed last, or those like it have all that they may have and do not let go of it. Of a trusted one: its owner has
+ * more under way, or more places, than anybody may have while others wait for one. */
 bool
 endpoint_hangs(const struct delivery *self, const struct endpoint *endpoint)
 {
-    return !endpoint_is_trusted(endpoint) && endpoint->active == 0 &&
-           (endpoint->cap < CAP_FIRST || is_stuck(endpoint->owner) || is_stuck(&self->all));
+    if (endpoint->active > 0)
+        return false;
+    if (endpoint_is_trusted(endpoint))
+        return endpoint->owner->active >= OF_OWNER || endpoint->owner->places > PLACES_OF_OWNER;
+    return endpoint->cap < CAP_FIRST || is_stuck(endpoint->owner) || is_stuck(&self->all);
 }

@@ -351,10 +351,8 @@ write_page(struct call *call, const struct rows *rows, unsigned count, struct in
 int
 merchant_subscriptions_list(struct call *call)
 {
-    struct listing page = {.list = "subscriptions of a store",
-                           .id_column = "subscription_id",
-                           .descending = true,
-                           .deepest = PAGES_DEEP};
+    struct listing page = {
+        .list = "subscriptions of a store", .id_column = "subscription_id", .descending = true, .deepest = PAGES_DEEP};
     struct rows rows;
     struct in names;
     unsigned count;
@@ -362,9 +360,8 @@ merchant_subscriptions_list(struct call *call)
     if (allow_merchant(call, false))
         return -1;
     page.of = call->caller.store_id; /* which allow_merchant has read */
-    if (listing_begin(&page, call) ||
-        db_run(call, SUBSCRIPTIONS_OF_STORE, &rows, "llll", page.of, listing_id(&page), listing_wanted(&page),
-               listing_offset(&page)))
+    if (listing_begin(&page, call) || db_run(call, SUBSCRIPTIONS_OF_STORE, &rows, "llll", page.of, listing_id(&page),
+                                             listing_wanted(&page), listing_offset(&page)))
         return -1;
     count = listing_count(&page, &rows);
     if (read_names(call, &rows, count, &names))

@@ -8,10 +8,12 @@
  * and what it forgets is the end of its log, so that nothing is forgotten but what followed it. */
 #define UNHURRIED "(select set_config('synchronous_commit', 'off', true)) is not null"
 
-/* $1 holder, $2 now, $3 how many. */
+/* $1 holder, $2 now, $3 how many. A lease that ends later than a new one would is from a clock that has been set back.
+ */
 QUERY(QUEUE_CLAIM,
       "update queue set holder = $1, held_until = " LEASE " where subscription_id = any (array(select subscription_id "
-      "from queue where due_at <= $2 and (held_until is null or held_until < clock_timestamp()) order by due_at "
+      "from queue where due_at <= $2 and (held_until is null or held_until < clock_timestamp() or held_until > "
+      "clock_timestamp() + interval '6 seconds') order by due_at "
       "limit $3 for update skip locked)) and " UNHURRIED " returning subscription_id")
 /* Answers when each subscription was changed last: what was read before that counts no more. */
 QUERY(QUEUE_RENEW,
@@ -21,12 +23,11 @@ QUERY(QUEUE_RENEW,
 
 /* $1 a list of s, v (the version that was seen), until; $2 holder: lets go of those where nothing has come since, and
  * of those that are put off until then. */
-QUERY(
-    QUEUE_RELEASE,
-    "update queue as q set holder = null, held_until = null, due_at = greatest((select min(next_at) from waiting where "
-    "waiting.subscription_id = q.subscription_id), r.until) "
-    "from json_to_recordset($1) as r (s bigint, v bigint, until timestamptz) where q.subscription_id = r.s and "
-    "q.holder = $2 and (q.version = r.v or r.until is not null) and " UNHURRIED " returning q.subscription_id")
+QUERY(QUEUE_RELEASE,
+      "update queue as q set holder = null, held_until = null, due_at = coalesce(r.until, (select min(next_at) from "
+      "waiting where waiting.subscription_id = q.subscription_id)) "
+      "from json_to_recordset($1) as r (s bigint, v bigint, until timestamptz) where q.subscription_id = r.s and "
+      "q.holder = $2 and (q.version = r.v or r.until is not null) and " UNHURRIED " returning q.subscription_id")
 QUERY(QUEUE_LEAVE, "update queue set holder = null, held_until = null, version = version + 1 where holder = $1")
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
@@ -65,10 +66,12 @@ QUERY(
     "offset 0) as e on true) as w join topic as t on t.topic = w.topic "
     "where w.before is null or w.before < 524288 order by w.subscription_id, w.next_at, w.delivery_id")
 
-/* Those whose turn comes after one that waits for its retry wait as long. $1 their ids. */
+/* Those whose turn comes after one that waits for its retry wait as long: it is the first in its lane. $1 their ids. */
 QUERY(WAITING_PARK,
       "update waiting as x set next_at = f.next_at from (select w.delivery_id, b.next_at from waiting as w cross join "
-      "lateral (select p.next_at " BEFORE_IN_LANE ") as b where w.delivery_id = any ($1::bigint[]) and b.next_at > "
+      "lateral (select p.next_at from waiting as p where p.subscription_id = w.subscription_id and p.resource_type = "
+      "w.resource_type and (p.resource_id, p.delivery_id) > (w.resource_id, 0) and p.resource_id <= w.resource_id "
+      "order by p.resource_id, p.delivery_id limit 1) as b where w.delivery_id = any ($1::bigint[]) and b.next_at > "
       "w.next_at) as f where x.delivery_id = f.delivery_id and x.delivery_id = any ($1::bigint[])")
 
 /* ---- what came of it --------------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "secret.h"
 
 #define PAGES_DEEP         10000 /* rows that `page` reaches; a cursor goes on */
-#define DROPPED_AT_ONCE    2000 /* in SUBSCRIPTION_DROP_WAITING */
+#define DROPPED_AT_ONCE    2000  /* in SUBSCRIPTION_DROP_WAITING */
 #define SECRET_LABEL       "webhook-secret"
 #define SECRET_PREFIX      "whsec_"
 #define SECRET_BYTES       32

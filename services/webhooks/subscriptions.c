@@ -7,8 +7,8 @@
 
 #include "bounds.h"
 #include "clock.h"
-#include "outbound.h"
 #include "listing.h"
+#include "outbound.h"
 #include "statements.h"
 #include "subscription.h"
 #include "webhooks_operations.h"
@@ -311,7 +311,7 @@ subscriptions_list(struct call *call)
     struct rows rows;
 
     if (listing_begin(&page, call) || db_run(call, SUBSCRIPTIONS_LIST, &rows, "tllll", clock_now_us(), installation_id,
-                                          listing_id(&page), listing_wanted(&page), listing_offset(&page)))
+                                             listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
     return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }
