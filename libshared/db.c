@@ -85,6 +85,7 @@ db_connect_prepared(struct db *self, bool whole)
         return -1;
     }
     self->connect_wait_ms = CONNECT_WAIT_MS;
+    self->number++;
     metric_add(&connects_made, 1);
     return 0;
 }
@@ -164,6 +165,12 @@ bool
 db_is_connected(const struct db *self)
 {
     return self->connection != NULL;
+}
+
+unsigned
+db_connection_number(const struct db *self)
+{
+    return self->number;
 }
 
 /* An idle connection has nothing to say but farewell. */

@@ -51,6 +51,10 @@ void db_destroy(struct db **self);
 int db_ensure(struct db *self) must_check;
 bool db_is_connected(const struct db *self);
 
+/* Which connection it is now: another number after each reconnect. For who keeps what a transaction that did not wait
+ * for the disk has said: a crash of PostgreSQL may have forgotten it, and broken every connection. */
+unsigned db_connection_number(const struct db *self);
+
 /* Worker, when the answer has been written: gives back the results that the handler got. No transaction may be open. */
 void db_release(struct db *self);
 

@@ -41,6 +41,7 @@ struct db {
     bool *prepared; /* on this connection, or about to be */
     unsigned own_count, count;
     PGconn *connection;    /* NULL when lost */
+    unsigned number;       /* of the connection: how many were made */
     char lost_sqlstate[6]; /* what the server said when it ended the session; "" when it said nothing */
     int64_t connect_again_ms;
     int64_t connect_wait_ms; /* for how long the next try may take */

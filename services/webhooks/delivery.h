@@ -6,7 +6,9 @@
  *
  * An endpoint is trusted while its answers are good and quick. One that is new, fails or hangs has few requests under
  * way, all such endpoints together have DOUBTFUL_MAX and those of one owner DOUBTFUL_OF: the rest of the transfers is
- * kept free for the others. Where those who hang take up the places as well, they are put off (delivery_release).
+ * kept free for the others. While places are scarce (PLACES_FREE), endpoints of which nothing is under way, because
+ * those like them have all that they may have and are slow to let go of it, are put off (delivery_release), and a slow
+ * owner has requests under way to PLACES_OF_OWNER endpoints: so there are always places for what comes for others.
  */
 #ifndef DELIVERY_H
 #define DELIVERY_H
@@ -15,16 +17,17 @@
 #include "signature.h"
 #include "subscription.h"
 
-#define ENDPOINTS_MAX   256                 /* queues held at a time */
-#define ITEMS_MAX       256                 /* of one queue, in memory */
-#define ITEMS_LOW       96                  /* more are read when so few are left */
-#define ITEMS_DOUBTFUL  16                  /* of a queue whose endpoint is not trusted */
-#define TRANSFERS_MAX   512                 /* under way at a time */
-#define OF_ENDPOINT     64                  /* of one subscription, when its endpoint is fast */
-#define OF_OWNER        192                 /* of one app, or one store's merchant */
-#define PLACES_OF_OWNER (ENDPOINTS_MAX / 4) /* while places are scarce */
-#define DOUBTFUL_MAX    192                 /* of all endpoints that are not trusted, and */
-#define DOUBTFUL_OF     32                  /* of those of one owner */
+#define ENDPOINTS_MAX   256                                 /* queues held at a time */
+#define ITEMS_MAX       256                                 /* of one queue, in memory */
+#define ITEMS_LOW       96                                  /* more are read when so few are left */
+#define ITEMS_DOUBTFUL  16                                  /* of a queue whose endpoint is not trusted */
+#define TRANSFERS_MAX   512                                 /* under way at a time */
+#define OF_ENDPOINT     64                                  /* of one subscription, when its endpoint is fast */
+#define OF_OWNER        192                                 /* of one app, or one store's merchant */
+#define PLACES_FREE     (ENDPOINTS_MAX - ENDPOINTS_MAX / 4) /* more than that, and places are scarce */
+#define PLACES_OF_OWNER (ENDPOINTS_MAX / 4)                 /* while they are, and its endpoints are slow */
+#define DOUBTFUL_MAX    192                                 /* of all endpoints that are not trusted, and */
+#define DOUBTFUL_OF     32                                  /* of those of one owner */
 #define QUICK_MS        2000
 #define OWNERS_KNOWN    1024 /* by the owner's number; two that meet share what one may have */
 #define NOTED_AT_ONCE   384  /* results in one statement: all of them at their largest fit (delivery_note.c) */
@@ -64,11 +67,18 @@ struct item {
     int64_t next_us;
 };
 
-/* Requests under way of those who are in one place of the table. */
+/* Requests under way that have a limit together. */
+struct crowd {
+    unsigned count;
+    int64_t full_ms; /* since when no more may begin; 0: they may */
+    int64_t took_ms; /* about as long as they took lately */
+};
+
+/* Of those who are in one place of the table. */
 struct owner {
-    unsigned active, doubtful;
-    unsigned places; /* of ENDPOINTS_MAX */
-    int64_t full_ms; /* since when no more doubtful ones may begin; 0: they may */
+    struct crowd active, doubtful; /* the one holds the other */
+    unsigned places;               /* endpoints to which something is under way */
+    int64_t back_ms;               /* when the last one that was put off comes back */
 };
 
 struct endpoint {
@@ -77,7 +87,7 @@ struct endpoint {
     char *url;
     char secret[SECRET_TEXT_SIZE], old_secret[SECRET_TEXT_SIZE];
     bool has_old, readable;
-    int64_t old_until_us, updated_us;
+    int64_t old_until_us, updated_us, reread_us;
     enum profile profile;
     struct item *first, *last;
     unsigned count, active, cap;
@@ -91,9 +101,10 @@ struct delivery {
     unsigned count;
     struct owner all, owners[OWNERS_KNOWN];
     int64_t renewed_ms, claimed_ms;
-    unsigned turn_of;  /* whose turn it is to begin */
-    unsigned over;     /* about how many are not noted yet */
-    unsigned note_max; /* how many the next note takes: fewer when the last one was refused */
+    unsigned connection; /* db_connection_number */
+    unsigned turn_of;    /* whose turn it is to begin, and to be noted */
+    unsigned over;       /* about how many are not noted yet */
+    unsigned note_max;   /* how many the next note takes: fewer when the last one was refused */
 };
 
 /* delivery_queue.c: endpoints and items in memory */
@@ -106,6 +117,7 @@ void item_free(struct item *self);
 void endpoint_forget_waiting(struct endpoint *self); /* all that is not under way or over: they are read again */
 void endpoint_learn(struct endpoint *self, bool good, int64_t took_ms); /* how many at a time its endpoint can take */
 bool endpoint_is_trusted(const struct endpoint *self);
+bool endpoint_fails(const struct endpoint *self); /* it did last */
 bool endpoint_may_begin(const struct delivery *self, struct endpoint *endpoint);
 bool endpoint_hangs(const struct delivery *self, const struct endpoint *endpoint); /* it stands in others' way */
 void endpoint_begins(struct delivery *self, struct item *item);

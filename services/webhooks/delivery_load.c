@@ -12,9 +12,9 @@
 
 #define CLAIM_EACH_MS 5 /* and not more often, under load */
 #define RENEW_EACH_MS 1000
-#define PLACES_FREE   (ENDPOINTS_MAX - ENDPOINTS_MAX / 4)
-#define PUT_OFF_MS    10000
-#define YIELD_MS      1000 /* of one that is trusted, whose owner has all that anybody may have */
+#define PUT_OFF_MS    10000 /* one that fails */
+#define YIELD_MS      1000  /* one that could only wait, and each next one of its owner */
+#define YIELD_EACH_MS 2     /* later, so that many of them do not keep us busy with putting them off */
 #define LIST_MAX      4194304
 #define IDS_MAX       1048576
 
@@ -61,6 +61,14 @@ lose_all(struct delivery *self)
         endpoint_remove(self, self->count - 1);
 }
 
+/* Both are times by the clocks of other processes, of which the later one need not be the greater one. */
+static bool
+is_changed(const struct endpoint *self, const struct rows *rows, unsigned row)
+{
+    return self->updated_us != rows_time(rows, row, "updated_at") ||
+           self->reread_us != rows_time(rows, row, "reread_at");
+}
+
 static int
 renew(struct call *call, struct delivery *self)
 {
@@ -80,7 +88,7 @@ renew(struct call *call, struct delivery *self)
     for (unsigned row = 0; self->count > 0 && row < rows.count; row++) {
         struct endpoint *endpoint = endpoint_find(self, rows_int(&rows, row, "subscription_id"));
 
-        if (endpoint && endpoint->updated_us && endpoint->updated_us != rows_time(&rows, row, "updated_at"))
+        if (endpoint && endpoint->updated_us && is_changed(endpoint, &rows, row))
             endpoint_forget_waiting(endpoint);
     }
     self->renewed_ms = begun_ms;
@@ -156,12 +164,11 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
 static void
 read_endpoint(struct delivery *delivery, struct endpoint *self, const struct rows *rows, unsigned row)
 {
-    self->owner->places--;
     self->owner = &delivery->owners[(uint64_t)rows_int(rows, row, "owner") % OWNERS_KNOWN];
-    self->owner->places++;
     self->version = rows_int(rows, row, "version");
     self->store_id = rows_int(rows, row, "store_id");
     self->updated_us = rows_time(rows, row, "updated_at");
+    self->reread_us = rows_time(rows, row, "reread_at");
     free(self->url);
     self->url = xstrdup(rows_text(rows, row, "target_url"));
     self->profile = profile_of(rows_text(rows, row, "profile"));
@@ -258,7 +265,7 @@ delivery_load(struct call *call, struct delivery *self)
     for (unsigned i = 0; i < endpoints.count; i++) {
         struct endpoint *endpoint = endpoint_find(self, rows_int(&endpoints, i, "subscription_id"));
 
-        bool changed = endpoint->updated_us && endpoint->updated_us != rows_time(&endpoints, i, "updated_at");
+        bool changed = endpoint->updated_us && is_changed(endpoint, &endpoints, i);
 
         read_endpoint(self, endpoint, &endpoints, i);
         endpoint->may_have_more = false; /* unless something came with it */
@@ -290,6 +297,21 @@ is_done_with(const struct delivery *self, const struct endpoint *endpoint)
     return (endpoint->count == 0 && !endpoint->may_have_more) || is_put_off(self, endpoint);
 }
 
+/* How long it is put off. */
+static int64_t
+wait_ms(struct endpoint *self)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct owner *owner = self->owner;
+
+    if (endpoint_fails(self))
+        return PUT_OFF_MS;
+    owner->back_ms += YIELD_EACH_MS;
+    if (owner->back_ms < now_ms + YIELD_MS)
+        owner->back_ms = now_ms + YIELD_MS;
+    return owner->back_ms - now_ms;
+}
+
 static void
 write_release(struct out *out, struct endpoint *self)
 {
@@ -304,7 +326,7 @@ write_release(struct out *out, struct endpoint *self)
     out_int(out, self->version);
     if (put_off) {
         out_key(out, "until");
-        out_time(out, clock_now_us() + (endpoint_is_trusted(self) ? YIELD_MS : PUT_OFF_MS) * INT64_C(1000));
+        out_time(out, clock_now_us() + wait_ms(self) * INT64_C(1000));
     }
     self->may_have_more = true; /* those that are not given back have got something new */
 }

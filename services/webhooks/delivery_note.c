@@ -137,7 +137,8 @@ results_json(struct call *call, struct delivery *self, unsigned count, bool *all
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
     for (unsigned i = 0; i < self->count; i++)
-        for (struct item *item = self->endpoints[i]->first; item && n < count; item = item->next)
+        for (struct item *item = self->endpoints[(self->turn_of + i) % self->count]->first; item && n < count;
+             item = item->next)
             if (item->state == ITEM_OVER) {
                 judge(item);
                 *all_good &= strcmp(item->result, "success") == 0;
@@ -265,18 +266,42 @@ forget(struct endpoint *self)
 }
 
 /* They are noted by another turn, one at a time, so that one that cannot be written down holds up nobody: when it is
- * refused alone, what its endpoint answered is left out. What was noted after all counts no second time. */
-static void
-remember(struct delivery *self)
+ * refused alone, and not for want of PostgreSQL, what its endpoint answered is left out. What was noted after all
+ * counts no second time. */
+static int
+remember(struct call *call, struct delivery *self)
 {
+    struct call_failure failure = {.code = FAIL_INTERNAL_ERROR};
+    bool refused;
+
+    (void)call_take_failure(call, &failure);
+    refused = failure.code == FAIL_INTERNAL_ERROR && self->note_max == 1;
     for (unsigned i = 0; i < self->count; i++)
         for (struct item *item = self->endpoints[i]->first; item; item = item->next)
             if (item->state == ITEM_NOTED) {
                 item->state = ITEM_OVER;
-                if (self->note_max == 1)
+                if (refused)
                     item->request.answer_len = 0;
             }
     self->note_max = 1;
+    return call_fail(call, failure.code, failure.field, failure.why);
+}
+
+/* An attempt is kept with the day on which it was begun. */
+static int
+need_days(struct call *call, const struct delivery *self)
+{
+    int64_t known_day = -1;
+
+    for (unsigned i = 0; i < self->count; i++)
+        for (const struct item *item = self->endpoints[i]->first; item; item = item->next) {
+            if (item->state != ITEM_OVER || item->begun_us / DAY_US == known_day)
+                continue;
+            if (partitions_need(call, item->begun_us))
+                return -1;
+            known_day = item->begun_us / DAY_US;
+        }
+    return 0;
 }
 
 int
@@ -292,14 +317,12 @@ delivery_note(struct call *call, struct delivery *self)
     if (self->note_max == 0)
         self->note_max = NOTED_AT_ONCE;
     count = over < self->note_max ? over : self->note_max;
-    if (partitions_need(call, clock_now_us()))
+    if (need_days(call, self))
         return -1;
     results = results_json(call, self, count, &all_good);
-    if (note(call, self, results, all_good)) {
-        remember(self);
-        return -1;
-    }
-    self->over = over - count;
+    if (note(call, self, results, all_good))
+        return remember(call, self);
+    self->over -= count; /* what came back meanwhile has been added */
     self->note_max = 2 * self->note_max < NOTED_AT_ONCE ? 2 * self->note_max : NOTED_AT_ONCE;
     for (unsigned i = 0; i < self->count; i++)
         forget(self->endpoints[i]);

@@ -21,7 +21,6 @@ endpoint_add(struct delivery *self, int64_t subscription_id)
         endpoint->cap = CAP_FIRST;
     endpoint->may_have_more = true;
     endpoint->owner = &self->owners[0]; /* until it is read */
-    endpoint->owner->places++;
     self->endpoints[self->count++] = endpoint;
     return endpoint;
 }
@@ -37,7 +36,6 @@ endpoint_remove(struct delivery *self, unsigned index)
             endpoint_ends(self, item);
         item_free(item);
     }
-    endpoint->owner->places--;
     secret_wipe(endpoint->secret, sizeof endpoint->secret);
     secret_wipe(endpoint->old_secret, sizeof endpoint->old_secret);
     free(endpoint->url);
@@ -140,6 +138,12 @@ endpoint_is_trusted(const struct endpoint *self)
     return self->cap > CAP_FIRST;
 }
 
+bool
+endpoint_fails(const struct endpoint *self)
+{
+    return self->cap < CAP_FIRST;
+}
+
 /* Items are begun in their order, so that the first one under way is among the oldest. */
 static bool
 is_slow(const struct endpoint *self)
@@ -151,68 +155,96 @@ is_slow(const struct endpoint *self)
     return item && clock_monotonic_ms() - item->begun_ms > QUICK_MS;
 }
 
+/* Whoever waits for one of them waits long: they hang, or take their time one after the other. Those who are quick are
+ * full as well when there is much to do, but not for long. */
+static bool
+is_stuck(const struct crowd *self)
+{
+    return self->full_ms && (self->took_ms > STUCK_MS || clock_monotonic_ms() - self->full_ms > STUCK_MS);
+}
+
+static bool
+has_its_places(const struct delivery *self, const struct owner *owner)
+{
+    return self->count > PLACES_FREE && owner->places >= PLACES_OF_OWNER && owner->active.took_ms > STUCK_MS;
+}
+
 bool
 endpoint_may_begin(const struct delivery *self, struct endpoint *endpoint)
 {
     const struct owner *owner = endpoint->owner;
 
-    if (endpoint->active >= endpoint->cap || self->all.active >= TRANSFERS_MAX)
+    if (endpoint->active >= endpoint->cap || self->all.active.count >= TRANSFERS_MAX)
+        return false;
+    if (endpoint->active == 0 && has_its_places(self, owner))
         return false;
     if (endpoint_is_trusted(endpoint) && is_slow(endpoint))
         endpoint->cap = CAP_FIRST; /* before the first of them is over */
     if (endpoint_is_trusted(endpoint))
-        return owner->active < OF_OWNER;
-    return endpoint->active < endpoint->cap && self->all.doubtful < DOUBTFUL_MAX && owner->doubtful < DOUBTFUL_OF;
+        return owner->active.count < OF_OWNER;
+    return endpoint->active < endpoint->cap && self->all.doubtful.count < DOUBTFUL_MAX &&
+           owner->doubtful.count < DOUBTFUL_OF;
 }
 
 static void
-count(struct owner *self, struct item *item, int change, unsigned doubtful_max)
+crowd_grows(struct crowd *self, unsigned max)
 {
-    self->active += (unsigned)change;
-    if (item->doubtful)
-        self->doubtful += (unsigned)change;
-    if (self->doubtful < doubtful_max)
-        self->full_ms = 0;
-    else if (self->full_ms == 0)
+    if (++self->count >= max && self->full_ms == 0)
         self->full_ms = clock_monotonic_ms();
 }
 
 static void
-count_all(struct delivery *self, struct item *item, int change)
+crowd_shrinks(struct crowd *self, unsigned max, int64_t took_ms)
 {
-    item->endpoint->active += (unsigned)change;
-    count(&self->all, item, change, DOUBTFUL_MAX);
-    count(item->endpoint->owner, item, change, DOUBTFUL_OF);
+    if (took_ms > QUICK_MS)
+        took_ms = QUICK_MS; /* a single one that hangs says little of the others */
+    self->took_ms = (7 * self->took_ms + took_ms) / 8;
+    if (--self->count < max)
+        self->full_ms = 0;
 }
 
 void
 endpoint_begins(struct delivery *self, struct item *item)
 {
-    item->doubtful = !endpoint_is_trusted(item->endpoint);
+    struct endpoint *endpoint = item->endpoint;
+    struct owner *owner = endpoint->owner;
+
+    item->doubtful = !endpoint_is_trusted(endpoint);
     item->begun_ms = clock_monotonic_ms();
-    count_all(self, item, 1);
+    owner->places += endpoint->active++ == 0;
+    crowd_grows(&self->all.active, TRANSFERS_MAX);
+    crowd_grows(&owner->active, OF_OWNER);
+    if (!item->doubtful)
+        return;
+    crowd_grows(&self->all.doubtful, DOUBTFUL_MAX);
+    crowd_grows(&owner->doubtful, DOUBTFUL_OF);
 }
 
 void
 endpoint_ends(struct delivery *self, struct item *item)
 {
-    count_all(self, item, -1);
+    int64_t took_ms = clock_monotonic_ms() - item->begun_ms;
+    struct endpoint *endpoint = item->endpoint;
+    struct owner *owner = endpoint->owner;
+
+    owner->places -= --endpoint->active == 0;
+    crowd_shrinks(&self->all.active, TRANSFERS_MAX, took_ms);
+    crowd_shrinks(&owner->active, OF_OWNER, took_ms);
+    if (!item->doubtful)
+        return;
+    crowd_shrinks(&self->all.doubtful, DOUBTFUL_MAX, took_ms);
+    crowd_shrinks(&owner->doubtful, DOUBTFUL_OF, took_ms);
 }
 
-static bool
-is_stuck(const struct owner *self)
-{
-    return self->full_ms && clock_monotonic_ms() - self->full_ms > STUCK_MS;
-}
-
-/* It failed last, or those like it have all that they may have and do not let go of it. Of a trusted one: its owner has
- * more under way, or more places, than anybody may have while others wait for one. */
 bool
 endpoint_hangs(const struct delivery *self, const struct endpoint *endpoint)
 {
+    const struct owner *owner = endpoint->owner;
+
     if (endpoint->active > 0)
         return false;
-    if (endpoint_is_trusted(endpoint))
-        return endpoint->owner->active >= OF_OWNER || endpoint->owner->places > PLACES_OF_OWNER;
-    return endpoint->cap < CAP_FIRST || is_stuck(endpoint->owner) || is_stuck(&self->all);
+    if (has_its_places(self, owner) || is_stuck(&owner->active))
+        return true;
+    return !endpoint_is_trusted(endpoint) &&
+           (endpoint_fails(endpoint) || is_stuck(&owner->doubtful) || is_stuck(&self->all.doubtful));
 }

@@ -69,7 +69,8 @@ deliveries_retry(struct call *call)
     if (rows.count == 0 && db_run(call, DELIVERY_AGAIN, &rows, "lst", delivery_id, subscription_owner(call), now_us))
         return -1;
     if (rows.count == 0)
-        return call_fail(call, FAIL_NOT_FOUND, "delivery_id", "No such delivery of a subscription that is switched on");
+        return call_fail(call, FAIL_NOT_FOUND, "delivery_id",
+                         "No such delivery of a subscription that is switched on and whose topic may be read");
     if (db_post(call, QUEUE_RING, "lt", rows_int(&rows, 0, "_subscription_id"), now_us))
         return -1;
     db_after_commit(call, deliver_wake);
@@ -121,14 +122,13 @@ events_list(struct call *call)
     struct rows rows, begin, end;
 
     /* Its end first: what is behind it was not looked for. Its beginning last: a day may be dropped in between. */
-    if (db_send(call, LOG_END, "l", installation_id) ||
+    if (installation_await(call, LOG_END, &end) ||
         (topic ? db_send(call, EVENTS_AFTER_TOPIC, "lllss", installation_id, after, limit, scopes, topic)
                : db_send(call, EVENTS_AFTER_ALL, "llls", installation_id, after, limit, scopes)) ||
-        db_send(call, LOG_BEGIN, "l", installation_id) || db_collect(call, &end) || db_collect(call, &rows) ||
-        db_collect(call, &begin))
+        db_send(call, LOG_BEGIN, "l", installation_id) || db_collect(call, &rows) || db_collect(call, &begin))
         return -1;
     last = rows_int(&end, 0, "last");
-    oldest = rows_is_null(&begin, 0, "oldest") ? last + 1 : rows_int(&begin, 0, "oldest");
+    oldest = rows_int(&begin, 0, "oldest");
     if (after > last)
         return call_failf(call, FAIL_VALIDATION_ERROR, "after",
                           "is beyond the newest event, %lld: it is no number of this log", (long long)last);

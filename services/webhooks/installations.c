@@ -79,8 +79,8 @@ cancel_most(struct call *call, int64_t installation_id, int64_t generation)
     return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "More deliveries wait than can be cancelled at once");
 }
 
-/* Whoever installed it again meanwhile is left alone: of the earlier subscriptions none takes events any more, so the
- * event finds the merchant's alone. */
+/* Whoever installed it again meanwhile is left alone: the event says of which generation it is, and goes to that one's
+ * subscriptions, which have been ending since then, and to the merchant's. */
 int
 installations_ending(struct call *call)
 {

@@ -24,7 +24,8 @@ deliver_wake(void)
     actor_wake(DELIVER_ACTOR);
 }
 
-/* Most of what comes is of today, which the process makes sure of once in a while. */
+/* Most of what comes is of today, which the process makes sure of once in a while. A day before that is looked at each
+ * time: another process may have dropped it. */
 int
 partitions_need(struct call *call, int64_t time_us)
 {
@@ -36,6 +37,8 @@ partitions_need(struct call *call, int64_t time_us)
         return 0;
     if (db_run(call, PARTITIONS_MAKE, &rows, "t", time_us))
         return -1;
+    if (day < clock_now_us() / DAY_US)
+        return 0;
     again_ms = clock_monotonic_ms() + 60000;
     known_day = day;
     return 0;

@@ -127,14 +127,16 @@ developer_deliveries_retry(struct call *call)
     return for_developer(call, deliveries_retry, "Delivery queued");
 }
 
+/* In the open transaction; those that are made at the same time come one after the other. */
 static int
-check_count(struct call *call, const char *of, int64_t id, const char *whose)
+check_room(struct call *call, unsigned counting, int64_t id, const char *whose)
 {
     struct rows rows;
 
-    if (db_run(call, SUBSCRIPTIONS_OF_PEOPLE_COUNT, &rows, "sl", of, id))
+    if (db_post(call, SUBSCRIPTIONS_ORDER, "s", subscription_owner(call)) ||
+        db_run(call, counting, &rows, "ll", id, (int64_t)SUBSCRIPTIONS_OF))
         return -1;
-    if (rows_int(&rows, 0, "count") < SUBSCRIPTIONS_OF)
+    if (rows_int(&rows, 0, "total") < SUBSCRIPTIONS_OF)
         return 0;
     return call_failf(call, FAIL_CONFLICT, NULL, "%s has at most %d subscriptions; delete some first", whose,
                       SUBSCRIPTIONS_OF);
@@ -153,11 +155,12 @@ developer_subscriptions_create(struct call *call)
         return -1;
     terms.app_id = call->caller.app_id;
     if (subscription_read(call, &terms) || db_begin(call) ||
-        check_count(call, "app", terms.app_id, "An app for all its stores") ||
+        check_room(call, SUBSCRIPTIONS_OF_DEVELOPER, terms.app_id, "An app for all its stores") ||
         subscription_make(call, &terms, &id, &secret) ||
         db_run(call, SUBSCRIPTION_GET, &rows, "tsl", clock_now_us(), subscription_owner(call), id) || db_commit(call))
         return -1;
     call_message(call, "Webhook subscription created");
+    call_seal(call);
     call_data(call);
     out_map(out, 6);
     out_key(out, "subscription_id");
@@ -297,7 +300,7 @@ merchant_subscriptions_create(struct call *call)
         return -1;
     terms.store_id = call->caller.store_id;
     if (subscription_read(call, &terms) || db_begin(call) ||
-        check_count(call, "store", terms.store_id, "A store without its apps") ||
+        check_room(call, SUBSCRIPTIONS_OF_MERCHANT, terms.store_id, "A store without its apps") ||
         subscription_make(call, &terms, &id, &secret) || subscription_reply(call, 201, id, secret))
         return -1;
     return db_commit(call);

@@ -16,10 +16,9 @@ QUERY(QUEUE_CLAIM,
       "clock_timestamp() + interval '6 seconds') order by due_at "
       "limit $3 for update skip locked)) and " UNHURRIED " returning subscription_id")
 /* Answers when each subscription was changed last: what was read before that counts no more. */
-QUERY(QUEUE_RENEW,
-      "update queue set held_until = " LEASE " from subscription as s where holder = $1 and "
-      "queue.subscription_id = any ($2::bigint[]) and s.subscription_id = queue.subscription_id "
-      "and " UNHURRIED " returning queue.subscription_id, greatest(s.updated_at, queue.reread_at) as updated_at")
+QUERY(QUEUE_RENEW, "update queue set held_until = " LEASE " from subscription as s where holder = $1 and "
+                   "queue.subscription_id = any ($2::bigint[]) and s.subscription_id = queue.subscription_id "
+                   "and " UNHURRIED " returning queue.subscription_id, s.updated_at, queue.reread_at")
 
 /* $1 a list of s, v (the version that was seen), until; $2 holder: lets go of those where nothing has come since, and
  * of those that are put off until then. */
@@ -32,11 +31,18 @@ QUERY(QUEUE_LEAVE, "update queue set holder = null, held_until = null, version =
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
+/* One of those that waited when s was switched off: they are dropped (SUBSCRIPTION_DROP_WAITING) before anything else
+ * of it goes out, also where it has been switched on again since. */
+#define LEFT_OVER                                                                                                      \
+    "(select o.delivery_id from waiting as o where o.subscription_id = s.subscription_id and o.delivery_id < "         \
+    "s.off_before order by o.delivery_id limit 1)"
+
 /* Read before what waits, so that a version that is still the same means that nothing was missed. */
 QUERY(ENDPOINTS_READ,
       "select q.subscription_id, q.version, s.target_url, s.secret, s.old_secret, s.old_secret_until, s.profile, "
-      "greatest(s.updated_at, q.reread_at) as updated_at, s.store_id, "
-      "coalesce(s.app_id, -s.store_id) as owner, (s.status in ('active', 'ending', 'ended'))::int as is_on "
+      "s.updated_at, q.reread_at, s.store_id, "
+      "coalesce(s.app_id, -s.store_id) as owner, (s.status in ('active', 'ending', 'ended') and " LEFT_OVER
+      " is null)::int as is_on "
       "from queue as q join subscription as s using (subscription_id) where q.subscription_id = any ($1::bigint[])")
 
 /* Plans are made once, while the table may be empty or very full; schema/040_waiting_ballast.sql keeps PostgreSQL from
@@ -58,7 +64,8 @@ QUERY(
     "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') || '\",\"data\":' || "
     "data_for(w.data, t.personal, s.permissions, s.fields) || '}' end as body "
     "from json_to_recordset($1) as q (s bigint, n integer, x bigint[]) cross join lateral (select * from subscription "
-    "where subscription_id = q.s and status in ('active', 'ending', 'ended') offset 0) as s cross join lateral ("
+    "as s where subscription_id = q.s and status in ('active', 'ending', 'ended') and " LEFT_OVER
+    " is null offset 0) as s cross join lateral ("
     "select d.*, e.data, e.store_id, sum(octet_length(e.data::text)) over (order by d.next_at, d.delivery_id) - "
     "octet_length(e.data::text) as before from (select * from waiting where subscription_id = q.s and "
     "next_at <= $2 and delivery_id <> all (q.x) order by next_at, delivery_id limit q.n) as d "
@@ -66,13 +73,23 @@ QUERY(
     "offset 0) as e on true) as w join topic as t on t.topic = w.topic "
     "where w.before is null or w.before < 524288 order by w.subscription_id, w.next_at, w.delivery_id")
 
-/* Those whose turn comes after one that waits for its retry wait as long: it is the first in its lane. $1 their ids. */
-QUERY(WAITING_PARK,
-      "update waiting as x set next_at = f.next_at from (select w.delivery_id, b.next_at from waiting as w cross join "
-      "lateral (select p.next_at from waiting as p where p.subscription_id = w.subscription_id and p.resource_type = "
-      "w.resource_type and (p.resource_id, p.delivery_id) > (w.resource_id, 0) and p.resource_id <= w.resource_id "
-      "order by p.resource_id, p.delivery_id limit 1) as b where w.delivery_id = any ($1::bigint[]) and b.next_at > "
-      "w.next_at) as f where x.delivery_id = f.delivery_id and x.delivery_id = any ($1::bigint[])")
+/* What is behind one that waits for its retry waits as long: until the first in its lane is due, and the one right
+ * before it, whichever is later; and so does all behind it, not all at once where it is very much. $1 ids that were
+ * read but cannot go out yet. */
+QUERY(
+    WAITING_PARK,
+    "with behind as materialized (select f.delivery_id, u.next_at from (select distinct on (subscription_id, "
+    "resource_type, resource_id) subscription_id, resource_type, resource_id, delivery_id from waiting where "
+    "delivery_id = any ($1::bigint[]) order by subscription_id, resource_type, resource_id, delivery_id) as w "
+    "cross join lateral (select greatest((select p.next_at from waiting as p where p.subscription_id = "
+    "w.subscription_id and p.resource_type = w.resource_type and (p.resource_id, p.delivery_id) > (w.resource_id, 0) "
+    "and p.resource_id <= w.resource_id order by p.resource_id, p.delivery_id limit 1), (select p.next_at " BEFORE_IN_LANE
+    ")) as next_at offset 0) as u cross join lateral (select f.delivery_id from waiting as f where "
+    "f.subscription_id = w.subscription_id and f.resource_type = w.resource_type and (f.resource_id, f.delivery_id) "
+    ">= (w.resource_id, w.delivery_id) and f.resource_id <= w.resource_id and f.next_at < u.next_at "
+    "order by f.resource_id, f.delivery_id limit 2000) as f) "
+    "update waiting as x set next_at = b.next_at from behind as b where x.delivery_id = b.delivery_id and "
+    "x.delivery_id = any (array(select delivery_id from behind))")
 
 /* ---- what came of it --------------------------------------------------------------------------------------------- */
 
@@ -95,7 +112,8 @@ QUERY(
     "r.state = 'retrying' and w.delivery_id = any (array(select id from r where state = 'retrying'))), "
     "past as (insert into delivery (delivery_id, event_at, subscription_id, event_id, topic, resource_type, "
     "resource_id, state, attempt, created_at, finished_at) select id, event_at, s, event_id, topic, resource_type, "
-    "resource_id, state, attempt, created_at, $3 from r where state <> 'retrying' on conflict do nothing), "
+    "resource_id, state, attempt, created_at, $3 from r where state <> 'retrying' and " DAY_IS_KEPT
+    " on conflict do nothing), "
     "logged as (insert into attempt (attempt_id, at, delivery_id, subscription_id, attempt, request_headers, "
     "response_status, response_body, error, duration_ms, next_retry_at, resource_type, resource_id) select attempt_id, "
     "at, id, s, attempt, headers, status, answer, error, ms, next_at, case when answer <> '' then (select p from "
@@ -122,7 +140,8 @@ QUERY(
 
 /* $1 subscription, $2 now, $3 why. _event: the data of webhook.disabled; null for a merchant's. */
 QUERY(SUBSCRIPTION_DISABLE,
-      "update subscription set status = 'inactive', disabled_reason = $3, disabled_at = $2, updated_at = $2 "
+      "update subscription set status = 'inactive', disabled_reason = $3, disabled_at = $2, updated_at = $2, "
+      "off_before = nextval('delivery_id_seq') "
       "where subscription_id = $1 and status = 'active' returning store_id, case when installation_id is not null then "
       "json_build_object('subscription_id', subscription_id, 'installation_id', installation_id, 'app_id', app_id, "
       "'event_topic', topic, 'target_url', target_url, 'reason', $3::text, 'disabled_at', "

@@ -40,10 +40,20 @@ QUERY(
 
 /* ---- one more time. $1 delivery, $2 whose, $3 now --------------------------------------------------------- */
 
+/* An app gets once more what it may still read (as REPLAY_TARGETS), by that installation where s is for every store; a
+ * merchant has no scopes, and a test's sample tells of nobody. */
+#define READABLE(delivery, installation)                                                                               \
+    "(s.app_id is null or " delivery ".resource_type = 'test' or exists (select from installation as h join topic as " \
+    "t on t.topic = " delivery ".topic where h.installation_id = coalesce(s.installation_id, " installation ") and "   \
+    "h.status = 'active' and (t.scope is null or t.scope = any (h.scopes)))) "
+#define READABLE_WAITING READABLE("w", "w.installation_id")
+#define READABLE_PAST    READABLE("d", "i.installation_id")
+
 /* One that waits for its next attempt. */
 QUERY(DELIVERY_HURRY,
       "update waiting as w set next_at = $3 from subscription as s where w.delivery_id = $1 and s.subscription_id = "
-      "w.subscription_id and " SUBSCRIPTION_OF " and s.status = 'active' returning w.delivery_id::text as delivery_id, "
+      "w.subscription_id and " SUBSCRIPTION_OF " and s.status = 'active' and " READABLE_WAITING
+      "returning w.delivery_id::text as delivery_id, "
       "w.event_id, w.topic as event_topic, case when w.attempt = 0 then 'pending' else 'retrying' end as status, "
       "w.created_at, w.subscription_id as _subscription_id")
 
@@ -60,8 +70,8 @@ QUERY(
     DELIVERY_AGAIN,
     "with d as (select d.*, i.installation_id, i.generation from delivery as d join subscription as s using "
     "(subscription_id) join event as e on e.event_id = d.event_id and e.created_at = d.event_at left join installation "
-    "as i on " OF_EVERY_STORE " where d.delivery_id = $1 and " SUBSCRIPTION_OF " and s.status = 'active' and "
-    "(s.store_id is not null or i.installation_id is not null or e.resource_type = 'test')), "
+    "as i on " OF_EVERY_STORE " where d.delivery_id = $1 and " SUBSCRIPTION_OF
+    " and s.status = 'active' and " READABLE_PAST "), "
     "made as (insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
     "created_at, installation_id, generation) select subscription_id, event_id, event_at, topic, " LANE_AGAIN(
         "resource_type") ", resource_id, $3, $3, installation_id, generation from d returning *), " MARK_REPEATED
@@ -70,12 +80,16 @@ QUERY(
 
 /* ---- the log ----------------------------------------------------------------------------------------------------- */
 
+/* Behind it the log has no holes. $1 installation. */
+#define DROPPED "coalesce((select seq from log_dropped where installation_id = $1), 0)"
+
 /* $1 installation, $2 after which number, $3 how many, $4 the scopes the app holds now. No more rows are looked at than
  * may be answered: _seen is the last one of them, which may be one that the app may not read any more. At most 4 MiB,
  * but one at least: _last is the last one there would have been. A single row without number when there is none. */
 #define EVENTS_AFTER(filter)                                                                                           \
     "with seen as materialized (select l.*, scope is null or scope = any ($4::text[]) as may from (select * from log " \
-    "where installation_id = $1 and seq > $2" filter " order by seq limit $3) as l join topic using (topic)), "        \
+    "where installation_id = $1 and seq > greatest($2::bigint, " DROPPED ")" filter                                    \
+    " order by seq limit $3) as l join topic using (topic)), "                                                         \
     "told as (select seen.seq, e.*, sum(octet_length(e.data::text)) over (order by seen.seq) - "                       \
     "octet_length(e.data::text) as before from seen cross join lateral (select event_id, event.topic, store_id, "      \
     "created_at, data from event where event_id = seen.event_id and created_at = seen.event_at offset 0) as e "        \
@@ -85,5 +99,7 @@ QUERY(
     "left join told on before < 4194304 order by seq"
 QUERY(EVENTS_AFTER_ALL, EVENTS_AFTER(""))
 QUERY(EVENTS_AFTER_TOPIC, EVENTS_AFTER(" and topic = $5"))
-QUERY(LOG_END, "select coalesce((select last from sequence where installation_id = $1), 0) as last")
-QUERY(LOG_BEGIN, "select min(seq) as oldest from log where installation_id = $1")
+/* No row while the installation is not active here. */
+QUERY(LOG_END, "select s.last from installation as i join sequence as s using (installation_id) where "
+               "i.installation_id = $1 and i.status = 'active'")
+QUERY(LOG_BEGIN, "select " DROPPED " + 1 as oldest")

@@ -3,7 +3,24 @@
  * The events travel as one JSON list; n is an event's place in it.
  */
 QUERY(PARTITIONS_MAKE, "select partitions_make(($1::timestamptz at time zone 'UTC')::date)")
-QUERY(PARTITIONS_DROP, "select partitions_drop(($1::timestamptz at time zone 'UTC')::date) as dropped")
+
+/* $1 before when: the oldest day with a table, null when there is none; and whether anything has come in since. */
+QUERY(PARTITION_OLDEST,
+      "select to_date(min(right(c.relname, 8)), 'YYYYMMDD')::timestamp at time zone 'UTC' as day, "
+      "exists (select from event where created_at >= $1)::int as goes_on "
+      "from pg_inherits join pg_class as c on c.oid = inhrelid join pg_class as p on p.oid = inhparent "
+      "where p.relnamespace = 'webhooks'::regnamespace and p.relname in ('event', 'log', 'delivery', 'attempt') and "
+      "c.relkind = 'r' and right(c.relname, 8) < to_char($1::timestamptz at time zone 'UTC', 'YYYYMMDD')")
+QUERY(PARTITION_DROP, "select partition_drop(($1::timestamptz at time zone 'UTC')::date) as part")
+
+/* What waits for events before $1, of the $3 deliveries behind $2; their part of `delivery` goes as well. Page by page,
+ * because there is no index by the event's time, which intake would have to keep. */
+QUERY(
+    WAITING_EXPIRE,
+    "with page as materialized (select delivery_id, event_at from waiting where delivery_id > $2 order by delivery_id "
+    "limit $3), gone as (delete from waiting where delivery_id = any (array(select delivery_id from page where "
+    "event_at < $1)) returning delivery_id) select (select count(*) from page) as seen, (select max(delivery_id) from "
+    "page) as last, (select count(*) from gone) as gone")
 
 /* ---- installations ----------------------------------------------------------------------------------------------- */
 

@@ -32,30 +32,37 @@ QUERY(INSTALLATION_SHARE, "select generation from installation where installatio
 QUERY(SUBSCRIPTION_GET, "select " SUBSCRIPTION_COLUMNS " from subscription as s where " SUBSCRIPTION_MINE)
 QUERY(SUBSCRIPTION_LOCK,
       "select s.topic as _topic, s.target_url as _target_url, s.name as _name, s.profile as _profile, "
-      "to_json(s.permissions) as _permissions, to_json(s.fields) as _fields, s.status as _status, s.secret as _secret, "
+      "to_json(s.permissions) as _permissions, to_json(s.fields) as _fields, s.status as _status, "
+      "s.installation_id as _installation_id, "
       "(s.old_secret_until > $1)::int as _rotating from subscription as s where " SUBSCRIPTION_MINE " for update")
 
 /* $4 topic, $5 url, $6 name, $7 profile, $8 permissions, $9 fields, $10 status. Switched on again it begins anew. */
-QUERY(SUBSCRIPTION_UPDATE,
-      "with s as (update subscription as s set topic = $4, target_url = $5, name = $6, profile = $7, "
-      "permissions = (select array_agg(value) from json_array_elements_text($8)), "
-      "fields = (select array_agg(value) from json_array_elements_text($9)), "
-      "failure_count = case when s.status = 'inactive' and $10 = 'active' then 0 else s.failure_count end, "
-      "disabled_reason = case when $10 = 'active' then null when s.status = 'active' then 'switched off by its owner' "
-      "else s.disabled_reason end, "
-      "disabled_at = case when $10 = 'active' then null when s.status = 'active' then $1 else s.disabled_at end, "
-      "status = $10, updated_at = $1 where " SUBSCRIPTION_MINE " returning *) select " SUBSCRIPTION_COLUMNS " from s")
+QUERY(
+    SUBSCRIPTION_UPDATE,
+    "with s as (update subscription as s set topic = $4, target_url = $5, name = $6, profile = $7, "
+    "permissions = (select array_agg(value) from json_array_elements_text($8)), "
+    "fields = (select array_agg(value) from json_array_elements_text($9)), "
+    "failure_count = case when s.status = 'inactive' and $10 = 'active' then 0 else s.failure_count end, "
+    "disabled_reason = case when $10 = 'active' then null when s.status = 'active' then 'switched off by its owner' "
+    "else s.disabled_reason end, "
+    "disabled_at = case when $10 = 'active' then null when s.status = 'active' then $1 else s.disabled_at end, "
+    "off_before = case when s.status = 'active' and $10 = 'inactive' then nextval('delivery_id_seq') else s.off_before "
+    "end, status = $10, updated_at = $1 where " SUBSCRIPTION_MINE " returning *) select " SUBSCRIPTION_COLUMNS
+    " from s")
 QUERY(SUBSCRIPTION_DELETE, "update subscription as s set status = 'deleted', updated_at = $1 where " SUBSCRIPTION_MINE
                            " returning s.subscription_id")
 
-/* What waits for a subscription that is off or gone will never be sent. $1 subscription, $2 now. No more than
- * DROPPED_AT_ONCE: the rest is dropped by whoever holds the queue. */
-QUERY(SUBSCRIPTION_DROP_WAITING,
-      "with gone as (delete from waiting where delivery_id = any (array(select delivery_id from waiting where "
-      "subscription_id = $1 order by delivery_id limit 2000)) returning *) "
-      "insert into delivery (delivery_id, event_at, subscription_id, event_id, topic, resource_type, resource_id, "
-      "state, attempt, created_at, finished_at) select delivery_id, event_at, subscription_id, event_id, topic, "
-      "resource_type, resource_id, 'failed', attempt, created_at, $2 from gone")
+/* What waits for a subscription that is off or gone will never be sent, nor what waited for it when it was off last. $1
+ * subscription, $2 now. No more than DROPPED_AT_ONCE: the rest is dropped by whoever holds the queue. */
+QUERY(
+    SUBSCRIPTION_DROP_WAITING,
+    "with gone as (delete from waiting where delivery_id = any (array(select delivery_id from waiting where "
+    "subscription_id = $1 and delivery_id < (select case when status in ('active', 'ending', 'ended') then off_before "
+    "else 9223372036854775807 end from subscription where subscription_id = $1) order by delivery_id limit 2000)) "
+    "returning *) "
+    "insert into delivery (delivery_id, event_at, subscription_id, event_id, topic, resource_type, resource_id, "
+    "state, attempt, created_at, finished_at) select delivery_id, event_at, subscription_id, event_id, topic, "
+    "resource_type, resource_id, 'failed', attempt, created_at, $2 from gone where " DAY_IS_KEPT)
 
 /* The first $4 by id, downwards from before $3. One row with the total alone when there is none. */
 QUERY(SUBSCRIPTIONS_LIST,
@@ -98,10 +105,22 @@ QUERY(OLD_SECRETS_TO_RESEAL, "select " RESEAL_PLACE ", subscription_id::text as 
                              "from subscription where " RESEAL_OTHERS("old_secret"))
 QUERY(OLD_SECRET_RESEAL, "update subscription set old_secret = $2 where ctid = " RESEAL_AT("$1"))
 
-/* Of $1 "app" those of all stores, of $1 "store" those the merchants made. */
-QUERY(SUBSCRIPTIONS_OF_PEOPLE_COUNT,
-      "select count(*) from subscription where status in ('active', 'inactive') and (($1 = 'app' and app_id = $2 and "
-      "store_id is null) or ($1 = 'store' and store_id = $2 and installation_id is null))")
+/* ---- how many there are, counted by one after the other ---------------------------------------------------------- */
+
+/* $1 whose, as subscription_owner says it: until the end of the transaction. */
+QUERY(SUBSCRIPTIONS_ORDER, "select pg_advisory_xact_lock(hashtextextended('subscriptions of ' || $1::text, 0))")
+
+/* $1 installation, $2 topic, $3 how many it may have. */
+QUERY(SUBSCRIPTIONS_COUNT,
+      "select count(*) as total, count(*) filter (where topic = $2) as of_topic from (select topic from subscription "
+      "where installation_id = $1 and status in ('active', 'inactive') limit $3) as few")
+
+/* $1 app, $2 how many there may be: those for all its stores. */
+QUERY(SUBSCRIPTIONS_OF_DEVELOPER, "select count(*) as total from (select from subscription where app_id = $1 and "
+                                  "store_id is null and status in ('active', 'inactive') limit $2) as few")
+/* $1 store, $2 how many there may be: those that merchants made. */
+QUERY(SUBSCRIPTIONS_OF_MERCHANT, "select count(*) as total from (select from subscription where store_id = $1 and "
+                                 "installation_id is null and status in ('active', 'inactive') limit $2) as few")
 
 /* ---- lists of developers and merchants --------------------------------------------------------------------------- */
 
@@ -123,6 +142,3 @@ QUERY(SUBSCRIPTIONS_OF_STORE,
       "s.last_success_at, s.created_at, s.updated_at from subscription as s where s.store_id = $1 and "
       "s.subscription_id < $2 and s.status in ('active', 'inactive') order by s.subscription_id desc limit $3 offset "
       "$4) as page on true")
-
-QUERY(SUBSCRIPTIONS_COUNT, "select count(*) from (select from subscription where installation_id = $1 and status in "
-                           "('active', 'inactive') limit $2) as few")

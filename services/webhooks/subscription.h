@@ -17,6 +17,10 @@
 /* In the open transaction: a subscription for each declared topic that there is and that the app may have. */
 int subscriptions_of_app(struct call *call, const struct installation_news *news) must_check;
 
+/* The row that the statement answers of the installation of the app that calls, while it is active here. It may be so
+ * new that auth's word of it is still on its way, which takes milliseconds: after a second 503. */
+int installation_await(struct call *call, unsigned statement, struct rows *rows) must_check;
+
 /* The scopes of the app that calls, as PostgreSQL's array. */
 const char *subscription_scopes(struct call *call);
 

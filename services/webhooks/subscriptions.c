@@ -14,7 +14,8 @@
 #include "webhooks_operations.h"
 
 #define ROTATION_S       86400 /* contract K.4 */
-#define SUBSCRIPTIONS_OF 10000 /* of one installation */
+#define SUBSCRIPTIONS_OF 10000 /* of one installation, and */
+#define OF_TOPIC_MAX     100   /* of these for one topic: what a single event may become */
 #define ABOUT_SIZE       24
 #define JSON_MAX         65536
 #define HEARSAY_LOOK_MS  10
@@ -191,19 +192,16 @@ check_url(struct call *call, const char *url)
     return wrong ? call_fail(call, FAIL_VALIDATION_ERROR, "target_url", wrong) : 0;
 }
 
-/* The installation of the app that calls, locked against its end. It may be so new that auth's word of it is still on
- * its way, which takes milliseconds. */
-static int
-lock_installation(struct call *call)
+int
+installation_await(struct call *call, unsigned statement, struct rows *rows)
 {
     const struct timespec pause = {0, HEARSAY_LOOK_MS * 1000000};
     int64_t until_ms = clock_monotonic_ms() + HEARSAY_WAIT_MS;
-    struct rows rows;
 
     for (;;) {
-        if (db_run(call, INSTALLATION_SHARE, &rows, "l", call->caller.installation_id))
+        if (db_run(call, statement, rows, "l", call->caller.installation_id))
             return -1;
-        if (rows.count)
+        if (rows->count)
             return 0;
         if (clock_monotonic_ms() >= until_ms)
             break;
@@ -269,6 +267,27 @@ subscription_make(struct call *call, const struct subscription_terms *terms, int
     return rc;
 }
 
+/* Whether the installation may have one more for that topic, in the open transaction; those that are made or changed at
+ * the same time come one after the other. */
+static int
+check_room(struct call *call, int64_t installation_id, const char *topic, bool is_new)
+{
+    struct rows rows;
+
+    if (db_post(call, SUBSCRIPTIONS_ORDER, "s",
+                arena_printf(call->arena, "installation %lld", (long long)installation_id)) ||
+        db_run(call, SUBSCRIPTIONS_COUNT, &rows, "lsl", installation_id, topic, (int64_t)SUBSCRIPTIONS_OF))
+        return -1;
+    if (is_new && rows_int(&rows, 0, "total") >= SUBSCRIPTIONS_OF)
+        return call_failf(call, FAIL_CONFLICT, NULL,
+                          "An app has at most %d subscriptions in a store; delete some first", SUBSCRIPTIONS_OF);
+    if (rows_int(&rows, 0, "of_topic") >= OF_TOPIC_MAX)
+        return call_failf(call, FAIL_CONFLICT, "event_topic",
+                          "An app has at most %d subscriptions for %s in a store; delete some first", OF_TOPIC_MAX,
+                          topic);
+    return 0;
+}
+
 int
 subscriptions_create(struct call *call)
 {
@@ -280,13 +299,10 @@ subscriptions_create(struct call *call)
     struct rows rows;
     int64_t id;
 
-    if (subscription_read(call, &terms) || db_begin(call) || lock_installation(call) ||
-        db_run(call, SUBSCRIPTIONS_COUNT, &rows, "ll", terms.installation_id, (int64_t)SUBSCRIPTIONS_OF))
-        return -1;
-    if (rows_int(&rows, 0, "count") >= SUBSCRIPTIONS_OF)
-        return call_failf(call, FAIL_CONFLICT, NULL,
-                          "An app has at most %d subscriptions in a store; delete some first", SUBSCRIPTIONS_OF);
-    if (subscription_make(call, &terms, &id, &secret) || subscription_reply(call, 201, id, secret))
+    /* Locked against its end. */
+    if (subscription_read(call, &terms) || db_begin(call) || installation_await(call, INSTALLATION_SHARE, &rows) ||
+        check_room(call, terms.installation_id, terms.topic, true) || subscription_make(call, &terms, &id, &secret) ||
+        subscription_reply(call, 201, id, secret))
         return -1;
     return db_commit(call);
 }
@@ -380,6 +396,9 @@ subscriptions_update(struct call *call)
 
     if ((url && check_url(call, url)) || (topic && check_topic(call, topic)) || db_begin(call) || lock_mine(call, &old))
         return -1;
+    if (topic && strcmp(topic, rows_text(&old, 0, "_topic")) != 0 && !rows_is_null(&old, 0, "_installation_id") &&
+        check_room(call, rows_int(&old, 0, "_installation_id"), topic, false))
+        return -1;
     status = rows_text(&old, 0, "_status");
     if (in_has(call->in, "body.is_active"))
         status = in_bool(call->in, "body.is_active", true) ? "active" : "inactive";
@@ -392,7 +411,9 @@ subscriptions_update(struct call *call)
                texts_or(call, "body.fields", false, rows_text(&old, 0, "_fields")), status) ||
         (strcmp(status, "inactive") == 0 && drop_waiting(call, subscription_id)) || db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &rows, 0);
+    if (call->caller.audience != AUDIENCE_APP) /* whose envelopes say what was done, so that a GET's tag is another */
+        return call_reply_row(call, 200, &rows, 0);
+    return call_reply_resource(call, 200, &rows);
 }
 
 int

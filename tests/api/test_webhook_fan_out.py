@@ -1,10 +1,11 @@
-"""Ten thousand subscriptions of one app, over many stores and all in one store: each gets its events once and nobody else's, a
-list walks them page by page, and the limit is exact.
+"""Thousands of subscriptions of one app, over many stores and all in one store: each gets its events once and nobody else's, a
+list walks them page by page, and the limits are exact, of a topic and of all.
 
-SX_TEST_SCALE 1 makes them 10,000; the app of one store always has as many.
+SX_TEST_SCALE 1 makes them 10,000 over all stores; the app of one store always has as many.
 """
 
 import collections
+import concurrent.futures
 import json
 import os
 
@@ -17,9 +18,15 @@ from .shop import Owner
 from .test_uninstall import until
 
 SCALE = float(os.environ.get("SX_TEST_SCALE", "0.1"))
-STORES, EACH = max(4, round(50 * SCALE)), 200
-LIMIT = 10000                                                               # of an installation, services/webhooks/subscriptions.c
+LIMIT, EACH = 10000, 100                                                    # of an installation, of that for a topic: subscriptions.c
+STORES = max(4, round(100 * SCALE))
 URL = "https://app.example/hooks"
+
+
+def at_once(*requests):
+    """The statuses of requests that are made at the same time, sorted."""
+    with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
+        return sorted(done.result().status_code for done in [pool.submit(request) for request in requests])
 
 
 def test_one_app_in_many_stores(make_platform):
@@ -68,8 +75,33 @@ def test_the_limit_is_exact_and_a_list_walks_them(crowded):
         ids += [one["subscription_id"] for one in page["data"]]
         cursor = page["pagination"]["next_cursor"]
     assert len(ids) == len(set(ids)) == LIMIT - 2 and ids == sorted(ids, reverse=True)
-    made = [subscribe(crowded, URL, "charge.declined")["subscription_id"] for _ in range(2)]
-    refused(crowded.post(HOOKS, {"topic": "charge.declined", "url": URL}), 409, "conflict")
+    made = [subscribe(crowded, URL, "charge.created")["subscription_id"] for _ in range(2)]
+    refused(crowded.post(HOOKS, {"topic": "charge.created", "url": URL}), 409, "conflict")
     for subscription_id in made:
         assert crowded.delete(f"{HOOKS}/{subscription_id}").status_code == 200
     assert crowded.delete(f"{HOOKS}/{subscribe(crowded, URL)['subscription_id']}").status_code == 200
+
+
+def test_the_limit_of_a_topic_is_exact(owner):
+    """Whoever asks at once for the last places, by a new one or by a change; what is switched off counts."""
+    shop = owner.open_shop()
+
+    def make():
+        return shop.post(HOOKS, {"topic": "order.created", "url": URL})
+
+    made = [subscribe(shop, URL)["subscription_id"] for _ in range(EACH - 5)]
+    other = subscribe(shop, URL, "order.updated")["subscription_id"]
+    assert at_once(*[make] * 12) == [201] * 5 + [409] * 7
+
+    def change():
+        return shop.put(f"{HOOKS}/{other}", {"topic": "order.created"})
+
+    assert shop.put(f"{HOOKS}/{made[0]}", {"is_active": False, "topic": "order.created"}).status_code == 200
+    assert refused(make(), 409, "conflict")["errors"][0]["field"] == "event_topic"
+    refused(change(), 409, "conflict")
+    assert shop.put(f"{HOOKS}/{other}", {"name": "still"}).json()["data"]["topic"] == "order.updated"
+    assert shop.delete(f"{HOOKS}/{made[0]}").status_code == 200
+    assert at_once(change, make, make) in ([200, 409, 409], [201, 409, 409])
+    assert shop.get(f"{HOOKS}?limit=1").json()["pagination"]["total"] in (EACH, EACH + 1)
+    assert shop.platform.postgres.rows("select count(*) from webhooks.subscription where installation_id = %s and topic = 'order.created' and "
+                                       "status in ('active', 'inactive')", (shop.installation_id,)) == [(EACH,)]

@@ -12,7 +12,7 @@ import pytest
 from .credentials import refused
 from .hooks import Sink, event, log_of, publish, subscribe, waiting
 from .shop import Owner, Shop
-from .test_uninstall import until
+from .test_uninstall import blocked, until
 
 EVENTS = "/api/apps/v1/events"
 DAY_S = 86400
@@ -156,12 +156,31 @@ def test_what_it_may_not_read_any_more_is_passed_over(owner, shop):
     assert page["data"] == [] and page["next_after"] > 1
 
 
+def test_the_log_of_an_install_begins_with_it(owner):
+    """Until webhooks has heard of an install nobody is told that its log is empty."""
+    platform = owner.platform
+    unheard = "lock table webhooks.installation in share mode"              # what auth's outbox says waits
+    with blocked(platform, unheard):
+        shop = owner.open_shop()
+        body = refused(shop.get(EVENTS), 503, "service_unavailable")
+        assert "set up" in body["message"]
+    until(lambda: shop.get(EVENTS).status_code == 200)
+    page = read(shop)
+    assert [one["event_topic"] for one in page["data"]] == ["app.installed"] and page["last_seq"] == 1
+    platform.call("auth.installations.end", installation_id=shop.installation_id)
+    until(lambda: platform.postgres.rows("select status from webhooks.installation where installation_id = %s", (shop.installation_id,)) == [("ended",)])
+    with blocked(platform, unheard):
+        grant = platform.call("auth.installations.create", app_id=shop.app_id, store_id=shop.store_id)
+        refused(platform.get(EVENTS, headers={"Authorization": f"Bearer {grant['access_token']}"}), 503, "service_unavailable")
+
+
 # ---- days that are gone ----------------------------------------------------------------------------------------------
 
 
 def test_who_comes_too_late_is_told(make_platform):
     platform = make_platform()
-    shop = Owner(platform).open_shop()
+    owner = Owner(platform)
+    shop, other = owner.open_shop(), owner.open_store()
     until(lambda: log_of(platform, shop.installation_id))
     now_us = time.time_ns() // 1000
 
@@ -186,6 +205,7 @@ def test_who_comes_too_late_is_told(make_platform):
     for query in ("?after=1", "?after=2", "?after=2&topic=order.created", "?after=2&topic=product.created&limit=1"):
         body = refused(platform.get(EVENTS + query, headers=shop.client), 410, "events_expired")
         assert body["oldest_seq"] == 4 and "after=3" in json.dumps(body)
+    publish(platform, event(other, created_us=now_us + 70 * DAY_S * 1000000))
     pass_to(70)
     until(lambda: log_of(platform, shop.installation_id) == [])
     page = read(shop, headers=shop.client)

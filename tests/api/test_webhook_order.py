@@ -22,6 +22,7 @@ from .test_uninstall import until
 COUNT = max(1000, round(100000 * float(os.environ.get("SX_TEST_SCALE", "0.1")) / (1 if os.environ.get("VARIANT") != "asan" else 10)))
 RESOURCES = 200
 SUBSCRIPTIONS = 300                                                         # more than one process takes at a time
+APPS = 3                                                                    # of a hundred each for the topic
 LANES = 4                                                                   # resources of each, where there are so many
 FAILS = 0.05
 LEASE_S = 5                                                                 # services/webhooks/queries_deliver.h
@@ -87,10 +88,11 @@ def finish(platform):
 def test_no_inversion_and_nothing_twice(three):
     """Of a (subscription, resource) an event is sent for the first time when all before it have succeeded, by whichever process;
     each attempt has an id of its own and is made once."""
-    seed = random.randrange(2 ** 32)
-    shop = Owner(three).open_shop()
+    seed, owner = random.randrange(2 ** 32), Owner(three)
+    shop = owner.open_shop()
+    shops = [shop] + [owner.open_shop(store_id=shop.store_id) for _ in range(APPS - 1)]
     with Judge(seed, LANES) as judge:
-        subs = [subscribe(shop, f"{judge.url}/{number}", "order.updated") for number in range(SUBSCRIPTIONS)]
+        subs = [subscribe(shops[number % APPS], f"{judge.url}/{number}", "order.updated") for number in range(SUBSCRIPTIONS)]
         began = time.monotonic()
         holders = flow(three, shop, COUNT // SUBSCRIPTIONS, LANES)
         finish(three)

@@ -10,9 +10,11 @@ from .hooks import HOOKS, Sink, event, log_of, publish, signature, subscribe, wa
 from .shop import PASSWORD, Owner
 from .test_stores import MANAGE, WEBHOOKS, Merchant
 from .test_uninstall import until
+from .test_webhook_fan_out import at_once
 
 URL = "https://app.example/hooks"
 STORES = "/api/apps/webhooks/subscriptions"
+SEALED = "coalesce((select secret from webhooks.subscription where secret <> '' limit 1), '')"  # the exchange of the key passes it over
 ITEM = {"subscription_id", "installation_id", "app_id", "store_id", "name", "event_topic", "target_url", "permissions", "is_active",
         "failure_count", "last_failure_at", "last_success_at", "created_at", "updated_at"}
 
@@ -169,9 +171,9 @@ def test_it_needs_the_scope_that_the_store_has_granted(platform):
     until(lambda: log_of(platform, grant["installation_id"]))
     with Sink() as sink:
         dev.make(sink.url, "product.created")
-        publish(platform, event(store_id, "product.created"), event(dev.shops[0].store_id, "product.created", resource_id=2))
+        publish(platform, event(store_id, "product.created"), mine := event(dev.shops[0].store_id, "product.created", resource_id=2))
         assert json.loads(sink.wait(1)[0][2])["store_id"] == dev.shops[0].store_id
-        until(lambda: platform.postgres.rows("select count(*) from webhooks.delivery where topic = 'product.created' and resource_id = 2") == [(1,)])
+        until(lambda: platform.postgres.rows("select count(*) from webhooks.delivery where event_id = %s", (mine["event_id"],)) == [(1,)])
         assert len(sink.requests) == 1
 
 
@@ -179,10 +181,46 @@ def test_at_most_a_hundred_for_every_store(platform):
     dev = Developer(platform)
     platform.postgres.rows(
         "insert into webhooks.subscription (subscription_id, app_id, made_by, topic, target_url, secret, profile, status, created_at, updated_at) "
-        "select nextval('webhooks.subscription_id_seq'), %s, 'developer', 'order.created', 'https://a.example', '', 'selorax', 'inactive', now(), "
-        "now() from generate_series(1, 100)", (dev.app["app_id"],))
-    refused(dev.ask("POST", "/subscriptions", {"event_topic": "order.created", "target_url": URL}), 409, "CONFLICT")
+        "select nextval('webhooks.subscription_id_seq'), %s, 'developer', 'order.created', 'https://a.example', " + SEALED +
+        ", 'selorax', 'inactive', now(), "
+        "now() from generate_series(1, 97)", (dev.app["app_id"],))
+
+    def make():
+        return dev.ask("POST", "/subscriptions", {"event_topic": "order.created", "target_url": URL})
+
+    assert at_once(*[make] * 8) == [201] * 3 + [409] * 5
+    refused(make(), 409, "CONFLICT")
     assert dev.ask("GET", "/subscriptions?limit=100").json()["data"]["total"] == 100
+
+
+def test_a_developers_change_of_an_apps_topic(platform):
+    """Counts as the app's own."""
+    dev = Developer(platform)
+    for _ in range(100):
+        subscribe(dev.shops[0], URL)
+    one = subscribe(dev.shops[0], URL, "order.updated")["subscription_id"]
+    refused(dev.ask("PATCH", f"/subscriptions/{one}", {"event_topic": "order.created"}), 409, "CONFLICT")
+    assert dev.ask("PATCH", f"/subscriptions/{one}", {"event_topic": "order.deleted"}).status_code == 200
+
+
+def test_a_store_that_takes_a_scope_back(platform):
+    """By another install with fewer: a developer's retry sends nothing of it, and of the other store it does."""
+    dev = Developer(platform, ["read:orders", "read:products"])
+    with Sink() as sink:
+        made = dev.make(sink.url)
+        publish(platform, *[event(shop.store_id) for shop in dev.shops])
+        sink.wait(2)
+        path = f"/deliveries?subscription_id={made['subscription_id']}&status=success"
+        until(lambda: dev.ask("GET", path).json()["data"]["total"] == 2)
+        stores = {json.loads(body)["event_id"]: json.loads(body)["store_id"] for _, _, body in sink.requests}
+        ids = {stores[one["event_id"]]: one["delivery_id"] for one in dev.ask("GET", path).json()["data"]["items"]}
+        less, same = [shop.store_id for shop in dev.shops]
+        platform.call("auth.installations.create", app_id=dev.app["app_id"], store_id=less, scopes=["read:products"])
+        until(lambda: platform.postgres.rows("select scopes from webhooks.installation where installation_id = %s",
+                                             (dev.shops[0].installation_id,)) == [(["read:products"],)])
+        refused(dev.ask("POST", f"/deliveries/{ids[less]}/retry"), 404, "NOT_FOUND")
+        assert dev.ask("POST", f"/deliveries/{ids[same]}/retry").status_code == 202
+        sink.wait(3)
 
 
 def developer_routes(subscription_id, delivery_id="1"):
@@ -335,7 +373,8 @@ def test_the_topics_of_merchants(seller, store):
 def test_at_most_a_hundred_of_a_store(platform, seller, store):
     platform.postgres.rows(
         "insert into webhooks.subscription (subscription_id, store_id, made_by, topic, target_url, secret, profile, status, created_at, updated_at) "
-        "select nextval('webhooks.subscription_id_seq'), %s, 'merchant', 'order.created', 'https://a.example', '', 'selorax', 'active', now(), "
+        "select nextval('webhooks.subscription_id_seq'), %s, 'merchant', 'order.created', 'https://a.example', " + SEALED +
+        ", 'selorax', 'active', now(), "
         "now() from generate_series(1, 100)", (store,))
     refused(seller.ask("POST", STORES, {"store_id": store, "event_topic": "order.created", "target_url": URL}), 409, "conflict")
 

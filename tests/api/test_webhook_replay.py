@@ -250,12 +250,12 @@ def test_the_newest_hundred_are_kept(shop):
 
 
 def test_more_than_a_hundred_subscriptions(shop, sink):
-    subs = [subscribe(shop, sink.url) for _ in range(101)]
+    subs = [subscribe(shop, sink.url, "order.created" if number < 51 else "order.updated") for number in range(101)]
     refused(shop.post(REPLAYS, {"dry_run": True}), 400, "validation_error")
     refused(shop.post(REPLAYS, {}), 400, "validation_error")
     assert dry_run(shop, subscription_id=subs[0]["subscription_id"])["subscriptions"] == 1
     assert shop.delete(f"{HOOKS}/{subs[0]['subscription_id']}").status_code == 200
-    publish(shop.platform, event(shop.store_id))
+    publish(shop.platform, event(shop.store_id), event(shop.store_id, "order.updated"))
     assert dry_run(shop, status="all") == {"subscriptions": 100, "total": 100, "total_capped": 0}
 
 

@@ -171,7 +171,8 @@ static void
 connection_read_head(struct connection *self, const char *data, size_t size)
 {
     size_t room = sizeof self->head - 1 - self->head_size, take = size < room ? size : room;
-    const char *end, *length, *coding;
+    const char *length, *coding;
+    char *end;
 
     memcpy(self->head + self->head_size, data, take);
     self->head_size += take;
@@ -179,13 +180,13 @@ connection_read_head(struct connection *self, const char *data, size_t size)
     end = strstr(self->head, "\r\n\r\n");
     if (end == NULL)
         return;
+    *end = '\0'; /* what came of the body is not looked at */
     self->status = (int)strtol(self->head + 9, NULL, 10);
     length = strcasestr(self->head, "\r\nContent-Length:");
     coding = strcasestr(self->head, "\r\nTransfer-Encoding: chunked");
-    self->chunked = coding != NULL && coding < end;
+    self->chunked = coding != NULL;
     if (!self->chunked)
-        self->expected =
-            (size_t)(end + 4 - self->head) + (length != NULL && length < end ? strtoul(length + 17, NULL, 10) : 0);
+        self->expected = (size_t)(end + 4 - self->head) + (length != NULL ? strtoul(length + 17, NULL, 10) : 0);
 }
 
 /* What is chunked here is NDJSON, which has no carriage return in it: these bytes are its end alone. */
