@@ -6,8 +6,8 @@
  *         return -1;
  *     return listing_reply(&page, call, &rows, total);
  *
- * The operation takes the query parameters page, limit and cursor. A statement that answers the total beside the rows may
- * answer a single row whose id is null when there is none.
+ * The operation takes the query parameters page, limit and cursor. A statement that answers the total beside the rows
+ * may answer a single row whose id is null when there is none.
  */
 #ifndef LISTING_H
 #define LISTING_H
