@@ -145,9 +145,10 @@ def run(wire, names, internet):
         urls = sorted({url for each in lists.values() for url in each} | set(names_too))
         secrets = {}
         for url in urls:
-            made = subscribe(shop, "https://public.example/")
+            made = subscribe(shop, "https://public.example/", "product.created")        # more than an app may have of one topic
             secrets[url] = made["signing_secret"]
-            platform.postgres.rows("update webhooks.subscription set target_url = %s where subscription_id = %s", (url, made["subscription_id"]))
+            platform.postgres.rows("update webhooks.subscription set topic = 'order.created', target_url = %s where subscription_id = %s",
+                                   (url, made["subscription_id"]))
         first = deliver(platform, shop, wire, 1, len(urls))
         platform["webhooks-1"].restart()                                    # and has forgotten what names meant
         second = deliver(platform, shop, wire, 2, len(urls))
