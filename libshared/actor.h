@@ -44,7 +44,11 @@ struct actor_plan {
      * have kept for the next one; the call is a turn's, and what it leaves undone stays undone. */
     void (*leave)(struct call *call);
 
+    /* Every process runs it, without a lease: turns share the work through rows they lock or lease themselves. */
+    bool everywhere;
+
     int64_t look_ms; /* how long to sleep after ACTOR_DONE; actor_wake ends it earlier */
+    int64_t keen_ms; /* the same for a second after work was found; 0: look_ms */
     int64_t turn_ms; /* the longest a turn may take; SIGTERM waits for it, so keep it below DRAIN_WAIT_MS */
 };
 
@@ -63,5 +67,8 @@ void actor_wake(const char *name);
 
 /* Inside a turn that waits for something slow: true when the process is to end, so that it can be left early. */
 bool actor_is_stopping(const struct call *call);
+
+/* Inside a turn that waits for more than the clock: readable once actor_wake or the end has rung. Do not read it. */
+int actor_wake_fd(const struct call *call);
 
 #endif

@@ -1,14 +1,12 @@
 /* outbound.c - libcurl, with everything switched off that a stranger could use. */
 #include "outbound.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,9 +15,10 @@
 #include "config.h"
 #include "log.h"
 
-#define CONNECT_MS      5000
-#define ANSWER_SIZE_MAX 65536 /* read, so that the connection ends in order, and thrown away */
-#define USER_AGENT      "SeloraX-Webhook/1.0"
+#define CONNECT_MS       5000
+#define ANSWER_SIZE_MAX  65536 /* read, so that the connection ends in order, and thrown away */
+#define CONNECTIONS_KEPT 512
+#define USER_AGENT       "SeloraX-Webhook/1.0"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -30,89 +29,10 @@ start_library(void)
         log_fatal("curl_failed", NULL);
 }
 
-/* ---- the URL ----------------------------------------------------------------------------------------------------- */
-
-static char *
-url_with_leaf(struct arena *arena, CURLU *parts, const char *leaf)
+void
+outbound_start(void)
 {
-    char *scheme = NULL, *path = NULL, *text = NULL, *longer, *answer = NULL;
-    size_t len;
-
-    if (curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == 0 &&
-        (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) &&
-        curl_url_get(parts, CURLUPART_PATH, &path, 0) == 0) {
-        len = strlen(path);
-        while (len > 0 && path[len - 1] == '/')
-            len--;
-        longer = arena_printf(arena, "%.*s/%s", (int)len, path, leaf);
-        if (curl_url_set(parts, CURLUPART_PATH, longer, 0) == 0 &&
-            curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0) == 0 && curl_url_get(parts, CURLUPART_URL, &text, 0) == 0)
-            answer = arena_strdup(arena, text);
-    }
-    curl_free(scheme);
-    curl_free(path);
-    curl_free(text);
-    return answer;
-}
-
-char *
-outbound_url(struct arena *arena, const char *url, const char *leaf)
-{
-    CURLU *parts;
-    char *answer = NULL;
-
     pthread_once(&once, start_library);
-    parts = curl_url();
-    if (!parts)
-        abort();
-    if (curl_url_set(parts, CURLUPART_URL, url, 0) == 0)
-        answer = url_with_leaf(arena, parts, leaf);
-    curl_url_cleanup(parts);
-    return answer;
-}
-
-/* host is as libcurl writes it: IPv4 in four decimal numbers whatever the URL had, IPv6 in brackets. */
-static bool
-host_is_inside(const char *host)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    char text[INET6_ADDRSTRLEN] = "";
-    size_t len = strlen(host);
-
-    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
-        return !address_is_public((const struct sockaddr *)&v4);
-    if (host[0] == '[' && len - 2 < sizeof text) {
-        memcpy(text, host + 1, len - 2);
-        return inet_pton(AF_INET6, text, &v6.sin6_addr) != 1 || !address_is_public((const struct sockaddr *)&v6);
-    }
-    return strcasecmp(host, "localhost") == 0 || (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0);
-}
-
-const char *
-outbound_url_error(const char *url)
-{
-    const char *error = NULL;
-    char *scheme = NULL, *host = NULL;
-    CURLU *parts;
-
-    if (config.dev)
-        return NULL;
-    pthread_once(&once, start_library);
-    parts = curl_url();
-    if (!parts)
-        abort();
-    if (curl_url_set(parts, CURLUPART_URL, url, 0) != 0 || curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != 0 ||
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) != 0)
-        error = "must be an https URL";
-    else if (strcmp(scheme, "https") != 0)
-        error = "must begin with https://: access tokens are sent there";
-    else if (host_is_inside(host))
-        error = "must have a host on the public internet";
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(parts);
-    return error;
 }
 
 /* ---- one transfer ------------------------------------------------------------------------------------------------ */
@@ -120,11 +40,29 @@ outbound_url_error(const char *url)
 struct transfer {
     struct outbound_request *request;
     CURL *handle;
-    struct transfer *next; /* of those under way */
+    struct curl_slist *headers;
+    struct transfer *next, *before; /* of those under way, or (next) of those that are free */
     size_t received;
-    bool refused; /* an address that is not public */
+    int64_t begun_ms;
+    bool refused;  /* an address that is not public */
+    bool answered; /* a status with all its headers */
     char error[CURL_ERROR_SIZE];
 };
+
+struct outbound {
+    CURLM *multi;
+    struct transfer *first; /* under way */
+    struct transfer *free;  /* their handles are used again: making one costs as much as a request */
+};
+
+static long
+port_of(const struct sockaddr *address)
+{
+    struct sockaddr_in in4; /* IPv6 has its port in the same place */
+
+    memcpy(&in4, address, sizeof in4);
+    return ntohs(in4.sin_port);
+}
 
 static curl_socket_t
 open_public_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
@@ -132,21 +70,43 @@ open_public_socket(void *context, curlsocktype purpose, struct curl_sockaddr *ad
     struct transfer *self = context;
 
     (void)purpose;
-    if (!config.dev && !address_is_public(&address->addr)) {
+    if (!config.dev && !(address_is_public(&address->addr) && outbound_port_is_fine(port_of(&address->addr)))) {
         self->refused = true;
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* All headers together are bounded as the body is. A blank line ends them; those of a 1xx are not the answer's. */
 static size_t
-swallow(char *data, size_t size, size_t count, void *context)
+take_header(char *data, size_t size, size_t count, void *context)
 {
     struct transfer *self = context;
+    size_t len = size * count;
+    long status = 0;
 
-    (void)data;
-    self->received += size * count;
-    return self->received <= ANSWER_SIZE_MAX ? size * count : 0;
+    if (len <= 2 && (data[0] == '\r' || data[0] == '\n')) {
+        curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+        self->answered = status >= 200;
+    }
+    self->received += len;
+    return self->received <= ANSWER_SIZE_MAX ? len : 0;
+}
+
+/* What is not kept is swallowed, up to a bound, so that the connection ends in order and can serve again. */
+static size_t
+take_answer(char *data, size_t size, size_t count, void *context)
+{
+    struct transfer *self = context;
+    struct outbound_request *request = self->request;
+    size_t room = request->answer_size - request->answer_len, len = size * count;
+
+    if (room > 0) {
+        memcpy(request->answer + request->answer_len, data, len < room ? len : room);
+        request->answer_len += len < room ? len : room;
+    }
+    self->received += len;
+    return self->received <= ANSWER_SIZE_MAX ? len : 0;
 }
 
 static void
@@ -160,24 +120,19 @@ allow_protocols(CURL *handle)
 #endif
 }
 
+/* What is the same for every request. */
 static struct transfer *
-transfer_new(struct outbound_request *request, int64_t timeout_ms, struct curl_slist *headers)
+transfer_new(void)
 {
     struct transfer *self = xcalloc(1, sizeof *self);
     CURL *handle = curl_easy_init();
 
     if (!handle)
         abort();
-    self->request = request;
     self->handle = handle;
     curl_easy_setopt(handle, CURLOPT_PRIVATE, self);
-    curl_easy_setopt(handle, CURLOPT_URL, request->url);
     curl_easy_setopt(handle, CURLOPT_POST, 1L);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.base);
-    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, USER_AGENT);
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -190,90 +145,146 @@ transfer_new(struct outbound_request *request, int64_t timeout_ms, struct curl_s
     allow_protocols(handle);
     curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_public_socket);
     curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, self);
-    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, swallow);
+    curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, self);
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, self);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, self->error);
     return self;
 }
 
-/* A status counts although the answer behind it was too long, or was cut off: its first line is what was asked for. */
+static struct curl_slist *
+append_header(struct curl_slist *list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(list, line);
+
+    if (!longer)
+        abort();
+    return longer;
+}
+
+static void
+transfer_begin(struct transfer *self, struct outbound_request *request, int64_t timeout_ms)
+{
+    CURL *handle = self->handle;
+
+    self->request = request;
+    self->received = 0;
+    self->begun_ms = clock_monotonic_ms();
+    self->refused = false;
+    self->answered = false;
+    self->error[0] = '\0';
+    self->headers = append_header(NULL, "Content-Type: application/json");
+    self->headers = append_header(self->headers, "Expect:"); /* a large body waits for no leave */
+    for (unsigned i = 0; i < OUTBOUND_HEADERS_MAX && request->headers[i]; i++)
+        self->headers = append_header(self->headers, request->headers[i]);
+    curl_easy_setopt(handle, CURLOPT_URL, request->url);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.base);
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, self->headers);
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+}
+
+/* A status with its headers counts although the body behind them was too long, or was cut off: nobody asked for that.
+ */
 static void
 transfer_read(const struct transfer *self)
 {
     struct outbound_request *request = self->request;
+    curl_off_t retry_after = 0;
     long status = 0;
 
     curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(self->handle, CURLINFO_RETRY_AFTER, &retry_after);
+    if (!self->answered)
+        status = 0;
     request->status = (int)status;
+    request->retry_after_s = status ? (int64_t)retry_after : 0;
+    request->duration_ms = clock_monotonic_ms() - self->begun_ms;
     if (status == 0)
         snprintf(request->error, sizeof request->error, "%s",
-                 self->refused    ? "the host's address is not public"
-                 : self->error[0] ? self->error
-                                  : "no answer");
+                 self->refused                      ? "the host's address is not public"
+                 : self->received > ANSWER_SIZE_MAX ? "the answer's headers do not end"
+                 : self->error[0]                   ? self->error
+                                                    : "no answer");
 }
 
 /* ---- those under way --------------------------------------------------------------------------------------------- */
-
-struct outbound {
-    CURLM *multi;
-    struct curl_slist *headers;
-    struct transfer *first;
-};
 
 struct outbound *
 outbound_new(void)
 {
     struct outbound *self = xcalloc(1, sizeof *self);
 
-    pthread_once(&once, start_library);
+    outbound_start();
     self->multi = curl_multi_init();
-    self->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (!self->multi || !self->headers)
+    if (!self->multi)
         abort();
+    curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
     return self;
 }
 
 static void
 end_transfer(struct outbound *self, struct transfer *transfer)
 {
-    struct transfer **link = &self->first;
-
-    while (*link != transfer)
-        link = &(*link)->next;
-    *link = transfer->next;
+    if (transfer->before)
+        transfer->before->next = transfer->next;
+    else
+        self->first = transfer->next;
+    if (transfer->next)
+        transfer->next->before = transfer->before;
     curl_multi_remove_handle(self->multi, transfer->handle);
-    curl_easy_cleanup(transfer->handle);
-    free(transfer);
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    transfer->request = NULL;
+    transfer->next = self->free;
+    self->free = transfer;
 }
 
 void
 outbound_destroy(struct outbound **self)
 {
     struct outbound *outbound = *self;
+    struct transfer *transfer;
 
     *self = NULL;
     if (!outbound)
         return;
     while (outbound->first)
         end_transfer(outbound, outbound->first);
+    while ((transfer = outbound->free) != NULL) {
+        outbound->free = transfer->next;
+        curl_easy_cleanup(transfer->handle);
+        free(transfer);
+    }
     curl_multi_cleanup(outbound->multi);
-    curl_slist_free_all(outbound->headers);
     free(outbound);
 }
 
 int
 outbound_begin(struct outbound *self, struct outbound_request *request, int64_t timeout_ms)
 {
-    struct transfer *transfer;
+    struct transfer *transfer = self->free;
 
     request->status = 0;
     request->error[0] = '\0';
+    request->answer_len = 0;
+    request->retry_after_s = 0;
+    request->duration_ms = 0;
     if (!request->url) {
         snprintf(request->error, sizeof request->error, "the URL cannot be used");
         return -1;
     }
-    transfer = transfer_new(request, timeout_ms, self->headers);
+    if (transfer)
+        self->free = transfer->next;
+    else
+        transfer = transfer_new();
+    transfer_begin(transfer, request, timeout_ms);
+    transfer->before = NULL;
     transfer->next = self->first;
+    if (self->first)
+        self->first->before = transfer;
     self->first = transfer;
     if (curl_multi_add_handle(self->multi, transfer->handle) != CURLM_OK)
         log_fatal("curl_failed", NULL);
@@ -296,17 +307,20 @@ find_ended(struct outbound *self)
 }
 
 struct outbound_request *
-outbound_take(struct outbound *self, int64_t until_ms)
+outbound_take_or(struct outbound *self, int64_t until_ms, int fd)
 {
+    struct curl_waitfd other = {.fd = fd, .events = CURL_WAIT_POLLIN};
     struct outbound_request *request;
     struct transfer *transfer;
     int64_t left_ms;
     int running;
 
     while (self->first) {
-        if (curl_multi_perform(self->multi, &running) != CURLM_OK)
+        transfer = find_ended(self); /* those of the last look, before all of them are looked at again */
+        if (!transfer && curl_multi_perform(self->multi, &running) != CURLM_OK)
             log_fatal("curl_failed", NULL);
-        transfer = find_ended(self);
+        if (!transfer)
+            transfer = find_ended(self);
         if (transfer) {
             request = transfer->request;
             transfer_read(transfer);
@@ -314,10 +328,16 @@ outbound_take(struct outbound *self, int64_t until_ms)
             return request;
         }
         left_ms = until_ms - clock_monotonic_ms();
-        if (left_ms <= 0)
+        if (left_ms <= 0 || other.revents)
             break;
-        if (curl_multi_poll(self->multi, NULL, 0, (int)left_ms, NULL) != CURLM_OK)
+        if (curl_multi_poll(self->multi, &other, fd >= 0, (int)left_ms, NULL) != CURLM_OK)
             log_fatal("curl_failed", NULL);
     }
     return NULL;
+}
+
+struct outbound_request *
+outbound_take(struct outbound *self, int64_t until_ms)
+{
+    return outbound_take_or(self, until_ms, -1);
 }

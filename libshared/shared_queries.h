@@ -28,6 +28,15 @@ QUERY(IDEMPOTENCY_EXPIRE, "delete from idempotency where ctid = any (array("
 QUERY(OUTBOX_PUT, "insert into outbox (topic, store_id, resource_type, resource_id, data, created_at) "
                   "values ($1, $2, $3, $4, $5, $6)")
 
+/* The first $1 rows, or as many as have $2 bytes of data together, but one at least. A lower id may commit later, so
+ * what was read is deleted by its ids and by nothing else (protocols 7). */
+QUERY(OUTBOX_READ, "select id, event_id, topic, store_id, resource_type, resource_id, data, created_at from (select *, "
+                   "sum(octet_length(data::text)) over (order by id) - octet_length(data::text) as before "
+                   "from (select * from outbox order by id limit $1) as first) as batch where before < $2 order by id")
+/* Nobody waits for the disk: what a crash of PostgreSQL brings back is published again and dropped by its event id. */
+QUERY(OUTBOX_DELETE, "delete from outbox where id = any ($1::bigint[]) and "
+                     "(select set_config('synchronous_commit', 'off', true)) is not null")
+
 /* ---- actors (actor.h). The database's own clock, because it is the one that all holders share, and no test sets it.
  * A lease that a crash of PostgreSQL forgets is taken anew, so nobody waits for the disk. $3: milliseconds. */
 /* $3: the lease's length. One that ends later than a new one would is from a clock that has been set back. */

@@ -80,10 +80,11 @@ app_slug(struct call *call, const char *name, bool suffix)
     return slug;
 }
 
+/* A list of texts; an empty one when it was not sent. */
 static struct str
-redirect_urls_json(struct call *call)
+list_json(struct call *call, const char *path)
 {
-    struct in list = in_at(call->in, "body.redirect_urls");
+    struct in list = in_at(call->in, path);
     struct buf buf;
     struct out out;
     struct str json;
@@ -104,13 +105,14 @@ app_insert(struct call *call, const char *slug, const char *scopes, const struct
 {
     const char *type = in_text(call->in, "body.type");
 
-    return db_try(call, APP_INSERT, rows, "lsssssssssjssxxt", in_int(call->in, "body.owner_account_id", 0),
+    return db_try(call, APP_INSERT, rows, "lsssssssssjssxxtsj", in_int(call->in, "body.owner_account_id", 0),
                   type ? type : "platform", in_text(call->in, "body.name"), slug, in_text(call->in, "body.icon"),
                   in_text(call->in, "body.app_url"), in_text(call->in, "body.setup_url"),
                   in_text(call->in, "body.webhook_url"), in_text(call->in, "body.developer_name"),
-                  in_text(call->in, "body.developer_email"), redirect_urls_json(call), scopes, credentials->client_id,
-                  credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key, (size_t)SEALED_KEY_SIZE,
-                  clock_now_us());
+                  in_text(call->in, "body.developer_email"), list_json(call, "body.redirect_urls"), scopes,
+                  credentials->client_id, credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key,
+                  (size_t)SEALED_KEY_SIZE, clock_now_us(), in_text(call->in, "body.webhook_receive_url"),
+                  list_json(call, "body.webhook_topics"));
 }
 
 static int
@@ -140,7 +142,9 @@ check_urls(struct call *call)
 {
     struct in list = in_at(call->in, "body.redirect_urls");
     const char *webhook_url = in_text(call->in, "body.webhook_url");
+    const char *receive_url = in_text(call->in, "body.webhook_receive_url");
     const char *wrong = webhook_url ? outbound_url_error(webhook_url) : NULL;
+    const char *wrong_too = receive_url ? outbound_url_error(receive_url) : NULL;
 
     for (unsigned i = 0; i < in_count(list, ""); i++) {
         const char *why = redirect_error(call->arena, in_text(in_item(list, i), ""));
@@ -148,6 +152,8 @@ check_urls(struct call *call)
         if (why)
             return call_fail(call, FAIL_VALIDATION_ERROR, arena_printf(call->arena, "redirect_urls[%u]", i), why);
     }
+    if (wrong_too)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "webhook_receive_url", wrong_too);
     return wrong ? call_fail(call, FAIL_VALIDATION_ERROR, "webhook_url", wrong) : 0;
 }
 

@@ -214,6 +214,7 @@ set_scopes(struct call *call, const struct rows *app, const char *scopes)
     int64_t app_id = rows_int(app, 0, "app_id"), installation_id = rows_int(app, 0, "installation_id");
 
     if (db_post(call, INSTALLATION_SET_SCOPES, "lst", installation_id, scopes, clock_now_us()) ||
+        installation_announce(call, installation_id) ||
         audit_put(call, "custom_app.scopes_changed", "app", app_id, rows_int(app, 0, "home_store_id"), app_id))
         return -1;
     return invalidation_commit(call, "installation", installation_id);

@@ -24,11 +24,15 @@ enum installation_way {
 int installation_install(struct call *call, int64_t store_id, int64_t app_id, const char *scopes,
                          enum installation_way way, const int64_t *consented_us, struct rows *rows) must_check;
 
+/* In the open transaction, after the installation was made or its scopes were changed: webhooks is to hear of it before
+ * it hears of anything that happens to the installation later. */
+int installation_announce(struct call *call, int64_t installation_id) must_check;
+
 /* Commits what installation_install began; over an earlier install this waits until no gateway accepts its tokens. */
 int installation_commit(struct call *call, const struct rows *rows) must_check;
 
-/* Ends an installation, in a transaction of its own: tokens dead, app.uninstalled in audit and outbox, the saga begun.
- * When it has returned 0 no gateway accepts anything of it. One that has ended already stays as it is. rows:
+/* Ends an installation, in a transaction of its own: tokens dead, app.uninstalled in audit and in the saga, which has
+ * begun. When it has returned 0 no gateway accepts anything of it. One that has ended already stays as it is. rows:
  * installation_id, store_id, app_id, generation, status. -1 with the error recorded; not_found when there is none. */
 int installation_end(struct call *call, int64_t installation_id, struct rows *rows) must_check;
 

@@ -35,6 +35,13 @@ installation_scopes(struct call *call, const char *path, const char *registered,
 /* ---- in ---------------------------------------------------------------------------------------------------------- */
 
 int
+installation_announce(struct call *call, int64_t installation_id)
+{
+    db_after_commit(call, outbox_wake);
+    return db_post(call, INSTALLATION_ANNOUNCE, "lt", installation_id, clock_now_us());
+}
+
+int
 installation_install(struct call *call, int64_t store_id, int64_t app_id, const char *scopes, enum installation_way way,
                      const int64_t *consented_us, struct rows *rows)
 {
@@ -49,7 +56,8 @@ installation_install(struct call *call, int64_t store_id, int64_t app_id, const 
     if (rows->count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "store_id", "No such store");
     installation_id = rows_int(rows, 0, "installation_id");
-    if (audit_put(call, "app.installed", "installation", installation_id, store_id, app_id))
+    if (audit_put(call, "app.installed", "installation", installation_id, store_id, app_id) ||
+        installation_announce(call, installation_id))
         return -1;
     return outbox_put(call, "app.installed", store_id, "installation", installation_id,
                       str_of(rows_text(rows, 0, "_event")));
@@ -130,11 +138,10 @@ end_active(struct call *call, int64_t installation_id, const struct rows *locked
     struct rows ended;
 
     if (db_run(call, INSTALLATION_END, &ended, "lt", installation_id, now_us) ||
-        db_post(call, UNINSTALL_PUT, "llt", installation_id, generation, now_us) ||
-        audit_put(call, "app.uninstalled", "installation", installation_id, store_id, rows_int(locked, 0, "app_id")))
+        db_post(call, UNINSTALL_PUT, "lltj", installation_id, generation, now_us,
+                str_of(rows_text(&ended, 0, "_event"))))
         return -1;
-    return outbox_put(call, "app.uninstalled", store_id, "installation", installation_id,
-                      str_of(rows_text(&ended, 0, "_event")));
+    return audit_put(call, "app.uninstalled", "installation", installation_id, store_id, rows_int(locked, 0, "app_id"));
 }
 
 int

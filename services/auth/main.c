@@ -10,6 +10,7 @@
 #include "apps.h"
 #include "audit_trim.h"
 #include "auth_operations.h"
+#include "outbox_publish.h"
 #include "privacy_work.h"
 #include "session_keys.h"
 #include "statements.h"
@@ -32,8 +33,8 @@ static const struct sealed_column sealed[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan,  app_push_plan,
-                                        token_trim_plan,  audit_trim_plan, privacy_plan};
+    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan, token_trim_plan,
+                                        audit_trim_plan,  privacy_plan,   outbox_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,

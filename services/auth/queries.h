@@ -16,8 +16,8 @@
 QUERY(APP_INSERT,
       "insert into app (owner_account_id, type, name, slug, icon, app_url, setup_url, webhook_url, developer_name, "
       "developer_email, redirect_urls, requested_scopes, client_id, client_secret_hash, session_signing_key, "
-      "created_at, updated_at) "
-      "select account_id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16 "
+      "created_at, updated_at, webhook_receive_url, webhook_topics) "
+      "select account_id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18 "
       "from account where account_id = $1 returning app_id")
 
 QUERY(APP_GET,

@@ -8,15 +8,18 @@
 #include "outbox.h"
 #include "statements.h"
 
-#define HOLD_S      5 /* a row whose actor was killed is taken up again after this */
-#define DELAY_MAX_S 60
-#define REDACT_S    (48 * 3600) /* contract C.3 */
+#define HOLD_S        5 /* a row whose actor was killed is taken up again after this */
+#define DELAY_MAX_S   60
+#define ARGUMENTS_MAX 16384
+#define REDACT_S      (48 * 3600) /* contract C.3 */
 
 /* What a step answers beside -1. */
 enum { STEP_DONE, STEP_WAITS /* the next one is due later */ };
 
 struct saga {
     int64_t installation_id, generation, step, tries;
+    int64_t store_id, app_id, created_us;
+    const char *event_id, *event; /* of app.uninstalled; event is NULL when the outbox has had it */
 };
 
 static int
@@ -35,6 +38,66 @@ tell_app(struct call *call, const struct saga *self)
         return -1;
     actor_wake(app_push_plan.name);
     return STEP_DONE;
+}
+
+static void
+number(struct out *out, const char *name, int64_t value)
+{
+    out_key(out, name);
+    out_int(out, value);
+}
+
+/* webhooks does nothing for a generation that it has ended already, and drops an event that it has. */
+static int
+ask_webhooks(struct call *call, const struct saga *self, const char *operation, bool event)
+{
+    struct buf arguments;
+    struct in reply;
+    struct out out;
+    int rc;
+
+    buf_init(&arguments, ARGUMENTS_MAX);
+    out_init(&out, &arguments, OUT_MSGPACK);
+    out_map(&out, 1);
+    out_key(&out, "body");
+    out_map(&out, event ? 7 : 4);
+    number(&out, "installation_id", self->installation_id);
+    number(&out, "generation", self->generation);
+    number(&out, "store_id", self->store_id);
+    number(&out, "app_id", self->app_id);
+    if (event) {
+        out_key(&out, "event_id");
+        out_text(&out, self->event_id);
+        number(&out, "created_us", self->created_us);
+        out_key(&out, "data");
+        out_text(&out, self->event);
+    }
+    rc = call_service(call, operation, &arguments, &reply);
+    buf_free(&arguments);
+    if (rc || db_begin(call) || advance(call, self))
+        return -1;
+    return db_commit(call) ? -1 : STEP_DONE;
+}
+
+/* Its subscriptions get app.uninstalled and from now on nothing but what belongs to the end. They are there once
+ * webhooks has heard of the install: an end that overtook it would find nobody to tell. */
+static int
+webhooks_ending(struct call *call, const struct saga *self)
+{
+    struct rows rows;
+
+    if (db_run(call, INSTALLATION_UNTOLD, &rows, "l", self->installation_id))
+        return -1;
+    if (rows_int(&rows, 0, "untold"))
+        return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "The outbox still holds something of the installation");
+    return ask_webhooks(call, self, "webhooks.installations.ending", self->event != NULL);
+}
+
+/* Everything that belongs to the end has been said. */
+static int
+webhooks_ended(struct call *call, const struct saga *self)
+{
+    return ask_webhooks(call, self, "webhooks.installations.ended", false);
 }
 
 /* Nothing of this generation works or waits any more, anywhere. */
@@ -72,7 +135,8 @@ redact(struct call *call, const struct saga *self)
 }
 
 /* In the order of contract C.3. A row of table uninstall says how many of them are done. */
-static int (*const steps[])(struct call *call, const struct saga *saga) = {tell_app, finish, redact};
+static int (*const steps[])(struct call *call, const struct saga *saga) = {tell_app, webhooks_ending, webhooks_ended,
+                                                                           finish, redact};
 
 /* Tried again soon at first, then once a minute, for ever. The hold stays if even this cannot be written. */
 static int
@@ -100,8 +164,10 @@ take_turn(struct call *call)
         return -1;
     if (rows.count == 0)
         return ACTOR_DONE;
-    saga = (struct saga){rows_int(&rows, 0, "installation_id"), rows_int(&rows, 0, "generation"),
-                         rows_int(&rows, 0, "step"), rows_int(&rows, 0, "tries")};
+    saga = (struct saga){
+        rows_int(&rows, 0, "installation_id"), rows_int(&rows, 0, "generation"), rows_int(&rows, 0, "step"),
+        rows_int(&rows, 0, "tries"),           rows_int(&rows, 0, "store_id"),   rows_int(&rows, 0, "app_id"),
+        rows_time(&rows, 0, "created_at"),     rows_text(&rows, 0, "event_id"),  rows_text(&rows, 0, "event")};
     for (; saga.step < (int64_t)ARRAY_COUNT(steps); saga.step++) {
         int rc = steps[saga.step](call, &saga);
 

@@ -7,6 +7,7 @@
 #include "analytics.h"
 #include "bulk.h"
 #include "metafields.h"
+#include "outbox_publish.h"
 #include "redaction.h"
 #include "statements.h"
 #include "store_data_operations.h"
@@ -20,7 +21,7 @@ static const char *const statements[] = {
 int
 main(int argc, char **argv)
 {
-    struct actor_plan actors[BULK_LANES + 3];
+    struct actor_plan actors[BULK_LANES + 4];
     struct service self = {
         .name = "store-data",
         .handlers = store_data_handlers,
@@ -38,5 +39,6 @@ main(int argc, char **argv)
     actors[BULK_LANES] = redaction_plan;
     actors[BULK_LANES + 1] = metafield_removal_plan;
     actors[BULK_LANES + 2] = event_trim_plan;
+    actors[BULK_LANES + 3] = outbox_plan;
     return service_main(argc, argv, &self);
 }

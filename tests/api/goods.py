@@ -9,7 +9,7 @@ numbers = itertools.count(1)
 
 
 def run(platform, sql, *arguments):
-    return platform.postgres.rows("set search_path = store_data; " + sql, arguments)
+    return platform.postgres.rows("set search_path = seen_store_data, store_data; " + sql, arguments)
 
 
 def add_product(shop, *variants, **columns):

@@ -217,6 +217,19 @@ class Postgres:
         finally:
             connection.close()
 
+    def keep_events_in_sight(self):
+        """A view seen_SERVICE.outbox: what a service has put into its outbox, also after it was published."""
+        for service, topics in (("auth", "topic like 'app.%' or topic like '%/%'"),
+                                ("store_data", "topic not like 'app.%' and topic not like '%/%'")):
+            if not self.rows("select 1 from information_schema.tables where table_schema in (%s, 'webhooks') and "
+                             "table_name in ('outbox', 'event') having count(*) = 3", (service,)):
+                continue
+            columns = "event_id, topic, store_id, resource_type, resource_id, data, created_at"
+            self.rows(f"create schema if not exists seen_{service}; create or replace view seen_{service}.outbox as "
+                      f"select id, {columns} from {service}.outbox where topic not like 'webhooks.%' "
+                      f"union all select number - 1000000000000, {columns} from webhooks.event where ({topics}) and "
+                      f"not exists (select from {service}.outbox as o where o.event_id = event.event_id)")
+
     def backends(self, application):
         """Process ids of the backends that serve a service: application_name is SERVICE/N."""
         rows = self.rows("select pid from pg_stat_activity where application_name like %s", (application + "/%",))
@@ -227,7 +240,8 @@ class Platform:
     """Everything between a client and the database, in a directory of its own under the temporary directory."""
 
     def __init__(self, gateways=1, services=None, settings=None, durable=False):
-        self.counts = {"auth": 1, "store-data": 1} if services is None else services
+        # Nothing is ready without the services that every other one needs.
+        self.counts = {**({"webhooks": 1} if gateways else {}), **({"auth": 1, "store-data": 1} if services is None else services)}
         # Short, because the path of a unix socket has at most 107 bytes.
         self.home = Path(tempfile.mkdtemp(prefix="sx-"))
         os.chmod(self.home, 0o755)
@@ -288,6 +302,7 @@ class Platform:
         self.postgres.start()
         for service in self.counts:
             self.migrate(service)
+        self.postgres.keep_events_in_sight()
         for process in self.processes.values():
             process.start()
         self.wait_ready()
@@ -312,7 +327,8 @@ class Platform:
                 except (OSError, http.client.HTTPException) as error:
                     last = repr(error)
                 for process in self.processes.values():
-                    assert process.handle is None or process.is_running(), f"{process.name} ended:\n{process.tail()}"
+                    assert process.handle is None or process.is_running(), \
+                        f"{process.name} ended with status {process.handle.returncode}:\n{process.tail()}"
                 assert time.monotonic() - started < timeout, f"not ready after {timeout} s: {last}\n{gateway.tail()}"
                 time.sleep(0.05)
             else:

@@ -8,37 +8,52 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 256                                                # or a burst of connections waits for seconds
+
+
 class Receiver:
     """`with Receiver() as app:` then app.url is where it listens. `answers`: statuses for the next requests, 200 when none
-    are left; a number below 100 is that many seconds of silence instead."""
+    are left; a number below 100 is that many seconds of silence instead. Or a dict of path to status. `headers` and `text` go
+    with every answer. Connections are kept."""
 
     def __init__(self):
-        self.requests, self.answers, self.changed = [], [], threading.Condition()
+        self.requests, self.answers, self.headers, self.text, self.changed = [], [], {}, b"", threading.Condition()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 status = receiver.take(self.path, dict(self.headers), body)
                 if status < 100:
                     time.sleep(status)
+                    self.close_connection = True
                     return
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("Location", f"{receiver.url}/elsewhere")
-                self.send_header("Content-Length", "0")
+                for name, value in receiver.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(receiver.text)))
                 self.end_headers()
+                self.wfile.write(receiver.text)
 
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None                          # a killed platform hangs up
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def take(self, path, headers, body):
         with self.changed:
             self.requests.append((path, headers, body))
             self.changed.notify_all()
+            if isinstance(self.answers, dict):
+                return self.answers.get(path, 200)
             return self.answers.pop(0) if self.answers else 200
 
     def __enter__(self):

@@ -55,7 +55,7 @@ def stranger(platform):
 
 
 def events(platform, installation_id):
-    return platform.postgres.rows("select topic, store_id, data from auth.outbox where resource_type = 'installation' "
+    return platform.postgres.rows("select topic, store_id, data from seen_auth.outbox where resource_type = 'installation' "
                                   "and resource_id = %s order by id", (installation_id,))
 
 
@@ -75,7 +75,7 @@ def until(condition, seconds=20):
 
 def finished(platform, installation_id):
     """The saga waits for nothing but the two days until shop/redact."""
-    return not platform.postgres.rows("select 1 from auth.uninstall where installation_id = %s and step < 2",
+    return not platform.postgres.rows("select 1 from auth.uninstall where installation_id = %s and step < 4",
                                       (installation_id,))
 
 

@@ -67,7 +67,7 @@ def test_what_is_kept_of_it(install):
     actions = [action for action, in install.platform.postgres.rows(
         "select action from auth.audit where store_id = %s order by audit_id", (install.store_id,))]
     assert "oauth.consented" in actions and "app.installed" in actions
-    topics = install.platform.postgres.rows("select topic from auth.outbox where store_id = %s", (install.store_id,))
+    topics = install.platform.postgres.rows("select topic from seen_auth.outbox where store_id = %s", (install.store_id,))
     assert ("app.installed",) in topics
 
 

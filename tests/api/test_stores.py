@@ -315,7 +315,7 @@ def test_a_customers_wish_is_recorded_and_told(platform, merchant, path, topic, 
     data = answer.json()["data"]
     assert answer.status_code == 201 and (data["store_id"], data["customer_id"]) == (store_id, 77)
     until = time.monotonic() + 20
-    while not (rows := platform.postgres.rows("select topic, resource_type, resource_id, data from auth.outbox where "
+    while not (rows := platform.postgres.rows("select topic, resource_type, resource_id, data from seen_auth.outbox where "
                                               "store_id = %s and topic like 'customers/%%'", (store_id,))):
         assert time.monotonic() < until, "it is not told"
         time.sleep(0.05)

@@ -14,7 +14,8 @@ from .test_installations import Merchant, client_of, events, finished, status_of
 
 HOLD_S = 60                              # longer than a killed actor's row is held, and than a push waits for its second attempt
 BLOCKS = {"before the first step": ("lock table auth.app_push in exclusive mode", 0),
-          "before the last step": ("select 1 from auth.installation for no key update", 1)}
+          "before webhooks has done its part": ("lock table webhooks.subscription in exclusive mode", 1),
+          "before the last step": ("select 1 from auth.installation for no key update", 3)}
 
 
 @contextlib.contextmanager
@@ -111,7 +112,7 @@ def test_a_reinstall_overtakes_it(platform, merchant, where):
         installation_id = merchant.install(app, store_id)["installation_id"]
         receiver.wait(1)
         until(lambda: not platform.postgres.rows("select 1 from auth.app_push"))
-        if where == "before the last step":
+        if where != "before the first step":
             receiver.answers = [503]                                         # the revoke is still to be repeated
         uninstall_blocked(platform, merchant, installation_id, where)
         platform.postgres.rows("update auth.uninstall set next_at = next_at + interval '1 hour'")
@@ -202,7 +203,7 @@ def test_two_days_later_the_app_is_to_forget_the_store(platform, merchant):
     assert len(platform.postgres.rows("select 1 from auth.uninstall")) == 2
     platform.set_clock(48 * 3600 + 1)
     until(lambda: not platform.postgres.rows("select 1 from auth.uninstall"))
-    redacts = platform.postgres.rows("select store_id, data from auth.outbox where topic = 'shop/redact'")
+    redacts = platform.postgres.rows("select store_id, data from seen_auth.outbox where topic = 'shop/redact'")
     assert [(store, data["installation_id"], data["app_id"]) for store, data in redacts] == [
         (store_id, gone["installation_id"], gone["app_id"])]
     assert redacts[0][1]["redact_requested_at"] > gone["installed_at"]
@@ -215,9 +216,9 @@ def test_a_process_that_comes_late_shortens_nothing(platform, merchant):
         with blocked(platform, BLOCKS["before the first step"][0]):
             merchant.uninstall(made["installation_id"])
             held.enter_context(blocked(platform, BLOCKS["before the last step"][0]))
-        until(lambda: step_of(platform, made["installation_id"]) == 1)
+        until(lambda: step_of(platform, made["installation_id"]) == 3)
         platform.postgres.rows("update auth.uninstall set tries = tries + 1, next_at = now() + interval '5 s'")
-    until(lambda: step_of(platform, made["installation_id"]) == 2)
+    until(lambda: step_of(platform, made["installation_id"]) == 4)
     assert platform.postgres.rows("select 1 from auth.uninstall where next_at > now() + interval '47 hours'")
 
 

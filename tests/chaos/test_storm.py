@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import Counter
 
+import psycopg2
 import pytest
 import requests
 
@@ -138,7 +139,7 @@ class Storm:
                 else:
                     self.platform.signal(victim, signal.SIGKILL)
                 self.kills[victim] += 1
-            except (OSError, IndexError, ValueError):       # not there at the moment
+            except (OSError, IndexError, ValueError, psycopg2.OperationalError):       # not there at the moment
                 self.kills[f"no {victim}"] += 1
             time.sleep(chance.uniform(*PAUSES_S))
 
@@ -156,7 +157,7 @@ class Storm:
         return stock
 
     def rows(self, sql, *arguments):
-        return self.platform.postgres.rows("set search_path = store_data; " + sql, arguments)
+        return self.platform.postgres.rows("set search_path = seen_store_data, store_data; " + sql, arguments)
 
 
 def test_there_was_a_storm(storm):

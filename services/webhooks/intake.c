@@ -1,0 +1,290 @@
+/* intake.c - one transaction for a batch, with a few statements whatever its size. */
+#include "intake.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "actor.h"
+#include "bounds.h"
+#include "clock.h"
+#include "json.h"
+#include "statements.h"
+#include "subscription.h"
+#include "text.h"
+#include "webhooks_operations.h"
+
+#define TOPIC_INSTALLATION "webhooks.installation"
+#define TOPIC_REDACTION    "webhooks.redaction"
+#define TOPICS_OF_OURS     "webhooks." /* what is said to this service, and is no event */
+#define EVENTS_JSON_MAX    (32 * 1024 * 1024)
+
+void
+deliver_wake(void)
+{
+    actor_wake(DELIVER_ACTOR);
+}
+
+/* Most of what comes is of today, which the process makes sure of once in a while. A day before that is looked at each
+ * time: another process may have dropped it. */
+int
+partitions_need(struct call *call, int64_t time_us)
+{
+    static _Atomic int64_t known_day = -1, again_ms;
+    int64_t day = time_us / DAY_US;
+    struct rows rows;
+
+    if (day == known_day && clock_monotonic_ms() < again_ms)
+        return 0;
+    if (db_run(call, PARTITIONS_MAKE, &rows, "t", time_us))
+        return -1;
+    if (day < clock_now_us() / DAY_US)
+        return 0;
+    again_ms = clock_monotonic_ms() + 60000;
+    known_day = day;
+    return 0;
+}
+
+/* ---- installations ----------------------------------------------------------------------------------------------- */
+
+int
+installation_put(struct call *call, const struct installation_news *news)
+{
+    struct rows rows;
+    int64_t now_us = clock_now_us();
+
+    if (db_run(call, INSTALLATION_PUT, &rows, "llllst", news->installation_id, news->store_id, news->app_id,
+               news->generation, news->scopes, now_us))
+        return -1;
+    if (rows.count == 0)
+        return 0;
+    if (db_post(call, SEQUENCE_PUT, "l", news->installation_id) ||
+        db_post(call, SUBSCRIPTIONS_OF_EARLIER, "llt", news->installation_id, news->generation, now_us))
+        return -1;
+    if (!news->topics.base || rows_int(&rows, 0, "subscribed") >= news->generation)
+        return 0;
+    if (news->url && subscriptions_of_app(call, news))
+        return -1;
+    return db_post(call, INSTALLATION_SUBSCRIBED, "ll", news->installation_id, news->generation);
+}
+
+static const char *
+scopes_array(struct call *call, struct in list)
+{
+    struct buf buf;
+    const char *text;
+
+    buf_init(&buf, 16384);
+    buf_append_byte(&buf, '{');
+    for (unsigned i = 0; i < in_count(list, ""); i++) {
+        struct str scope = in_str(in_item(list, i), "");
+
+        if (i > 0)
+            buf_append_byte(&buf, ',');
+        buf_append(&buf, scope.base, scope.len);
+    }
+    buf_append_byte(&buf, '}');
+    text = arena_strndup(call->arena, buf.data, buf.size);
+    buf_free(&buf);
+    return text;
+}
+
+static struct str
+texts_json(struct call *call, struct in list)
+{
+    struct str json;
+    struct buf buf;
+    struct out out;
+
+    buf_init(&buf, 65536);
+    out_init(&out, &buf, OUT_JSON);
+    out_list(&out, in_count(list, ""));
+    for (unsigned i = 0; i < in_count(list, ""); i++)
+        out_str(&out, in_str(in_item(list, i), ""));
+    json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
+    buf_free(&buf);
+    return json;
+}
+
+/* What auth says of an installation in the line of its events. */
+static int
+hear_installation(struct call *call, struct in event)
+{
+    struct str data = in_str(event, "data");
+    struct installation_news news;
+    char why[JSON_WHY_SIZE];
+    struct buf buf;
+    struct in said;
+    int rc;
+
+    buf_init(&buf, 131072);
+    rc = json_to_msgpack(data.base, data.len, &buf, why) || in_decode(&said, call->arena, buf.data, buf.size);
+    if (rc == 0) {
+        news = (struct installation_news){in_int(said, "installation_id", 0),
+                                          in_int(event, "store_id", 0),
+                                          in_int(said, "app_id", 0),
+                                          in_int(said, "generation", 0),
+                                          scopes_array(call, in_at(said, "scopes")),
+                                          texts_json(call, in_at(said, "topics")),
+                                          in_text(said, "url")};
+        rc = installation_put(call, &news);
+    } else {
+        rc = call_fail(call, FAIL_VALIDATION_ERROR, "events", "webhooks.installation has no data that can be read");
+    }
+    buf_free(&buf);
+    return rc;
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+static bool
+is_ours(struct in event)
+{
+    struct str topic = in_str(event, "topic");
+    size_t len = sizeof TOPICS_OF_OURS - 1;
+
+    return topic.len > len && memcmp(topic.base, TOPICS_OF_OURS, len) == 0;
+}
+
+/* To the microsecond, because it is part of the event's key. */
+static void
+out_moment(struct out *out, int64_t time_us)
+{
+    char text[TIME_TEXT_SIZE + 8];
+    size_t len = text_from_time(text, time_us) - 5; /* ".123Z" */
+
+    snprintf(text + len, sizeof text - len, ".%06dZ", (int)(time_us % US_PER_SECOND));
+    out_text(out, text);
+}
+
+static void
+write_event(struct out *out, struct in event, unsigned n)
+{
+    static const char *const texts[] = {"event_id", "topic", "resource_type"};
+    static const char *const numbers[] = {"store_id", "resource_id"};
+
+    out_map(out, 8);
+    out_key(out, "n");
+    out_int(out, n);
+    for (unsigned i = 0; i < ARRAY_COUNT(texts); i++) {
+        out_key(out, texts[i]);
+        out_str(out, in_str(event, texts[i]));
+    }
+    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++) {
+        out_key(out, numbers[i]);
+        out_int(out, in_int(event, numbers[i], 0));
+    }
+    out_key(out, "created_at");
+    out_moment(out, in_int(event, "created_us", 0));
+    out_key(out, "data");
+    out_json(out, in_str(event, "data"));
+}
+
+int64_t
+events_take(struct call *call, struct str events, const char *stores)
+{
+    struct rows locked, rows;
+
+    if (db_send(call, SEQUENCES_LOCK, "s", stores) || db_send(call, EVENTS_TAKE, "jt", events, clock_now_us()) ||
+        db_collect(call, &locked) || db_collect(call, &rows))
+        return -1;
+    db_after_commit(call, deliver_wake);
+    return rows_int(&rows, 0, "taken");
+}
+
+/* As PostgreSQL writes an array; one that comes several times does no harm. */
+static const char *
+stores_array(struct call *call, struct in events)
+{
+    unsigned count = in_count(events, "");
+    char *text = arena_alloc(call->arena, count * (INT_TEXT_SIZE + 1) + 3), *end = text;
+    int64_t last = 0;
+
+    *end++ = '{';
+    for (unsigned i = 0; i < count; i++) {
+        int64_t store_id = in_int(in_item(events, i), "store_id", 0);
+
+        if (end > text + 1 && store_id == last)
+            continue;
+        if (end > text + 1)
+            *end++ = ',';
+        end += text_from_int(end, store_id);
+        last = store_id;
+    }
+    *end++ = '}';
+    *end = '\0';
+    return text;
+}
+
+static struct str
+events_json(struct call *call, struct in events, unsigned count)
+{
+    struct str json;
+    struct buf buf;
+    struct out out;
+
+    buf_init(&buf, EVENTS_JSON_MAX);
+    out_init(&out, &buf, OUT_JSON);
+    out_list(&out, count);
+    for (unsigned i = 0, n = 0; i < in_count(events, ""); i++)
+        if (!is_ours(in_item(events, i)))
+            write_event(&out, in_item(events, i), n++);
+    json = (struct str){buf_failed(&buf) ? NULL : arena_strndup(call->arena, buf.data, buf.size), buf.size};
+    buf_free(&buf);
+    return json;
+}
+
+/* Only auth may say what is installed where, and only store-data whom it has forgotten; an operator is their equal. */
+static int
+hear(struct call *call, struct in event)
+{
+    struct str topic = in_str(event, "topic");
+    bool redaction = str_is(topic, TOPIC_REDACTION);
+    const char *whose = redaction ? "store-data" : "auth", *service = call->caller.service;
+
+    if (!redaction && !str_is(topic, TOPIC_INSTALLATION))
+        return call_fail(call, FAIL_VALIDATION_ERROR, "events", "a topic of webhooks' own that it does not know");
+    if (strcmp(service, whose) != 0 && strcmp(service, "operator") != 0)
+        return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
+    if (redaction)
+        return db_post(call, REDACTION_PUT, "ljt", in_int(event, "store_id", 0), in_str(event, "data"), clock_now_us());
+    return hear_installation(call, event);
+}
+
+static int
+take_all(struct call *call, struct in events, unsigned *count, int64_t *taken)
+{
+    *count = 0;
+    for (unsigned i = 0; i < in_count(events, ""); i++) {
+        struct in event = in_item(events, i);
+
+        if (!is_ours(event))
+            ++*count;
+        else if (hear(call, event))
+            return -1;
+    }
+    *taken = 0;
+    if (*count > 0)
+        *taken = events_take(call, events_json(call, events, *count), stores_array(call, events));
+    return *taken < 0 ? -1 : 0;
+}
+
+int
+events_publish(struct call *call)
+{
+    struct in events = in_at(call->in, "body.events");
+    unsigned count;
+    int64_t taken = 0;
+
+    for (unsigned i = 0; i < in_count(events, ""); i++)
+        if (partitions_need(call, in_int(in_item(events, i), "created_us", 0)))
+            return -1;
+    if (db_begin(call) || take_all(call, events, &count, &taken) || db_commit(call))
+        return -1;
+    call_data(call);
+    out_map(&call->out, 2);
+    out_key(&call->out, "taken");
+    out_int(&call->out, taken);
+    out_key(&call->out, "known");
+    out_int(&call->out, count - taken);
+    return call_reply(call, 200);
+}
