@@ -68,7 +68,7 @@
 /* PostgreSQL. */
 #define STATEMENT_WAIT_MS     2000  /* a statement that hangs costs its connection after this */
 #define TRANSACTION_TRIES_MAX 3     /* runs of a handler on 40001 and 40P01 */
-#define CONNECT_WAIT_MS       1500  /* handshake and preparing, while a request waits for it; */
+#define CONNECT_WAIT_MS       1500  /* handshake and preparing, while a request waits for it */
 #define CONNECT_WAIT_MAX_MS   12000 /* the next try takes twice as long, up to this (db.h) */
 #define RECONNECT_WAIT_MS     100
 
