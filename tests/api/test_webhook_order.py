@@ -19,7 +19,7 @@ from .rpc import RpcError
 from .shop import Owner
 from .test_uninstall import until
 
-COUNT = max(1000, round(100000 * float(os.environ.get("SX_TEST_SCALE", "0.1")) / (1 if os.environ.get("VARIANT") != "asan" else 10)))
+COUNT = round(100000 * float(os.environ.get("SX_TEST_SCALE", "0.1")) / (1 if os.environ.get("VARIANT") != "asan" else 2))
 RESOURCES = 200
 SUBSCRIPTIONS = 300                                                         # more than one process takes at a time
 APPS = 3                                                                    # of a hundred each for the topic
@@ -59,15 +59,20 @@ def flow(platform, shop, count, resources=RESOURCES):
     while start < count:
         end = min(count, start + rng.choice((1, 3, 10) if resources == LANES else (1, 7, 30, 100)))
         batch = [event(shop.store_id, "order.updated", n % resources, {"n": n}) for n in range(start, end)]
-        for retry in (True, True, False):
+        until_s = time.monotonic() + 60
+        while True:
             try:
                 publish(platform, *batch)
                 break
             except RpcError:                                                # too much for a busy machine: an outbox tries again
-                assert retry
+                assert time.monotonic() < until_s
         start = end
-        holders.update(platform.postgres.rows("select holder from webhooks.queue where holder is not null"))
+        holders.update(holding(platform))
     return holders
+
+
+def holding(platform):
+    return platform.postgres.rows("select distinct holder from webhooks.queue where holder is not null")
 
 
 def due(platform, clock):
@@ -75,29 +80,51 @@ def due(platform, clock):
 
 
 def finish(platform):
-    """Moves the clock from one retry to the next until nothing waits."""
-    clock = 0
+    """Moves the clock from one retry to the next until nothing waits. Answers who sent meanwhile."""
+    clock, holders = 0, set()
     while platform.postgres.rows("select 1 from webhooks.waiting where subscription_id > 0 limit 1"):
         time.sleep(0.2)
         if not due(platform, clock):
             clock += 66
             platform.set_clock(clock)
             assert clock < 86400, "deliveries never end"
+        holders.update(holding(platform))
+    return holders
+
+
+def losses(platform):
+    """How often a process was kept from renewing its leases in time, as it says itself."""
+    return sum(line.get("event") == "queues_lost" for name, process in platform.processes.items() if name.startswith("webhooks")
+               for line in process.log_lines())
 
 
 def test_no_inversion_and_nothing_twice(three):
     """Of a (subscription, resource) an event is sent for the first time when all before it have succeeded, by whichever process;
-    each attempt has an id of its own and is made once."""
+    each attempt has an id of its own and is made once. All of that is promised while the processes live: when one was not given
+    the processor for longer than its lease, which it logs, the run says nothing and another one is made."""
     seed, owner = random.randrange(2 ** 32), Owner(three)
+    for tries in (2, 1, 0):
+        lost = losses(three)
+        try:
+            run_in_order(three, owner, seed)
+            return
+        except AssertionError:
+            if tries == 0 or losses(three) == lost:
+                raise
+            print(f"seed {seed}: a lease was lost; once more")
+
+
+def run_in_order(three, owner, seed):
+    three.set_clock(0)
     shop = owner.open_shop()
     shops = [shop] + [owner.open_shop(store_id=shop.store_id) for _ in range(APPS - 1)]
     with Judge(seed, LANES) as judge:
         subs = [subscribe(shops[number % APPS], f"{judge.url}/{number}", "order.updated") for number in range(SUBSCRIPTIONS)]
         began = time.monotonic()
-        holders = flow(three, shop, COUNT // SUBSCRIPTIONS, LANES)
-        finish(three)
+        holders = flow(three, shop, COUNT // SUBSCRIPTIONS, LANES) | finish(three)
         took_s = time.monotonic() - began
-        attempts = three.postgres.rows("select subscription_id, attempt_id from webhooks.attempt")
+        attempts = three.postgres.rows("select subscription_id, attempt_id from webhooks.attempt where subscription_id = any (%s)",
+                                       ([sub["subscription_id"] for sub in subs],))
     events = COUNT // SUBSCRIPTIONS * SUBSCRIPTIONS
     failed = sum(status == 500 for *_, status in judge.came)
     print(f"seed {seed}: {events} deliveries, {failed} failed attempts, {took_s:.0f} s, {len(holders)} processes")
