@@ -114,7 +114,7 @@ $(foreach service,$(SERVICES),$(eval $(call PROGRAM,$(service))))
 # make test-compose           bring up compose.yaml on the Docker engine that answers
 # make check                  format, clang-tidy, cppcheck, banned functions
 # make fuzz SECONDS=60        libFuzzer targets
-# make bench                  the project's own figures, as ratios to ceilings measured in the same run
+# make bench                  the project's own figures, as ratios to ceilings measured in the same run; PARTS=store_data some of them
 # make bench-data STORES=20 ORDERS=10000   load stores with orders into the running platform
 
 
@@ -239,9 +239,7 @@ ORDERS ?= 10000
 bench:
 	services/sxctl/packages.sh build run test bench
 	$(MAKE) --no-print-directory -j2 VARIANT=release all
-	tests/bench/run.py
-	tests/bench/oauth.py
-	tests/bench/bulk.py
+	tests/bench/run.py $(PARTS)
 
 bench-data:
 	services/sxctl/up.sh as sh -c '"$$SX_HOME/bin/sxctl" bench-data $(STORES) $(ORDERS)'

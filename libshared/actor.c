@@ -23,8 +23,9 @@
 #include "shared_statements.h"
 
 #define LEASE_MS           2000
-#define LEASE_RENEW_EACH   700 /* milliseconds; two renewals may be late before another process takes over */
-#define LEASE_TRY_EACH     500 /* who does not hold it */
+#define LEASE_RENEW_EACH   700  /* milliseconds; two renewals may be late before another process takes over */
+#define LEASE_TRY_EACH     500  /* who does not hold it */
+#define KEEN_FOR_MS        1000 /* after it has found work */
 #define ACTOR_PAUSE_MIN_MS 100
 #define ACTOR_PAUSE_MAX_MS 5000
 #define ARENA_FIRST_BLOCK  16384
@@ -55,6 +56,7 @@ struct actor {
     bool has_turned;  /* since leave */
     int64_t lease_ms; /* when to renew it, or to try for it */
     int64_t pause_ms; /* after the last failure */
+    int64_t keen_until_ms;
 };
 
 static struct metric turns = METRIC_COUNTER("sx_actor_turns_total", "Turns of actors that found work.");
@@ -229,6 +231,15 @@ note_failure(struct actor *self, const struct call *call)
               self->pause_ms, NULL);
 }
 
+/* Work that was found is seldom alone. */
+static int64_t
+look_after(const struct actor *self)
+{
+    bool keen = self->plan->keen_ms && clock_monotonic_ms() < self->keen_until_ms;
+
+    return keen ? self->plan->keen_ms : self->plan->look_ms;
+}
+
 /* Answers how long to sleep. */
 static int64_t
 take_turn(struct actor *self)
@@ -246,10 +257,12 @@ take_turn(struct actor *self)
         note_failure(self, &call);
     else
         self->pause_ms = 0;
-    if (rc == ACTOR_AGAIN)
+    if (rc == ACTOR_AGAIN) {
         metric_add(&turns, 1);
+        self->keen_until_ms = clock_monotonic_ms() + KEEN_FOR_MS;
+    }
     end_turn(self, &call);
-    return rc < 0 ? self->pause_ms : rc == ACTOR_AGAIN ? 0 : self->plan->look_ms;
+    return rc < 0 ? self->pause_ms : rc == ACTOR_AGAIN ? 0 : look_after(self);
 }
 
 static void

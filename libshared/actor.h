@@ -48,6 +48,7 @@ struct actor_plan {
     bool everywhere;
 
     int64_t look_ms; /* how long to sleep after ACTOR_DONE; actor_wake ends it earlier */
+    int64_t keen_ms; /* the same for a second after work was found; 0: look_ms */
     int64_t turn_ms; /* the longest a turn may take; SIGTERM waits for it, so keep it below DRAIN_WAIT_MS */
 };
 

@@ -23,6 +23,7 @@ static const struct range4 special4[] = {
     {0x64400000, 10}, /* shared, of providers */
     {0x7f000000, 8},  /* loopback */
     {0xa9fe0000, 16}, /* link-local; also where clouds keep their metadata */
+    {0xa83f8110, 32}, /* where Azure keeps its metadata, in the middle of what is public */
     {0xac100000, 12}, /* private */
     {0xc0000000, 24}, /* protocol assignments */
     {0xc0000200, 24}, /* documentation */

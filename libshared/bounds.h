@@ -35,6 +35,7 @@
 #define WIRE_MESSAGE_MAX         (16 * 1024 * 1024 + 65536)
 #define REPLY_SIZE_MAX           (16 * 1024 * 1024)
 #define STREAM_CHUNK_MAX         262144 /* protocols 11 */
+#define UPLOAD_PIECE_MAX         262145 /* the same and a newline: how a line that is too long begins */
 #define UPLOAD_ID_MAX            64     /* characters of the id a service gives an upload */
 #define STREAM_NEXT_MAX          1023   /* bytes of X-Stream-Next: where a stream goes on */
 #define ACTORS_MAX               16     /* of one service */
@@ -65,9 +66,10 @@
 #define IDENTITY_CACHE_MAX 16384
 
 /* PostgreSQL. */
-#define STATEMENT_WAIT_MS     2000 /* a statement that hangs costs its connection after this */
-#define TRANSACTION_TRIES_MAX 3    /* runs of a handler on 40001 and 40P01 */
-#define CONNECT_WAIT_MS       1500 /* handshake and preparing, while a request waits for it */
+#define STATEMENT_WAIT_MS     2000  /* a statement that hangs costs its connection after this */
+#define TRANSACTION_TRIES_MAX 3     /* runs of a handler on 40001 and 40P01 */
+#define CONNECT_WAIT_MS       1500  /* handshake and preparing, while a request waits for it */
+#define CONNECT_WAIT_MAX_MS   12000 /* the next try takes twice as long, up to this (db.h) */
 #define RECONNECT_WAIT_MS     100
 
 /* Lists (contract 0.3 and K.1). */

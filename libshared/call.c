@@ -164,6 +164,32 @@ call_reply_row(struct call *self, int status, const struct rows *rows, unsigned 
     return call_reply(self, status);
 }
 
+/* Written as the GET's answer first, whose status is 200. */
+int
+call_reply_resource(struct call *self, int status, const struct rows *rows)
+{
+    struct buf *body = self->out.buf;
+    char tag[ETAG_SIZE];
+    struct out before;
+    size_t size;
+    int rc;
+
+    call_data(self);
+    out_row(&self->out, rows, 0);
+    before = self->out;
+    size = body->size;
+    rc = call_reply(self, 200);
+    if (self->private->envelope && self->out.encoding == OUT_JSON && !buf_failed(body)) {
+        etag_of(tag, body->data, body->size);
+        call_header(self, "ETag", tag);
+    }
+    if (status == 200)
+        return rc;
+    self->out = before;
+    body->size = size;
+    return call_reply(self, status);
+}
+
 int
 call_reply_deleted(struct call *self, const char *id_name, int64_t id, const char *message)
 {

@@ -83,6 +83,10 @@ void call_data_with(struct call *self, unsigned further_members);
 int call_reply(struct call *self, int status) must_check; /* always 0 */
 int call_reply_row(struct call *self, int status, const struct rows *rows, unsigned row) must_check;
 
+/* What a POST, PUT or PATCH has made of a resource: the same, with the ETag that the resource's GET gives now. So the
+ * rows must have the columns of the GET's own statement, and the GET must answer them with call_reply_row. */
+int call_reply_resource(struct call *self, int status, const struct rows *rows) must_check;
+
 /* What every DELETE answers: {data: {<id_name>: id}, message, status}; message is a sentence such as "Order deleted".
  */
 int call_reply_deleted(struct call *self, const char *id_name, int64_t id, const char *message) must_check;

@@ -136,7 +136,7 @@ piece_schema(void)
     static const struct schema flag = {.type = SCHEMA_BOOLEAN};
     static const struct schema number = {.type = SCHEMA_INTEGER, .max = INT64_MAX};
     static const struct schema name = {.type = SCHEMA_STRING, .min = 1, .max = UPLOAD_ID_MAX};
-    static const struct schema bytes = {.type = SCHEMA_STRING, .format = FORMAT_BINARY, .max = STREAM_CHUNK_MAX};
+    static const struct schema bytes = {.type = SCHEMA_STRING, .format = FORMAT_BINARY, .max = UPLOAD_PIECE_MAX};
     static const struct field fields[] = {
         {"upload", &name, false}, {"seq", &number, true}, {"bytes", &bytes, true}, {"last", &flag, true}};
     static const struct schema piece = {

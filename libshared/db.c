@@ -61,18 +61,31 @@ sql_writes(const char *sql)
     return false;
 }
 
+/* Preparing hundreds of statements costs a server process a fifth of a second, so all are prepared once, to see that
+ * they can be, and elsewhere each with its first use: when PostgreSQL comes back, all processes are back soon. Where
+ * even that takes longer than a request may wait, giving up and beginning again would go on for ever, so each try waits
+ * longer than the last. */
 static int
-db_connect_prepared(struct db *self)
+db_connect_prepared(struct db *self, bool whole)
 {
-    int64_t until_ms = clock_monotonic_ms() + CONNECT_WAIT_MS;
+    int64_t until_ms = clock_monotonic_ms() + self->connect_wait_ms;
+
+    unsigned first = whole ? 0 : self->count - CONTROL_COUNT;
 
     self->connection = connection_open(self->service, self->application, CONNECTION_SERVICE, until_ms);
-    if (self->connection && connection_prepare(self->connection, self->statements, self->count, until_ms))
+    if (self->connection &&
+        connection_prepare(self->connection, self->statements + first, self->count - first, until_ms))
         db_drop(self);
+    for (unsigned i = 0; i < self->count; i++)
+        self->prepared[i] = i >= first;
     if (!self->connection) {
         self->connect_again_ms = clock_monotonic_ms() + RECONNECT_WAIT_MS;
+        if (clock_monotonic_ms() >= until_ms && self->connect_wait_ms < CONNECT_WAIT_MAX_MS)
+            self->connect_wait_ms *= 2;
         return -1;
     }
+    self->connect_wait_ms = CONNECT_WAIT_MS;
+    self->number++;
     metric_add(&connects_made, 1);
     return 0;
 }
@@ -84,6 +97,7 @@ db_name_statements(struct db *self, const char *const *statements, unsigned coun
     self->count = count + SHARED_STATEMENT_COUNT + CONTROL_COUNT;
     self->statements = xcalloc(self->count, sizeof *self->statements);
     self->writes = xcalloc(self->count, sizeof *self->writes);
+    self->prepared = xcalloc(self->count, sizeof *self->prepared);
     for (unsigned i = 0; i < self->count; i++) {
         struct connection_statement *target = &self->statements[i];
 
@@ -106,8 +120,9 @@ db_new(const char *service, unsigned index, const char *const *statements, unsig
     assert(count < SHARED_STATEMENT_BASE);
     snprintf(self->service, sizeof self->service, "%s", service);
     snprintf(self->application, sizeof self->application, "%s/%u", service, index);
+    self->connect_wait_ms = CONNECT_WAIT_MAX_MS; /* nobody waits yet */
     db_name_statements(self, statements, count);
-    if (db_connect_prepared(self))
+    if (db_connect_prepared(self, index == 0))
         db_destroy(&self);
     return self;
 }
@@ -126,6 +141,7 @@ db_destroy(struct db **self)
     free(db->results);
     free(db->statements);
     free(db->writes);
+    free(db->prepared);
     free(db);
 }
 
@@ -151,6 +167,12 @@ db_is_connected(const struct db *self)
     return self->connection != NULL;
 }
 
+unsigned
+db_connection_number(const struct db *self)
+{
+    return self->number;
+}
+
 /* An idle connection has nothing to say but farewell. */
 static bool
 has_ended(PGconn *connection)
@@ -170,7 +192,7 @@ db_ensure(struct db *self)
         return 0;
     if (clock_monotonic_ms() < self->connect_again_ms)
         return -1;
-    return db_connect_prepared(self);
+    return db_connect_prepared(self, false);
 }
 
 /* The next result that a handler wants becomes rows. A statement outside a transaction is committed by the
@@ -268,6 +290,16 @@ int
 db_collect(struct call *call, struct rows *rows)
 {
     return collect_rows(call, false, rows);
+}
+
+int
+db_send_off(struct call *call)
+{
+    struct db *self = call->db;
+
+    if (!self->connection || db_queue_sync(self) || PQflush(self->connection) != 0)
+        return -1; /* what does not fit into the socket is sent while the results are waited for */
+    return PQsocket(self->connection);
 }
 
 int

@@ -1,7 +1,8 @@
-/* db.h - one PostgreSQL connection of one worker, with every statement of the service prepared.
+/* db.h - one PostgreSQL connection of one worker, with the statements of the service prepared.
  *
- * Statements are named in the service's queries.h and prepared at connect, with those of shared_queries.h; one that
- * does not prepare keeps the service from starting. Waiting for PostgreSQL is bounded by the call's deadline (0: none)
+ * Statements are named in the service's queries.h and in shared_queries.h. The first connection of a process prepares
+ * all of them, and one that does not prepare keeps the service from starting; the others prepare each with its first
+ * use, in the same round trip. Waiting for PostgreSQL is bounded by the call's deadline (0: none)
  * and by STATEMENT_WAIT_MS: past it the connection is closed (a stopped backend cannot answer a cancel) and the call
  * fails.
  *
@@ -39,15 +40,20 @@ struct rows {
 /* A statement for such a table that carries its name, for the log and for pg_stat_activity. */
 #define NAMED_SQL(name, sql) "/* " #name " */ " sql
 
-/* Connects and prepares; NULL after logging why. Who wants to wait calls again after RECONNECT_WAIT_MS. statements must
- * outlive the object. */
+/* Connects; NULL after logging why. index is the connection's number in the process: number 0 prepares everything. Who
+ * wants to wait calls again after RECONNECT_WAIT_MS. statements must outlive the object. */
 struct db *db_new(const char *service, unsigned index, const char *const *statements, unsigned count);
 void db_destroy(struct db **self);
 
 /* Worker, before a handler runs: makes sure of a connection, for at most CONNECT_WAIT_MS; -1 when there is none. After
- * a failure it does not try for RECONNECT_WAIT_MS. */
+ * a failure it does not try for RECONNECT_WAIT_MS, and after a try that was too short the next one is twice as long, up
+ * to CONNECT_WAIT_MAX_MS, where db_new begins. */
 int db_ensure(struct db *self) must_check;
 bool db_is_connected(const struct db *self);
+
+/* Which connection it is now: another number after each reconnect. For who keeps what a transaction that did not wait
+ * for the disk has said: a crash of PostgreSQL may have forgotten it, and broken every connection. */
+unsigned db_connection_number(const struct db *self);
 
 /* Worker, when the answer has been written: gives back the results that the handler got. No transaction may be open. */
 void db_release(struct db *self);
@@ -85,6 +91,10 @@ bool db_wants_retry(const struct db *self); /* the last failure was 40001 or 40P
  * each sees what was committed before it began, not before the first one. */
 int db_send(struct call *call, unsigned statement, const char *types, ...) must_check;
 int db_collect(struct call *call, struct rows *rows) must_check;
+
+/* Who has something else to do until the results of db_send come: all that was sent is on its way, and the descriptor
+ * that is answered can be read once there is something to collect. -1: collect at once, which says what is wrong. */
+int db_send_off(struct call *call);
 
 /* A statement whose result nobody wants, inside a transaction: travels with the next one or with the commit, which
  * fails if it failed. What it is given is copied before it returns. */

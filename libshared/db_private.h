@@ -26,7 +26,7 @@ enum control {
     CONTROL_COUNT
 };
 
-enum fate { FATE_DROP, FATE_KEEP, FATE_SYNC };
+enum fate { FATE_DROP, FATE_KEEP, FATE_SYNC, FATE_PREPARE };
 
 struct entry {
     uint16_t statement; /* index into db->statements */
@@ -38,10 +38,13 @@ struct db {
     char application[SERVICE_NAME_MAX + 16];
     struct connection_statement *statements;
     bool *writes;
+    bool *prepared; /* on this connection, or about to be */
     unsigned own_count, count;
     PGconn *connection;    /* NULL when lost */
+    unsigned number;       /* of the connection: how many were made */
     char lost_sqlstate[6]; /* what the server said when it ended the session; "" when it said nothing */
     int64_t connect_again_ms;
+    int64_t connect_wait_ms; /* for how long the next try may take */
     struct entry queue[QUEUE_MAX];
     unsigned head, tail;        /* answered up to head, sent up to tail */
     unsigned kept;              /* entries in the queue whose result the handler will collect */
@@ -70,6 +73,7 @@ int db_fail_lost(struct call *call, const char *sql) must_check;
 int db_queue_statement(struct call *call, unsigned statement, enum fate fate, bool savepoint, const char *types,
                        va_list values) must_check;
 int db_queue_control(struct db *self, enum control control, enum fate fate) must_check;
+int db_queue_sync(struct db *self) must_check; /* nothing is done when the last one was a Sync */
 
 /* Takes results until the one that is kept and hands that to the caller. With tolerate, a broken constraint is no
  * failure of that one. */

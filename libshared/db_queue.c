@@ -148,14 +148,29 @@ db_queue_control(struct db *self, enum control control, enum fate fate)
     return 0;
 }
 
-static int
-queue_sync(struct db *self)
+int
+db_queue_sync(struct db *self)
 {
     if (!self->unsynced)
         return 0;
     if (!PQpipelineSync(self->connection))
         return -1;
     queue_push(self, 0, FATE_SYNC);
+    return 0;
+}
+
+/* Sends a statement's text ahead of its first use on this connection. */
+static int
+queue_prepare(struct db *self, unsigned index)
+{
+    const struct connection_statement *statement = &self->statements[index];
+
+    if (self->prepared[index])
+        return 0;
+    if (!PQsendPrepare(self->connection, statement->name, statement->sql, 0, NULL))
+        return -1;
+    queue_push(self, index, FATE_PREPARE);
+    self->prepared[index] = true;
     return 0;
 }
 
@@ -180,7 +195,7 @@ db_queue_statement(struct call *call, unsigned statement, enum fate fate, bool s
     self->unsafe |= self->depth == 0 && self->writes[index];
     parameters_fill(&parameters, call->arena, types, values);
     if ((self->depth > 0 && !self->began && db_queue_control(self, CONTROL_BEGIN, FATE_DROP)) ||
-        (savepoint && db_queue_control(self, CONTROL_SAVEPOINT, FATE_DROP)) ||
+        queue_prepare(self, index) || (savepoint && db_queue_control(self, CONTROL_SAVEPOINT, FATE_DROP)) ||
         !PQsendQueryPrepared(self->connection, self->statements[index].name, parameters.count, parameters.values,
                              parameters.lengths, parameters.formats, 0))
         return db_fail_lost(call, self->statements[index].sql);
@@ -212,7 +227,9 @@ queue_pop(struct db *self, int64_t until_ms, struct entry *entry)
         self->committed |= self->unsafe; /* a statement outside a transaction; had it failed, it would be safe */
         self->unsafe = false;
     } else
-        PQclear(PQgetResult(self->connection)); /* the NULL that ends each statement's results */
+        PQclear(PQgetResult(self->connection));             /* the NULL that ends each statement's results */
+    if (entry->fate == FATE_PREPARE && !db_is_good(result)) /* behind a statement that failed */
+        self->prepared[entry->statement] = false;
     self->kept -= entry->fate == FATE_KEEP;
     if (++self->head == self->tail)
         self->head = self->tail = 0;
@@ -225,7 +242,7 @@ db_drain(struct db *self, int64_t until_ms)
 {
     struct entry entry;
 
-    if (self->connection && queue_sync(self))
+    if (self->connection && db_queue_sync(self))
         db_drop(self);
     while (self->head != self->tail) {
         PGresult *result = queue_pop(self, until_ms, &entry);
@@ -265,7 +282,7 @@ db_take_kept(struct call *call, bool tolerate, PGresult **kept)
 
     if (call->deadline_ms && call->deadline_ms < until_ms)
         until_ms = call->deadline_ms;
-    if (!self->connection || queue_sync(self))
+    if (!self->connection || db_queue_sync(self))
         return db_fail_lost(call, NULL);
     for (;;) {
         *kept = queue_pop(self, until_ms, &entry);

@@ -1,10 +1,10 @@
-/* intake.c - one thread sleeps on the sockets, the others sleep behind it.
+/* intake.c - threads that have nothing to do sleep in one epoll, and each message wakes one of them.
  *
- * Everything is under one lock, but for the sleep. Of the threads that have nothing to do one, the watcher, sleeps in
- * poll; the others are a stack. Whoever takes a request while others are idle sees to it that one of them watches: the
- * top of the stack, whose connection is the warmest. A busy pool has no watcher and needs none: each thread that has
- * answered looks by itself. ZeroMQ's descriptors are edge-triggered and any call on a socket may swallow the edge, so a
- * thread that leaves messages behind wakes the watcher.
+ * Everything is under one lock, but for the sleep. ZeroMQ's descriptors are edge-triggered and any call on a socket may
+ * swallow the edge, so epoll is used the same way: who is woken looks at everything, and who leaves messages behind
+ * while others sleep wakes another one. The kernel wakes whoever went to sleep last, whose connection is the warmest. A
+ * busy pool wakes nobody: each thread that has answered looks by itself. What is to be done at a time is in a timer
+ * that wakes one of them too.
  *
  * Slots (protocols 2, 3). READY gives a gateway a number of slots, names the last REQUEST taken and those in hand. Of n
  * threads that can work and g gateways that live, gateway i gets those with index modulo g = i. What a gateway has is
@@ -17,12 +17,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,28 +38,25 @@
 #define SOON_MS        50  /* when READY follows a REPLY: should that be lost, it frees the slot */
 #define OVERSLEPT_MS   100 /* a look that came this much too late: the process was stopped */
 #define CATCH_UP_MS    100 /* after that ZeroMQ's own thread has brought in what lay in the kernel */
+#define MORE_WAIT_MS   1   /* that a message may lie behind while sleepers are left asleep */
 #define READY_SIZE_MAX 2048
-
-/* A thread that waits to become the watcher. */
-struct sleeper {
-    struct sleeper *below;
-    pthread_cond_t woken;
-    bool is_woken;
-};
 
 struct intake {
     char name[SERVICE_NAME_MAX + 1];
     char instance[320];
     pthread_mutex_t lock;
     struct peers *peers;
-    struct sleeper *top;
-    bool watched; /* a thread is in poll, or on its way into or out of it */
-    int wake_fd;  /* wakes the watcher */
+    int sleep_fd; /* the epoll, with the sockets, wake_fd and timer_fd */
+    int wake_fd;  /* each write wakes a sleeper; never read */
+    int timer_fd; /* the same at armed_ms; INT64_MAX: it is not set */
+    int64_t armed_ms;
+    unsigned asleep; /* threads in epoll, or on their way into or out of it */
     unsigned able, held;
     unsigned first;          /* peer to look at first */
     bool closing;            /* intake_close was called */
     bool closed;             /* and every gateway knows */
     bool unsettled;          /* somebody has yet to get slots, or to give them back */
+    int64_t more_ms;         /* when messages that were left behind are anybody's; INT64_MAX: there are none */
     int64_t look_ms;         /* at the set of gateways and who of them lives */
     int64_t beat_ms;         /* when a thread was last here */
     int64_t missed_ms;       /* the process was stopped since then, and messages may have lain here; 0: no */
@@ -155,17 +153,29 @@ finish_leaving(struct intake *self, struct peer *peer, int64_t now_ms)
     peer_reset(self->peers, peer);
 }
 
-/* Only while nobody sleeps on the sockets: some may be closed here. */
+/* A socket that is closed leaves the epoll by itself; those that are in it already say so. */
+static void
+watch_sockets(struct intake *self)
+{
+    for (unsigned i = 0; i < peers_count(self->peers); i++) {
+        int fd = peers_at(self->peers, i)->fd;
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+        if (epoll_ctl(self->sleep_fd, EPOLL_CTL_ADD, fd, &event) != 0 && errno != EEXIST)
+            log_fatal("epoll_failed", "s:why", strerror(errno), NULL);
+    }
+}
+
 static void
 look(struct intake *self, int64_t now_ms)
 {
     bool leaving = false;
 
-    assert(!self->watched);
     self->look_ms = now_ms + INTAKE_LOOK_MS;
     peers_sync(self->peers);
     for (unsigned i = 0; i < peers_count(self->peers); i++)
         finish_leaving(self, peers_at(self->peers, i), now_ms);
+    watch_sockets(self);
     deal(self, now_ms);
     for (unsigned i = 0; i < peers_count(self->peers); i++) {
         const struct peer *peer = peers_at(self->peers, i);
@@ -230,7 +240,7 @@ send_ready(struct intake *self, struct peer *peer, int64_t now_ms)
 static int64_t
 next_ms(const struct intake *self)
 {
-    int64_t next = self->look_ms;
+    int64_t next = self->look_ms < self->more_ms ? self->look_ms : self->more_ms;
 
     for (unsigned i = 0; i < peers_count(self->peers); i++) {
         const struct peer *peer = peers_at(self->peers, i);
@@ -297,7 +307,7 @@ receive(struct intake *self, struct intake_request *request)
 /* ---- sleeping and waking ----------------------------------------------------------------------------------------- */
 
 static void
-wake_watcher(struct intake *self)
+wake_one(struct intake *self)
 {
     const uint64_t one = 1;
 
@@ -305,88 +315,56 @@ wake_watcher(struct intake *self)
         log_event(LOG_ERROR, "wake_failed", "s:why", strerror(errno), NULL);
 }
 
-/* Looking is the watcher's, if there is one: sockets may be closed in it. */
 static void
 look_soon(struct intake *self)
 {
     self->look_ms = 0;
-    if (self->watched)
-        wake_watcher(self);
+    wake_one(self);
 }
 
+/* A timer that is early is left alone: who it wakes sets it anew. */
 static void
-wake_top(struct intake *self)
+set_timer(struct intake *self)
 {
-    struct sleeper *top = self->top;
+    int64_t next = next_ms(self);
+    struct itimerspec at = {.it_value = {.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000 + 1}};
 
-    self->top = top->below;
-    top->is_woken = true;
-    pthread_cond_signal(&top->woken);
-}
-
-/* Called by a thread that goes away with a request, or to look after itself. */
-static void
-leave_a_watcher(struct intake *self)
-{
-    if (!self->watched) {
-        if (self->top)
-            wake_top(self);
+    if (next >= self->armed_ms)
         return;
-    }
-    for (unsigned i = 0; i < peers_count(self->peers); i++)
-        if (self->look_ms == 0 || peer_has_input(peers_at(self->peers, i))) {
-            wake_watcher(self);
-            return;
-        }
+    if (timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) != 0)
+        log_fatal("timer_failed", "s:why", strerror(errno), NULL);
+    self->armed_ms = next;
 }
 
+/* For a thread that goes away, with a request or to look after itself: gives the lock back. What it leaves behind is
+ * for a sleeper; but while more than half of the threads are at work, one of those will be back sooner than a sleeper
+ * is awake, and only if none of them is, a sleeper takes it. */
 static void
-sleep_on_sockets(struct intake *self, int64_t now_ms)
+leave(struct intake *self, int64_t now_ms)
 {
-    struct pollfd items[GATEWAYS_MAX + 1];
-    int64_t until_ms = next_ms(self);
-    unsigned count = 0;
-    uint64_t woken;
+    bool all = self->closed || self->look_ms == 0, more = false, wakes;
 
-    if (until_ms <= now_ms)
-        return;
-    items[count++] = (struct pollfd){.fd = self->wake_fd, .events = POLLIN};
-    for (unsigned i = 0; i < peers_count(self->peers); i++)
-        items[count++] = (struct pollfd){.fd = peers_at(self->peers, i)->fd, .events = POLLIN};
-    self->watched = true;
+    for (unsigned i = 0; self->asleep > 0 && !all && !more && i < peers_count(self->peers); i++)
+        more = peer_has_input(peers_at(self->peers, i));
+    wakes = self->asleep > 0 && (all || (more && self->held <= self->able / 2));
+    self->more_ms = more && !wakes ? now_ms + MORE_WAIT_MS : INT64_MAX;
+    set_timer(self);
     pthread_mutex_unlock(&self->lock);
-    poll(items, count, (int)(until_ms - now_ms));
-    pthread_mutex_lock(&self->lock);
-    self->watched = false;
-    if (items[0].revents && read(self->wake_fd, &woken, sizeof(woken)) < 0 && errno != EAGAIN)
-        log_event(LOG_ERROR, "wake_failed", "s:why", strerror(errno), NULL);
+    if (wakes)
+        wake_one(self);
 }
 
-/* True when it was woken to watch; false when it is time to look after itself. */
-static bool
-sleep_behind(struct intake *self)
+static void
+sleep_a_while(struct intake *self)
 {
-    struct sleeper me = {.below = self->top, .woken = PTHREAD_COND_INITIALIZER};
-    struct sleeper **link = &self->top;
-    struct timespec until;
+    struct epoll_event event;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += INTAKE_LOOK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    /* cppcheck-suppress autoVariables ; it is out of the stack before we return */
-    self->top = &me;
-    while (!me.is_woken)
-        if (pthread_cond_clockwait(&me.woken, &self->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
-            break;
-    if (me.is_woken)
-        return true;
-    while (*link != &me)
-        link = &(*link)->below;
-    *link = me.below;
-    return false;
+    set_timer(self);
+    self->asleep++;
+    pthread_mutex_unlock(&self->lock);
+    (void)epoll_wait(self->sleep_fd, &event, 1, INTAKE_LOOK_MS);
+    pthread_mutex_lock(&self->lock);
+    self->asleep--;
 }
 
 /* While threads are idle one of them comes by each INTAKE_LOOK_MS. When none did, the process was stopped: a message
@@ -408,13 +386,15 @@ intake_take(struct intake *self, struct intake_request *request)
 {
     enum intake_result result = INTAKE_NOTHING;
     bool slept = false;
+    int64_t now_ms;
 
     pthread_mutex_lock(&self->lock);
     for (;;) {
-        int64_t now_ms = clock_monotonic_ms();
-
+        now_ms = clock_monotonic_ms();
         beat(self, now_ms);
-        if (!self->watched && now_ms >= self->look_ms)
+        if (now_ms >= self->armed_ms)
+            self->armed_ms = INT64_MAX;
+        if (now_ms >= self->look_ms)
             look(self, now_ms);
         if (self->closed) {
             result = INTAKE_CLOSED;
@@ -426,26 +406,20 @@ intake_take(struct intake *self, struct intake_request *request)
             result = INTAKE_REQUEST;
             break;
         }
-        if (!self->watched && self->look_ms == 0)
+        self->more_ms = INT64_MAX;
+        if (self->look_ms == 0)
             continue; /* an echo was among it */
-        if (slept && !self->watched)
+        if (slept)
             break;
         slept = true;
-        if (self->watched) {
-            if (self->look_ms == 0)
-                wake_watcher(self);
-            if (!sleep_behind(self))
-                break;
-            slept = false; /* it is our turn to watch */
-        } else if (is_homeless(self) && is_anybody_live(self))
+        if (is_homeless(self) && is_anybody_live(self))
             self->look_ms = 0;
         else
-            sleep_on_sockets(self, now_ms);
-        if (is_homeless(self) && !self->watched)
+            sleep_a_while(self);
+        if (is_homeless(self))
             self->look_ms = 0; /* perhaps there is a gateway now */
     }
-    leave_a_watcher(self);
-    pthread_mutex_unlock(&self->lock);
+    leave(self, now_ms);
     return result;
 }
 
@@ -502,8 +476,7 @@ void
 intake_leave(struct intake *self)
 {
     pthread_mutex_lock(&self->lock);
-    leave_a_watcher(self);
-    pthread_mutex_unlock(&self->lock);
+    leave(self, clock_monotonic_ms());
 }
 
 void
@@ -526,19 +499,38 @@ intake_is_closed(struct intake *self)
     return closed;
 }
 
+/* It is held for a few microseconds, mostly: who finds it taken looks a few times more before it sleeps. A list of 50
+ * rows got 4 % more requests a second by it on two busy cores. */
+static void
+make_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
 struct intake *
 intake_new(const char *name, struct gateways *gateways)
 {
     struct intake *self = xcalloc(1, sizeof(*self));
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     char host[256] = "?";
 
     gethostname(host, sizeof(host) - 1);
     snprintf(self->name, sizeof(self->name), "%s", name);
     snprintf(self->instance, sizeof(self->instance), "%s:%ld", host, (long)getpid());
-    pthread_mutex_init(&self->lock, NULL);
+    make_lock(&self->lock);
+    self->sleep_fd = epoll_create1(EPOLL_CLOEXEC);
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (self->wake_fd < 0)
-        log_fatal("eventfd_failed", "s:why", strerror(errno), NULL);
+    self->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    self->armed_ms = self->more_ms = INT64_MAX;
+    if (self->sleep_fd < 0 || self->wake_fd < 0 || self->timer_fd < 0 ||
+        epoll_ctl(self->sleep_fd, EPOLL_CTL_ADD, self->wake_fd, &event) != 0 ||
+        epoll_ctl(self->sleep_fd, EPOLL_CTL_ADD, self->timer_fd, &event) != 0)
+        log_fatal("epoll_failed", "s:why", strerror(errno), NULL);
     self->peers = peers_new(gateways);
     self->beat_ms = clock_monotonic_ms();
     buf_init(&self->ready, READY_SIZE_MAX);
@@ -555,7 +547,9 @@ intake_destroy(struct intake **self)
     peers_destroy(&intake->peers);
     pthread_mutex_destroy(&intake->lock);
     buf_free(&intake->ready);
+    close(intake->timer_fd);
     close(intake->wake_fd);
+    close(intake->sleep_fd);
     free(intake);
     *self = NULL;
 }

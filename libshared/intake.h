@@ -3,7 +3,8 @@
  * The threads of a pool share one socket to each gateway. Whoever has nothing to do takes the next request, so a thread
  * that has just answered goes on without sleeping while there is more, and what one of them is slow with holds up
  * nobody else. Credit is the pool's: each gateway may have as many requests unanswered here as it was given slots, and
- * all slots together are as many as there are threads that can work, so no request waits behind another one here.
+ * all slots together are as many as there are threads that can work, so no request waits behind another one here for
+ * longer than a millisecond.
  *
  * All functions may be called by any thread. How it works inside is told in intake.c.
  */

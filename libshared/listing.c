@@ -23,6 +23,9 @@ listing_begin(struct listing *self, struct call *call)
     if (text && cursor_decode(&self->cursor, call->arena, text, strlen(text)) != 0)
         return call_fail(call, FAIL_VALIDATION_ERROR, "cursor",
                          "is not a next_cursor of this list, as it is filtered now; begin again without it");
+    if (!text && self->deepest && self->page > self->deepest / self->limit)
+        return call_failf(call, FAIL_VALIDATION_ERROR, "page",
+                          "reaches the first %lld of a list; go on with the cursor", (long long)self->deepest);
     return 0;
 }
 
@@ -46,9 +49,11 @@ listing_offset(const struct listing *self)
     return self->by_cursor ? 0 : (self->page - 1) * self->limit;
 }
 
-static unsigned
-shown(const struct listing *self, const struct rows *rows)
+unsigned
+listing_count(const struct listing *self, const struct rows *rows)
 {
+    if (rows->count == 1 && rows_is_null(rows, 0, self->id_column))
+        return 0;
     return rows->count > self->limit ? (unsigned)self->limit : rows->count;
 }
 
@@ -56,14 +61,13 @@ unsigned
 listing_open(const struct listing *self, struct call *call, const struct rows *rows)
 {
     call_data_with(call, 1);
-    return shown(self, rows);
+    return listing_count(self, rows);
 }
 
 int
 listing_end(struct listing *self, struct call *call, const struct rows *rows, int64_t total)
 {
     bool capped = total > TOTAL_EXACT_MAX;
-    unsigned count = shown(self, rows);
     struct out *out = &call->out;
 
     out_key(out, "pagination");
@@ -79,8 +83,8 @@ listing_end(struct listing *self, struct call *call, const struct rows *rows, in
         out_bool(out, true);
     }
     out_key(out, "next_cursor");
-    if (rows->count > count) {
-        self->cursor.id = rows_int(rows, count - 1, self->id_column);
+    if (rows->count > self->limit) {
+        self->cursor.id = rows_int(rows, (unsigned)self->limit - 1, self->id_column);
         self->cursor.key = (struct str){NULL, 0};
         out_text(out, cursor_encode(&self->cursor, call->arena));
     } else {

@@ -1,4 +1,4 @@
-/* listing.h - paging of a list by its id, for lists that have one order (contract 0.3, K.1; protocols 13).
+/* listing.h - paging of a list that is ordered by an id (contract 0.3, K.1; protocols 13).
  *
  *     struct listing page = {.list = "members", .of = store_id, .id_column = "account_id"};
  *     if (listing_begin(&page, call) || db_run(call, MEMBERS_PAGE, &rows, "llll", store_id, listing_id(&page),
@@ -6,7 +6,8 @@
  *         return -1;
  *     return listing_reply(&page, call, &rows, total);
  *
- * The operation takes the query parameters page, limit and cursor.
+ * The operation takes the query parameters page, limit and cursor. A statement that answers the total beside the rows
+ * may answer a single row whose id is null when there is none.
  */
 #ifndef LISTING_H
 #define LISTING_H
@@ -20,6 +21,7 @@ struct listing {
     const char *filter;    /* what else selects its rows, as text; NULL when nothing does */
     const char *id_column; /* of the result; the order of the list */
     bool descending;
+    int64_t deepest; /* rows that `page` reaches, a cursor goes on; 0: all */
     /* listing_begin's */
     int64_t page, limit;
     bool by_cursor;
@@ -34,6 +36,8 @@ int listing_begin(struct listing *self, struct call *call) must_check;
 int64_t listing_id(const struct listing *self);
 int64_t listing_wanted(const struct listing *self);
 int64_t listing_offset(const struct listing *self);
+
+unsigned listing_count(const struct listing *self, const struct rows *rows); /* how many of the rows are shown */
 
 /* The head of a list whose items the handler writes itself: answers how many there are, opens the list and its
  * envelope. listing_end writes the pagination, listing_reply all of it from rows. A total above TOTAL_EXACT_MAX is

@@ -103,11 +103,11 @@ needs_escape(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
-/* The length of the part in front that can be copied as it is. Eight bytes at a time: a byte of (x - y) & ~x has its
+/* Eight bytes at a time: a byte of (x - y) & ~x has its
  * high bit set where a byte of x was below y; a borrow can only mark bytes behind a real hit, so the first block with
  * a mark is searched byte by byte. */
-static size_t
-plain_length(const char *text, size_t len)
+size_t
+out_plain_length(const char *text, size_t len)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = UINT64_C(0x8080808080808080);
     size_t at = 0;
@@ -146,7 +146,7 @@ append_escape(struct buf *target, char c)
 static void
 append_quoted(struct buf *target, const char *text, size_t len)
 {
-    size_t plain = plain_length(text, len);
+    size_t plain = out_plain_length(text, len);
 
     if (plain == len) { /* nearly always */
         char *to = buf_reserve(target, len + 2);
@@ -167,7 +167,7 @@ append_quoted(struct buf *target, const char *text, size_t len)
         append_escape(target, text[plain]);
         text += plain + 1;
         len -= plain + 1;
-        plain = plain_length(text, len);
+        plain = out_plain_length(text, len);
     }
     buf_append_byte(target, '"');
 }
@@ -248,6 +248,16 @@ out_int(struct out *self, int64_t value)
             self->buf->size += text_from_int(to, value);
     }
     end_value(self);
+}
+
+void
+out_key_id(struct out *self, const char *name, int64_t id)
+{
+    out_key(self, name);
+    if (id)
+        out_int(self, id);
+    else
+        out_null(self);
 }
 
 void

@@ -37,6 +37,7 @@ void out_key_str(struct out *self, struct str name);
 void out_str(struct out *self, struct str text);                         /* absent is null */
 void out_text(struct out *self, const char *text);                       /* NULL is null */
 void out_key_text(struct out *self, const char *name, const char *text); /* both in one: of maps of many texts */
+void out_key_id(struct out *self, const char *name, int64_t id);         /* 0 is null */
 void out_int(struct out *self, int64_t value);
 void out_bool(struct out *self, bool value);
 void out_null(struct out *self);
@@ -52,5 +53,8 @@ void out_line_end(struct out *self);
 
 /* All containers closed, nothing failed. */
 bool out_complete(const struct out *self);
+
+/* How much of the text stands in a JSON string as it is, before the first character that is escaped. */
+size_t out_plain_length(const char *text, size_t len);
 
 #endif

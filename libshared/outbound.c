@@ -1,14 +1,12 @@
 /* outbound.c - libcurl, with everything switched off that a stranger could use. */
 #include "outbound.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,89 +29,10 @@ start_library(void)
         log_fatal("curl_failed", NULL);
 }
 
-/* ---- the URL ----------------------------------------------------------------------------------------------------- */
-
-static char *
-url_with_leaf(struct arena *arena, CURLU *parts, const char *leaf)
+void
+outbound_start(void)
 {
-    char *scheme = NULL, *path = NULL, *text = NULL, *longer, *answer = NULL;
-    size_t len;
-
-    if (curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == 0 &&
-        (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) &&
-        curl_url_get(parts, CURLUPART_PATH, &path, 0) == 0) {
-        len = strlen(path);
-        while (len > 0 && path[len - 1] == '/')
-            len--;
-        longer = arena_printf(arena, "%.*s/%s", (int)len, path, leaf);
-        if (curl_url_set(parts, CURLUPART_PATH, longer, 0) == 0 &&
-            curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0) == 0 && curl_url_get(parts, CURLUPART_URL, &text, 0) == 0)
-            answer = arena_strdup(arena, text);
-    }
-    curl_free(scheme);
-    curl_free(path);
-    curl_free(text);
-    return answer;
-}
-
-char *
-outbound_url(struct arena *arena, const char *url, const char *leaf)
-{
-    CURLU *parts;
-    char *answer = NULL;
-
     pthread_once(&once, start_library);
-    parts = curl_url();
-    if (!parts)
-        abort();
-    if (curl_url_set(parts, CURLUPART_URL, url, 0) == 0)
-        answer = url_with_leaf(arena, parts, leaf);
-    curl_url_cleanup(parts);
-    return answer;
-}
-
-/* host is as libcurl writes it: IPv4 in four decimal numbers whatever the URL had, IPv6 in brackets. */
-static bool
-host_is_inside(const char *host)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    char text[INET6_ADDRSTRLEN] = "";
-    size_t len = strlen(host);
-
-    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1)
-        return !address_is_public((const struct sockaddr *)&v4);
-    if (host[0] == '[' && len - 2 < sizeof text) {
-        memcpy(text, host + 1, len - 2);
-        return inet_pton(AF_INET6, text, &v6.sin6_addr) != 1 || !address_is_public((const struct sockaddr *)&v6);
-    }
-    return strcasecmp(host, "localhost") == 0 || (len > 10 && strcasecmp(host + len - 10, ".localhost") == 0);
-}
-
-const char *
-outbound_url_error(const char *url)
-{
-    const char *error = NULL;
-    char *scheme = NULL, *host = NULL;
-    CURLU *parts;
-
-    if (config.dev)
-        return NULL;
-    pthread_once(&once, start_library);
-    parts = curl_url();
-    if (!parts)
-        abort();
-    if (curl_url_set(parts, CURLUPART_URL, url, 0) != 0 || curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != 0 ||
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) != 0)
-        error = "must be an https URL";
-    else if (strcmp(scheme, "https") != 0)
-        error = "must begin with https://: access tokens are sent there";
-    else if (host_is_inside(host))
-        error = "must have a host on the public internet";
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(parts);
-    return error;
 }
 
 /* ---- one transfer ------------------------------------------------------------------------------------------------ */
@@ -125,7 +44,8 @@ struct transfer {
     struct transfer *next, *before; /* of those under way, or (next) of those that are free */
     size_t received;
     int64_t begun_ms;
-    bool refused; /* an address that is not public */
+    bool refused;  /* an address that is not public */
+    bool answered; /* a status with all its headers */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -135,17 +55,42 @@ struct outbound {
     struct transfer *free;  /* their handles are used again: making one costs as much as a request */
 };
 
+static long
+port_of(const struct sockaddr *address)
+{
+    struct sockaddr_in in4; /* IPv6 has its port in the same place */
+
+    memcpy(&in4, address, sizeof in4);
+    return ntohs(in4.sin_port);
+}
+
 static curl_socket_t
 open_public_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *self = context;
 
     (void)purpose;
-    if (!config.dev && !address_is_public(&address->addr)) {
+    if (!config.dev && !(address_is_public(&address->addr) && outbound_port_is_fine(port_of(&address->addr)))) {
         self->refused = true;
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* All headers together are bounded as the body is. A blank line ends them; those of a 1xx are not the answer's. */
+static size_t
+take_header(char *data, size_t size, size_t count, void *context)
+{
+    struct transfer *self = context;
+    size_t len = size * count;
+    long status = 0;
+
+    if (len <= 2 && (data[0] == '\r' || data[0] == '\n')) {
+        curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+        self->answered = status >= 200;
+    }
+    self->received += len;
+    return self->received <= ANSWER_SIZE_MAX ? len : 0;
 }
 
 /* What is not kept is swallowed, up to a bound, so that the connection ends in order and can serve again. */
@@ -200,6 +145,9 @@ transfer_new(void)
     allow_protocols(handle);
     curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_public_socket);
     curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, self);
+    curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, self);
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, self);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, self->error);
@@ -225,6 +173,7 @@ transfer_begin(struct transfer *self, struct outbound_request *request, int64_t 
     self->received = 0;
     self->begun_ms = clock_monotonic_ms();
     self->refused = false;
+    self->answered = false;
     self->error[0] = '\0';
     self->headers = append_header(NULL, "Content-Type: application/json");
     self->headers = append_header(self->headers, "Expect:"); /* a large body waits for no leave */
@@ -237,7 +186,8 @@ transfer_begin(struct transfer *self, struct outbound_request *request, int64_t 
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 }
 
-/* A status counts although the answer behind it was too long, or was cut off: its first line is what was asked for. */
+/* A status with its headers counts although the body behind them was too long, or was cut off: nobody asked for that.
+ */
 static void
 transfer_read(const struct transfer *self)
 {
@@ -247,14 +197,17 @@ transfer_read(const struct transfer *self)
 
     curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(self->handle, CURLINFO_RETRY_AFTER, &retry_after);
+    if (!self->answered)
+        status = 0;
     request->status = (int)status;
     request->retry_after_s = status ? (int64_t)retry_after : 0;
     request->duration_ms = clock_monotonic_ms() - self->begun_ms;
     if (status == 0)
         snprintf(request->error, sizeof request->error, "%s",
-                 self->refused    ? "the host's address is not public"
-                 : self->error[0] ? self->error
-                                  : "no answer");
+                 self->refused                      ? "the host's address is not public"
+                 : self->received > ANSWER_SIZE_MAX ? "the answer's headers do not end"
+                 : self->error[0]                   ? self->error
+                                                    : "no answer");
 }
 
 /* ---- those under way --------------------------------------------------------------------------------------------- */
@@ -264,7 +217,7 @@ outbound_new(void)
 {
     struct outbound *self = xcalloc(1, sizeof *self);
 
-    pthread_once(&once, start_library);
+    outbound_start();
     self->multi = curl_multi_init();
     if (!self->multi)
         abort();

@@ -1,8 +1,8 @@
 /* outbound.h - HTTP requests to addresses that strangers have named: apps' endpoints (contract C.1, D.2, K.4).
  *
  * Rules that no caller can leave out: https only (http as well under SX_DEV); the address that was resolved is the one
- * that is dialled, and it must be public (address.h; any under SX_DEV); no redirects, no proxy, no credentials from the
- * environment; certificates are checked; time and the answer's size are bounded.
+ * that is dialled, and it must be public (address.h; any under SX_DEV), its port 443 or above 1023; no redirects, no
+ * proxy, no credentials from the environment; certificates are checked; time and the answer's size are bounded.
  *
  * Requests are under way side by side, each with its own time, so that one that is slow holds up no other. For actors:
  * a turn begins some, takes those that are over, and leaves the rest to the next turn.
@@ -58,7 +58,12 @@ struct outbound_request *outbound_take_or(struct outbound *self, int64_t until_m
 char *outbound_url(struct arena *arena, const char *url, const char *leaf);
 
 /* What is wrong with an address that a stranger gives to be dialled later, as a sentence for him; NULL when nothing is
- * that could be known now: names are looked up when they are dialled. Under SX_DEV any URL is fine. */
+ * that could be known now: names are looked up when they are dialled. SX_DEV allows http, any port but 0, and hosts
+ * that are not public; how the URL is to be written holds there too (outbound_url.c). */
 const char *outbound_url_error(const char *url);
+
+/* For outbound*.c: ports of well-known services other than https are not dialled. */
+bool outbound_port_is_fine(long port);
+void outbound_start(void); /* the library, once */
 
 #endif

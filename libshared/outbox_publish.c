@@ -10,7 +10,9 @@
 #define BATCH_ROWS   500
 #define BATCH_SHRINK 4
 #define BATCH_BYTES  524288 /* of data; a single row may be larger */
-#define LOOK_MS      20     /* for commits of other processes of the service, which cannot ring here */
+/* For commits of other processes of the service, which cannot ring here. */
+#define LOOK_MS 100
+#define KEEN_MS 20
 
 static void
 write_event(struct out *out, const struct rows *rows, unsigned row)
@@ -90,4 +92,5 @@ take_turn(struct call *call)
     return db_run(call, OUTBOX_DELETE, &gone, "s", ids_text(call, &rows)) ? -1 : ACTOR_AGAIN;
 }
 
-const struct actor_plan outbox_plan = {.name = OUTBOX_ACTOR, .turn = take_turn, .look_ms = LOOK_MS, .turn_ms = 10000};
+const struct actor_plan outbox_plan = {
+    .name = OUTBOX_ACTOR, .turn = take_turn, .look_ms = LOOK_MS, .keen_ms = KEEN_MS, .turn_ms = 10000};

@@ -1,8 +1,7 @@
 /* rows.c - reads what PostgreSQL answered, and writes it out.
  *
  * Writing a page of rows is the hottest loop of a worker. So the columns are looked at once: their names are quoted and
- * their types become a kind, and each row is then copied from PostgreSQL's text into JSON with one reservation per
- * cell.
+ * their types become a kind, and each row is then copied from PostgreSQL's text into JSON with one reservation.
  */
 #include "db.h"
 
@@ -11,7 +10,6 @@
 #include <string.h>
 
 #include "bounds.h"
-#include "json.h"
 #include "money.h"
 #include "secret.h"
 #include "text.h"
@@ -58,11 +56,12 @@ column_index(const struct rows *self, const char *name)
 static struct str
 cell(const struct rows *self, unsigned row, int column)
 {
+    int len = PQgetlength(self->result, (int)row, column);
+
     assert(row < self->count);
-    if (PQgetisnull(self->result, (int)row, column))
+    if (len == 0 && PQgetisnull(self->result, (int)row, column))
         return (struct str){NULL, 0};
-    return (struct str){PQgetvalue(self->result, (int)row, column),
-                        (size_t)PQgetlength(self->result, (int)row, column)};
+    return (struct str){PQgetvalue(self->result, (int)row, column), (size_t)len};
 }
 
 bool
@@ -150,15 +149,18 @@ rows_bytes(const struct rows *self, unsigned row, const char *column, uint8_t *t
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
+#define KEY_SIZE  72 /* PostgreSQL cuts names to 63 bytes */
+#define KEY_SHORT 32 /* nearly all are, and are copied without a look at their length */
+
 struct column {
     struct str name;
-    struct str key; /* JSON: the quoted name and its colon */
     enum kind kind;
+    size_t key_len;
+    char key[KEY_SIZE]; /* JSON: the brace or comma in front, the quoted name and its colon */
 };
 
 struct layout {
     unsigned count; /* of the columns that are written */
-    struct buf keys;
     struct column columns[COLUMNS_MAX];
 };
 
@@ -186,11 +188,8 @@ kind_of(const char *name, Oid type)
 static void
 layout_init(struct layout *self, const struct rows *rows)
 {
-    size_t at = 0;
-
     assert(rows->columns <= COLUMNS_MAX);
     self->count = 0;
-    buf_init(&self->keys, COLUMNS_MAX * 80);
     for (unsigned i = 0; i < rows->columns; i++) {
         struct column *column = &self->columns[i];
         const char *name = PQfname(rows->result, (int)i);
@@ -199,20 +198,43 @@ layout_init(struct layout *self, const struct rows *rows)
         column->kind = kind_of(name, PQftype(rows->result, (int)i));
         if (column->kind == KIND_HIDDEN)
             continue;
-        buf_append_byte(&self->keys, self->count++ ? ',' : '{');
-        buf_append_byte(&self->keys, '"');
-        buf_append(&self->keys, column->name.base, column->name.len);
-        buf_append(&self->keys, "\":", 2);
-        column->key.len = self->keys.size - at;
-        at = self->keys.size;
+        column->key_len = column->name.len + 4;
+        assert(column->key_len <= KEY_SIZE);
+        column->key[0] = self->count++ ? ',' : '{';
+        column->key[1] = '"';
+        memcpy(column->key + 2, name, column->name.len);
+        memcpy(column->key + 2 + column->name.len, "\":", 2);
     }
-    at = 0;
-    for (unsigned i = 0; i < rows->columns; i++) { /* the buffer has stopped moving */
-        if (self->columns[i].kind == KIND_HIDDEN)
-            continue;
-        self->columns[i].key.base = self->keys.data + at;
-        at += self->columns[i].key.len;
+}
+
+/* The target has room for KEY_SHORT bytes, whatever the key's length. */
+static char *
+put_key(char *target, const struct column *column)
+{
+    memcpy(target, column->key, KEY_SHORT);
+    if (column->key_len > KEY_SHORT)
+        memcpy(target + KEY_SHORT, column->key + KEY_SHORT, column->key_len - KEY_SHORT);
+    return target + column->key_len;
+}
+
+/* Most texts are numbers of a few digits: two copies that overlap cost less than a call. */
+static char *
+put(char *target, const char *text, size_t len)
+{
+    if (len > 16) {
+        memcpy(target, text, len);
+    } else if (len >= 8) {
+        memcpy(target, text, 8);
+        memcpy(target + (len - 8), text + (len - 8), 8);
+    } else if (len >= 4) {
+        memcpy(target, text, 4);
+        memcpy(target + (len - 4), text + (len - 4), 4);
+    } else if (len > 0) {
+        target[0] = text[0];
+        target[len / 2] = text[len / 2];
+        target[len - 1] = text[len - 1];
     }
+    return target + len;
 }
 
 /* The longest that a character becomes is \u00XX: the target has room for six times the text and two quotes. */
@@ -222,34 +244,29 @@ put_quoted(char *target, struct str text)
     static const char digits[] = "0123456789abcdef";
 
     *target++ = '"';
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.base[i];
+    for (;;) {
+        size_t plain = out_plain_length(text.base, text.len);
+        unsigned char c;
 
-        if (c >= 0x20 && c != '"' && c != '\\') {
-            *target++ = (char)c;
-            continue;
-        }
+        target = put(target, text.base, plain);
+        if (plain == text.len)
+            break;
+        c = (unsigned char)text.base[plain];
+        text.base += plain + 1;
+        text.len -= plain + 1;
         *target++ = '\\';
         if (c == '"' || c == '\\') {
             *target++ = (char)c;
         } else if (c == '\n' || c == '\t' || c == '\r') {
             *target++ = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
         } else {
-            memcpy(target, "u00", sizeof "u00"); /* the NUL is written over */
-            target[3] = digits[c >> 4];
-            target[4] = digits[c & 15];
-            target += 5;
+            target = put(target, "u00", 3);
+            *target++ = digits[c >> 4];
+            *target++ = digits[c & 15];
         }
     }
     *target++ = '"';
     return target;
-}
-
-static char *
-put(char *target, const char *text, size_t len)
-{
-    memcpy(target, text, len);
-    return target + len;
 }
 
 /* PostgreSQL's own form is one blank and a time zone away from ISO 8601, and is cut to milliseconds. */
@@ -291,24 +308,33 @@ put_cell(char *target, enum kind kind, struct str text)
 static void
 write_json_row(struct buf *target, const struct layout *layout, const struct rows *rows, unsigned row)
 {
-    if (layout->count == 0)
-        buf_append_byte(target, '{');
+    struct str cells[COLUMNS_MAX];
+    size_t size = KEY_SHORT;
+    char *to;
+
     for (unsigned i = 0; i < rows->columns; i++) {
         const struct column *column = &layout->columns[i];
-        struct str text;
-        char *to;
 
         if (column->kind == KIND_HIDDEN)
             continue;
-        text = cell(rows, row, (int)i);
-        to = buf_reserve(target, column->key.len + (column->kind == KIND_TEXT ? 6 * text.len : text.len) + 32);
-        if (!to)
-            return; /* the buffer remembers */
-        to = put(to, column->key.base, column->key.len);
-        to = text.base ? put_cell(to, column->kind, text) : put(to, "null", 4);
-        target->size = (size_t)(to - target->data);
+        cells[i] = cell(rows, row, (int)i);
+        size += column->key_len + (column->kind == KIND_TEXT ? 6 * cells[i].len : cells[i].len) + 32;
     }
-    buf_append_byte(target, '}');
+    to = buf_reserve(target, size);
+    if (!to)
+        return; /* the buffer remembers */
+    if (layout->count == 0)
+        *to++ = '{';
+    for (unsigned i = 0; i < rows->columns; i++) {
+        const struct column *column = &layout->columns[i];
+
+        if (column->kind == KIND_HIDDEN)
+            continue;
+        to = put_key(to, column);
+        to = cells[i].base ? put_cell(to, column->kind, cells[i]) : put(to, "null", 4);
+    }
+    *to++ = '}';
+    target->size = (size_t)(to - target->data);
 }
 
 /* As many decimals as PostgreSQL printed; what money cannot hold stays a number as text. */
@@ -395,7 +421,6 @@ out_row_with(struct out *self, const struct rows *rows, unsigned row, unsigned f
 
     layout_init(&layout, rows);
     write_members(self, &layout, rows, row, further);
-    buf_free(&layout.keys);
 }
 
 void
@@ -408,7 +433,6 @@ out_row(struct out *self, const struct rows *rows, unsigned row)
     buf_init(&scratch, REPLY_SIZE_MAX);
     write_row(self, &layout, rows, row, &scratch);
     buf_free(&scratch);
-    buf_free(&layout.keys);
 }
 
 void
@@ -423,5 +447,4 @@ out_rows(struct out *self, const struct rows *rows)
     for (unsigned row = 0; row < rows->count; row++)
         write_row(self, &layout, rows, row, &scratch);
     buf_free(&scratch);
-    buf_free(&layout.keys);
 }

@@ -7,9 +7,10 @@
 #include "secret.h"
 
 #include <argon2.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@
 
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
+static EVP_MAC_CTX *hmac_sha256; /* without a key: copied for each use */
 
 static void
 demand(bool good, const char *what)
@@ -43,8 +45,19 @@ demand(bool good, const char *what)
 static void
 fetch_algorithms(void)
 {
+    char digest[] = "SHA256";
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *hmac;
+
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     demand(sha256 != NULL, "fetch of SHA256");
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    hmac_sha256 = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    demand(hmac_sha256 && EVP_MAC_CTX_set_params(hmac_sha256, parameters) == 1, "fetch of HMAC");
+    EVP_MAC_free(hmac); /* the context has its own hold of it */
 }
 
 void
@@ -116,10 +129,15 @@ secret_sha256(uint8_t target[SHA256_SIZE], const void *data, size_t size)
 void
 secret_hmac(uint8_t target[SHA256_SIZE], const void *key, size_t key_size, const void *data, size_t size)
 {
-    unsigned written = 0;
+    EVP_MAC_CTX *context;
+    size_t written = 0;
 
     pthread_once(&fetched, fetch_algorithms);
-    demand(HMAC(sha256, key, (int)key_size, data, size, target, &written) && written == SHA256_SIZE, "hmac");
+    context = EVP_MAC_CTX_dup(hmac_sha256);
+    demand(context && EVP_MAC_init(context, key, key_size, NULL) == 1 && EVP_MAC_update(context, data, size) == 1 &&
+               EVP_MAC_final(context, target, &written, SHA256_SIZE) == 1 && written == SHA256_SIZE,
+           "hmac");
+    EVP_MAC_CTX_free(context);
 }
 
 bool

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "bounds.h"
@@ -134,7 +135,7 @@ start_pool(struct running *self, const char *name, unsigned workers)
         struct worker *worker = worker_new(self->service, intake, self->gateways, self->worker_count);
 
         if (!worker)
-            exit(EXIT_FAILURE); /* db_new has said why */
+            _exit(EXIT_FAILURE); /* db_new has said why; exit would run destructors beside the threads that there are */
         self->workers[self->worker_count++] = worker;
     }
     return intake;
@@ -146,7 +147,7 @@ start_actor(struct running *self, unsigned number)
     self->actors[number] =
         actor_new(self->service, &self->service->actors[number], self->gateways, self->worker_count + number);
     if (!self->actors[number])
-        exit(EXIT_FAILURE);
+        _exit(EXIT_FAILURE);
 }
 
 static void

@@ -90,33 +90,39 @@ def pytest_side_by_side(counts, shares, **environment):
 
 
 # What these look at is PostgreSQL's: its plans, and which rows a walk meets. A sanitizer would see nothing more.
-OF_POSTGRES = {"test_cursor_walk.py", "test_list_plans.py", "test_products_plans.py", "test_stock_plans.py"}
-# What waits most of its time. Below full scale it is not waited for twice.
+OF_POSTGRES = {"test_cursor_walk.py", "test_list_plans.py", "test_products_plans.py", "test_stock_plans.py",
+               "test_flat_costs.py", "test_webhook_plans.py", "test_webhook_queue_plans.py"}
+# What waits most of its time: below full scale not with a sanitizer, which would make it longer.
 PATIENT = {"test_audit_trim.py", "test_bulk_faults.py", "test_privacy.py", "test_token_trim.py"}
+# At full scale every file runs as released and with the sanitizers, but for OF_POSTGRES; below it each runs once.
 IS_FULL = os.environ.get("SX_TEST_SCALE") == "1"
 
 
 SHARES = 3
 
 
-def in_shares(*folders, without=frozenset()):
-    """The test files of these folders, in shares of about the same length."""
-    files = sorted((path for folder in folders for path in (ROOT / "tests" / folder).glob("test_*.py") if path.name not in without),
+def is_sanitized(path):
+    return path.name not in (OF_POSTGRES if IS_FULL else OF_POSTGRES | PATIENT) and path.parent.name not in ("oauth", "verifiers")
+
+
+def in_shares(chosen):
+    """The chosen ones of the API's test files, in shares of about the same length."""
+    files = sorted((path for folder in ("api", "rpc", "oauth", "verifiers") for path in (ROOT / "tests" / folder).glob("test_*.py") if chosen(path)),
                    key=lambda path: path.stat().st_size, reverse=True)
     shares, sizes = [[] for _ in range(SHARES)], [0] * SHARES
     for path in files:
         smaller = sizes.index(min(sizes))
         shares[smaller].append(str(path))
         sizes[smaller] += path.stat().st_size
-    return shares
+    return [share for share in shares if share]
 
 
 STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest_side_by_side(c, in_shares("api", "rpc", "oauth"), VARIANT="release")),
-    ("api-asan", lambda c: pytest_side_by_side(c, in_shares("api", "rpc", without=OF_POSTGRES | (set() if IS_FULL else PATIENT)), VARIANT="asan")),
+    ("api", lambda c: pytest_side_by_side(c, in_shares(lambda path: IS_FULL or not is_sanitized(path)), VARIANT="release")),
+    ("api-asan", lambda c: pytest_side_by_side(c, in_shares(is_sanitized), VARIANT="asan")),
     ("streams", lambda c: pytest(c, ["tests/streams"], VARIANT="release")),
     ("streams-asan", lambda c: pytest(c, ["tests/streams"], VARIANT="asan")),
     ("conformance", lambda c: pytest(c, ["tests/conformance"])),

@@ -15,7 +15,7 @@
 int
 installations_list(struct call *call)
 {
-    int64_t store_id = in_int(call->in, "query.store_id", 0), total;
+    int64_t store_id = in_int(call->in, "query.store_id", 0);
     const char *status = in_text(call->in, "query.status");
     struct listing page = {
         .list = "installations", .of = store_id, .filter = status, .id_column = "installation_id", .descending = true};
@@ -25,10 +25,7 @@ installations_list(struct call *call)
         db_run(call, INSTALLATIONS_OF_STORE, &rows, "lslll", store_id, strcmp(status, "all") == 0 ? NULL : status,
                listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
-    total = rows_int(&rows, 0, "_total");
-    if (rows_is_null(&rows, 0, "installation_id"))
-        rows.count = 0; /* the total alone */
-    return listing_reply(&page, call, &rows, total);
+    return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }
 
 /* The same answer for an installation that does not exist and for one of a store that is none of the caller's. custom:

@@ -2,8 +2,9 @@
  *
  * Apps know a customer by e-mail and phone (contract D.2), which are not auth's to keep: they are asked of store-data
  * when the event is written, and live here in the outbox until it has been published. Only then is store-data told to
- * erase, which it does in its own time and answers how far it is; it is asked until it is done. A row is put off before
- * it is worked on, every step may be taken twice, and failures are tried again for ever.
+ * erase, which it does in its own time and answers how far it is; it is asked until it is done, and then webhooks,
+ * which has heard of it from store-data. A row is put off before it is worked on, every step may be taken twice, and
+ * failures are tried again for ever.
  */
 #include "privacy_work.h"
 
@@ -53,7 +54,7 @@ event_data(struct call *call, const struct wish *self, struct in contact)
 }
 
 static int
-ask_store_data(struct call *call, const struct wish *self, const char *operation, struct in *reply)
+ask(struct call *call, const struct wish *self, const char *operation, struct in *reply)
 {
     bool redact = strcmp(operation, "store-data.customers.redact") == 0;
     struct buf arguments;
@@ -86,7 +87,7 @@ tell(struct call *call, const struct wish *self)
     struct rows rows;
     struct in contact;
 
-    if (ask_store_data(call, self, "store-data.customers.contact", &contact) || db_begin(call) ||
+    if (ask(call, self, "store-data.customers.contact", &contact) || db_begin(call) ||
         db_run(call, PRIVACY_TOLD, &rows, "ltb", self->id, clock_now_us(), (int)!self->redact))
         return -1;
     if (rows.count > 0 &&
@@ -95,20 +96,27 @@ tell(struct call *call, const struct wish *self)
     return db_commit(call);
 }
 
+static bool
+is_completed(struct in reply)
+{
+    const char *status = in_text(reply, "status");
+
+    return status && strcmp(status, "completed") == 0;
+}
+
 static int
 erase(struct call *call, const struct wish *self)
 {
     int64_t now_us = clock_now_us();
-    const char *status;
-    struct rows rows;
     struct in reply;
+    struct rows rows;
 
-    if (ask_store_data(call, self, "store-data.customers.redact", &reply))
+    if (ask(call, self, "store-data.customers.redact", &reply) ||
+        (is_completed(reply) && ask(call, self, "webhooks.redactions.read", &reply)))
         return -1;
-    status = in_text(reply, "status");
-    if (!status || strcmp(status, "completed") != 0)
+    if (!is_completed(reply))
         return db_run(call, PRIVACY_LATER, &rows, "ltl", self->id, now_us + LOOK_S * US_PER_SECOND, INT64_C(0));
-    return db_run(call, PRIVACY_DONE, &rows, "lt", self->id, now_us);
+    return db_run(call, PRIVACY_DONE, &rows, "lt", self->id, clock_now_us());
 }
 
 /* Tried again soon at first, then once a minute, for ever; what others asked for goes on. */

@@ -98,13 +98,20 @@ QUERY(INSTALLATIONS_OF_STORE,
 QUERY(UNINSTALL_PUT, "insert into uninstall (installation_id, generation, next_at, created_at, event) "
                      "values ($1, $2, $3, $3, $4)")
 
-/* $1 now, $2 until when the row is held. */
+/* $1 now, $2 until when the row is held. One generation after the other, up to the step behind webhooks_ended: what
+ * ends a generation there ends the earlier ones too, also those that have not said goodbye yet. */
 QUERY(UNINSTALL_CLAIM,
       "update uninstall set tries = tries + 1, next_at = $2 where (installation_id, generation) = "
-      "(select installation_id, generation from uninstall where next_at <= $1 order by next_at limit 1 "
-      "for update skip locked) returning installation_id, generation, step, tries, event_id, event, created_at, "
+      "(select installation_id, generation from uninstall as u where next_at <= $1 and not exists (select from "
+      "uninstall as e where e.installation_id = u.installation_id and e.generation < u.generation and e.step < 3) "
+      "order by next_at limit 1 for update skip locked) returning installation_id, generation, step, tries, event_id, "
+      "event, created_at, "
       "(select store_id from installation where installation.installation_id = uninstall.installation_id) as store_id, "
       "(select app_id from installation where installation.installation_id = uninstall.installation_id) as app_id")
+
+/* Whether something of installation $1 has not reached webhooks yet. The outbox is short, or webhooks is away. */
+QUERY(INSTALLATION_UNTOLD, "select exists (select from outbox where resource_type in ('webhooks.installation', "
+                           "'installation') and resource_id = $1)::int as untold")
 
 QUERY(UNINSTALL_ADVANCE,
       "update uninstall set step = step + 1 where installation_id = $1 and generation = $2 and step = $3")

@@ -80,12 +80,12 @@ QUERY(PRIVACY_PAGE, "select " PRIVACY_COLUMNS " from privacy_request where store
 QUERY(PRIVACY_COUNT,
       "select count(*) as total from (select from privacy_request where store_id = $1 limit $2) as counted")
 
-/* ---- privacy_work.c: $1 now, $2 until when the row is held. What a customer asked first is told first. */
+/* ---- privacy_work.c: $1 now, $2 until when the row is held. What a customer asked first is done first. */
 QUERY(PRIVACY_TAKE,
       "update privacy_request set tries = least(tries + 1, 1000), next_at = $2 where privacy_request_id = "
       "(select privacy_request_id from privacy_request as r where next_at <= $1 and not exists (select from "
       "privacy_request as earlier where earlier.store_id = r.store_id and earlier.customer_id = r.customer_id and "
-      "earlier.told_at is null and earlier.privacy_request_id < r.privacy_request_id) "
+      "earlier.completed_at is null and earlier.privacy_request_id < r.privacy_request_id) "
       "order by next_at, privacy_request_id limit 1 for update skip locked) "
       "returning " PRIVACY_COLUMNS ", tries")
 

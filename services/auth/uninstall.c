@@ -79,10 +79,17 @@ ask_webhooks(struct call *call, const struct saga *self, const char *operation, 
     return db_commit(call) ? -1 : STEP_DONE;
 }
 
-/* Its subscriptions get app.uninstalled and from now on nothing but what belongs to the end. */
+/* Its subscriptions get app.uninstalled and from now on nothing but what belongs to the end. They are there once
+ * webhooks has heard of the install: an end that overtook it would find nobody to tell. */
 static int
 webhooks_ending(struct call *call, const struct saga *self)
 {
+    struct rows rows;
+
+    if (db_run(call, INSTALLATION_UNTOLD, &rows, "l", self->installation_id))
+        return -1;
+    if (rows_int(&rows, 0, "untold"))
+        return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "The outbox still holds something of the installation");
     return ask_webhooks(call, self, "webhooks.installations.ending", self->event != NULL);
 }
 

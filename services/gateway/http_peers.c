@@ -1,8 +1,8 @@
 /* http_peers.c - connections: who is at the other end, and how long we have waited to hear from it.
  *
  * libmicrohttpd closes connections that are silent. What it does not see is ended here: a client that sends a byte now
- * and then and never a whole head, and one that closed together with its last data,
- * between requests or in the middle of one.
+ * and then and never a whole head, and one that closed together with its last data, between requests or in the middle
+ * of one.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>

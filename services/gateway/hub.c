@@ -316,6 +316,8 @@ hub_submit(struct hub *self, struct hub_call *call)
 void
 hub_cancel(struct hub *self, struct hub_call *call)
 {
+    if (self->ending == call)
+        self->ending = NULL;
     if (call->state != CALL_NONE)
         withdraw(self, call);
 }

@@ -86,6 +86,7 @@ struct hub {
     struct hub_deadline *deadlines; /* a heap */
     size_t deadline_count, deadline_capacity;
     int64_t ping_ms, sweep_ms; /* when next; INT64_MAX when not */
+    struct hub_call *ending;   /* its reply is here, and it ends as soon as its slot is taken again */
     unsigned ping_step;        /* up to HUB_PING_ROUNDS: a disconnect was a moment ago */
     bool draining;
 };

@@ -415,14 +415,17 @@ hub_take_reply(struct hub *self, struct str routing_id, const struct wire *wire,
         hub_worker_forget(self, worker);
     if (call == NULL)
         metric_add(&late_total, 1);
-    else {
-        zmq_msg_init(&reply.headers);
-        zmq_msg_init(&reply.body);
-        zmq_msg_move(&reply.headers, headers);
-        zmq_msg_move(&reply.body, body);
-        hub_end(self, call, &reply);
-    }
-    hub_dispatch(self, pool);
+    self->ending = call;
+    hub_dispatch(self, pool); /* first, so that the worker does not wait for what the end of a call costs */
+    call = self->ending;      /* what that ended may have cancelled it */
+    self->ending = NULL;
+    if (call == NULL)
+        return;
+    zmq_msg_init(&reply.headers);
+    zmq_msg_init(&reply.body);
+    zmq_msg_move(&reply.headers, headers);
+    zmq_msg_move(&reply.body, body);
+    hub_end(self, call, &reply);
 }
 
 /* The echo tells it that no REQUEST is on its way to it any more; its last REPLY may still come. */

@@ -9,6 +9,8 @@
 
 #define PROCESSOR_SIZE 32768 /* of its buffer: a part's headers must fit in it */
 #define ITEM_HEAD      5     /* msgpack's bin 32 */
+#define BOUNDARY_MIN   2     /* libmicrohttpd takes no shorter one */
+#define BOUNDARY_MAX   70    /* RFC 2046 */
 
 struct multipart {
     struct request *request;
@@ -86,6 +88,23 @@ on_part(void *context, enum MHD_ValueKind kind, const char *key, const char *fil
     return MHD_YES;
 }
 
+/* As libmicrohttpd finds it, which would take an empty one and never see its end. */
+static bool
+is_boundary_good(struct MHD_Connection *connection)
+{
+    const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *boundary = type ? strstr(type, "boundary=") : NULL;
+    size_t len;
+
+    if (!boundary)
+        return false;
+    boundary += strlen("boundary=");
+    len = strlen(boundary);
+    if (len >= 2 && boundary[0] == '"' && boundary[len - 1] == '"')
+        len -= 2;
+    return len >= BOUNDARY_MIN && len <= BOUNDARY_MAX;
+}
+
 struct multipart *
 multipart_new(struct request *request)
 {
@@ -93,11 +112,15 @@ multipart_new(struct request *request)
 
     self->request = request;
     self->field = &request->operation->body->fields[0];
-    self->processor = MHD_create_post_processor(request->connection, PROCESSOR_SIZE, on_part, self);
+    if (is_boundary_good(request->connection))
+        self->processor = MHD_create_post_processor(request->connection, PROCESSOR_SIZE, on_part, self);
     if (self->processor)
         return self;
     reply_fail(request, FAIL_BAD_REQUEST,
-               "The header Content-Type names no boundary of 2 to 70 characters between the parts of the body");
+               arena_printf(request->arena,
+                            "The boundary between the parts, in the header Content-Type, must have %d to %d "
+                            "characters; let your client choose it, or give it one such as boundary=cut-here",
+                            BOUNDARY_MIN, BOUNDARY_MAX));
     return NULL;
 }
 

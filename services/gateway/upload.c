@@ -16,9 +16,9 @@ struct upload {
     struct arena *arena;        /* emptied before each piece */
     char id[UPLOAD_ID_MAX + 1]; /* "" before the first reply */
     int64_t seq;
-    int64_t sent;      /* bytes in the pieces before this one */
     size_t piece_size; /* of the piece on its way: the head of request->body */
     bool last;
+    bool skipping; /* what still comes of a line that was too long */
 };
 
 struct upload *
@@ -28,7 +28,7 @@ upload_new(struct request *request)
 
     self->request = request;
     self->arena = arena_new(8192);
-    request->body.size_max = STREAM_CHUNK_MAX;
+    request->body.size_max = UPLOAD_PIECE_MAX;
     return self;
 }
 
@@ -79,7 +79,6 @@ on_piece(struct hub_call *call, struct hub_reply *reply)
     } else {
         memmove(body->data, body->data + self->piece_size, body->size - self->piece_size);
         body->size -= self->piece_size;
-        self->sent += (int64_t)self->piece_size;
         self->seq++;
         request->state = REQUEST_BODY;
     }
@@ -112,15 +111,14 @@ send_piece(struct upload *self, size_t size, bool last)
     hub_submit(request->gateway->hub, &request->call);
 }
 
-static void
-refuse_line(struct upload *self)
+/* Nothing of the rest of the line is kept. */
+static size_t
+skip(struct upload *self, const char *data, size_t size)
 {
-    struct validation *validation = arena_alloc(self->request->arena, sizeof *validation);
+    const char *newline = memchr(data, '\n', size);
 
-    validation_init(validation, self->request->arena);
-    validation_add(validation, "body", "has a line longer than %d bytes: the one that begins at byte %lld",
-                   STREAM_CHUNK_MAX, (long long)self->sent);
-    reply_invalid(self->request, validation);
+    self->skipping = newline == NULL;
+    return newline ? (size_t)(newline + 1 - data) : size;
 }
 
 size_t
@@ -130,15 +128,17 @@ upload_take(struct upload *self, const char *data, size_t size)
     size_t room = STREAM_CHUNK_MAX - body->size, taken = size < room ? size : room;
     const char *newline;
 
+    if (self->skipping)
+        return skip(self, data, size);
     buf_append(body, data, taken);
     if (body->size < STREAM_CHUNK_MAX)
         return taken;
     newline = memrchr(body->data, '\n', body->size);
     if (!newline) {
-        refuse_line(self);
-        return taken;
+        buf_append(body, "\n", 1);
+        self->skipping = true;
     }
-    send_piece(self, (size_t)(newline + 1 - body->data), false);
+    send_piece(self, newline ? (size_t)(newline + 1 - body->data) : body->size, false);
     return taken;
 }
 

@@ -1,8 +1,9 @@
 /* upload.h - a request body that is sent on in pieces while it arrives (x-upload, protocols 11).
  *
- * The body is cut at the last newline within STREAM_CHUNK_MAX; each piece is one REQUEST to the operation, and the
- * client is read on when its reply has come: constant memory, and no worker is held. The convention is in
- * proto/README.md. A request that ends between pieces leaves an upload that the service drops in its own time.
+ * The body is cut at the last newline within STREAM_CHUNK_MAX (of a longer line only the beginning goes on); each piece
+ * is one REQUEST to the operation, and the client is read on when its reply has come: constant memory, and no worker is
+ * held. The convention is in proto/README.md. A request that ends between pieces leaves an upload that the service
+ * drops in its own time.
  */
 #ifndef UPLOAD_H
 #define UPLOAD_H

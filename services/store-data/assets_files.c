@@ -199,3 +199,13 @@ assets_get(const char *key, struct buf *target)
     close(fd);
     return 0;
 }
+
+int
+assets_remove(const char *key)
+{
+    char path[PATH_SIZE];
+
+    if (path_of(path, key) != 0)
+        return fail("path", key);
+    return unlink(path) == 0 || errno == ENOENT ? 0 : fail("unlink", key);
+}

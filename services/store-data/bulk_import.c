@@ -166,7 +166,7 @@ window_of(const struct lane *self, const char *name)
     enum bulk_resource resource = name ? bulk_resource_of(name) : BULK_PRODUCTS;
     int64_t bytes = self->lines[resource] * self->width[resource] * 3 / 2;
 
-    return bytes < WINDOW_MIN ? WINDOW_MIN : bytes < STREAM_CHUNK_MAX ? bytes : STREAM_CHUNK_MAX;
+    return bytes < WINDOW_MIN ? WINDOW_MIN : bytes < UPLOAD_PIECE_MAX ? bytes : UPLOAD_PIECE_MAX;
 }
 
 static unsigned
@@ -265,7 +265,7 @@ work(struct lane *self, struct call *call, struct bulk_job *job, int64_t started
                    : STEP_DONE;
     }
     if (!bulk_batch_read(&self->batch, call, job, max, &self->poison) &&
-        (read_job(job, call, job->store_id, STREAM_CHUNK_MAX) ||
+        (read_job(job, call, job->store_id, UPLOAD_PIECE_MAX) ||
          !bulk_batch_read(&self->batch, call, job, max, &self->poison)))
         return STEP_FAILED;
     call->caller = (struct identity){.audience = AUDIENCE_APP,

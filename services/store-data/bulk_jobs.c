@@ -7,7 +7,7 @@
 #include "bounds.h"
 #include "bulk.h"
 #include "clock.h"
-#include "cursor.h"
+#include "list.h"
 #include "statements.h"
 #include "store_data_operations.h"
 #include "text.h"
@@ -41,53 +41,33 @@ bulk_get_job(struct call *call)
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
-static void
-write_page(struct call *call, const struct rows *rows, int64_t limit, struct cursor *cursor)
-{
-    unsigned count = rows_is_null(rows, 0, "job_id") ? 0 : rows->count;
-    int64_t total = rows_int(rows, 0, "_total");
-    bool more = count > limit, capped = total > TOTAL_EXACT_MAX;
-    struct rows page = *rows;
+/* The latest first is the only order. */
+static const struct list_sort job_sorts[LIST_SORTS] = {
+    {"job_id", "job_id", "0", "9223372036854775807"},
+};
 
-    page.count = more ? (unsigned)limit : count;
-    call_data_with(call, 1);
-    out_rows(&call->out, &page);
-    out_key(&call->out, "pagination");
-    out_map(&call->out, 4 + capped);
-    out_key(&call->out, "page");
-    out_int(&call->out, 1);
-    out_key(&call->out, "limit");
-    out_int(&call->out, limit);
-    out_key(&call->out, "total");
-    out_int(&call->out, capped ? TOTAL_EXACT_MAX : total);
-    if (capped) {
-        out_key(&call->out, "total_capped");
-        out_bool(&call->out, true);
-    }
-    out_key(&call->out, "next_cursor");
-    if (more)
-        cursor->id = rows_int(rows, page.count - 1, "job_id");
-    out_text(&call->out, more ? cursor_encode(cursor, call->arena) : NULL);
+static int
+run(struct list *list, struct call *call, const char *status, const char *resource, struct rows *rows)
+{
+    unsigned statement = status ? BULK_JOBS_OF_STATUS : resource ? BULK_JOBS_OF_RESOURCE : BULK_JOBS_ANY;
+
+    list->counted = true;
+    return db_run(call, statement, rows, "llllslss", call->caller.store_id, call->caller.app_id, list_wanted(list),
+                  list_offset(list), list_key(list), list_id(list), status, resource);
 }
 
 int
 bulk_list_jobs(struct call *call)
 {
-    const char *status = in_text(call->in, "query.status"), *resource = in_text(call->in, "query.resource"),
-               *text = in_text(call->in, "query.cursor");
-    int64_t limit = in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT);
-    const char *filters = arena_printf(call->arena, "bulk jobs %" PRId64 " %" PRId64 " %s %s", call->caller.store_id,
-                                       call->caller.app_id, status ? status : "", resource ? resource : "");
-    struct cursor cursor = {.descending = true, .filters = cursor_hash(0, filters, strlen(filters)), .id = INT64_MAX};
+    const char *status = in_text(call->in, "query.status"), *resource = in_text(call->in, "query.resource");
+    struct list list = {.sorts = job_sorts, .id_column = "job_id"};
     struct rows rows;
 
-    if (text && cursor_decode(&cursor, call->arena, text, strlen(text)) != 0)
-        return call_fail(call, FAIL_VALIDATION_ERROR, "cursor",
-                         "is not a next_cursor of this list with these filters; begin again without it");
-    if (db_run(call, BULK_JOBS_LIST, &rows, "llllss", call->caller.store_id, call->caller.app_id, cursor.id, limit + 1,
-               status, resource))
+    if (list_read(&list, call, "job_id:desc",
+                  arena_printf(call->arena, "%s %s", status ? status : "", resource ? resource : "")) ||
+        run(&list, call, status, resource, &rows))
         return -1;
-    write_page(call, &rows, limit, &cursor);
+    list_write(&list, call, &rows, 0);
     return call_reply(call, 200);
 }
 

@@ -51,6 +51,8 @@ bulk_line_next(struct str *rest, bool whole, struct str *line)
 bool
 bulk_line_is_empty(struct str line)
 {
+    if (line.len >= STREAM_CHUNK_MAX) /* cut off: nobody knows what came behind */
+        return false;
     for (size_t i = 0; i < line.len; i++)
         if (line.base[i] != ' ' && line.base[i] != '\t' && line.base[i] != '\r')
             return false;
@@ -168,6 +170,10 @@ bulk_line_read(struct bulk_line *self, struct call *call, enum bulk_resource res
 {
     struct buf packed;
 
+    if (self->text.len >= STREAM_CHUNK_MAX) { /* its beginning: the gateway keeps no more of it */
+        bulk_line_fail(self, FAIL_PAYLOAD_TOO_LARGE, NULL, "It is longer than 262143 bytes; make more lines of it");
+        return;
+    }
     buf_init(&packed, WIRE_MESSAGE_MAX);
     read_value(self, call, resource, &packed);
     buf_free(&packed);

@@ -23,16 +23,27 @@ static const struct list_sort category_sorts[LIST_SORTS] = {
     {"name", "_name_key", "", "\U0010FFFF\U0010FFFF"},
 };
 
+static int
+run(struct list *list, struct call *call, int64_t parent_id, struct rows *rows)
+{
+    int64_t store_id = call->caller.store_id;
+
+    if (parent_id)
+        return db_run(call, CATEGORIES_CHILDREN_CREATED_ASC + list_variant(list), rows, "lsllsll", store_id, "",
+                      list_wanted(list), list_offset(list), list_key(list), list_id(list), parent_id);
+    return db_run(call, CATEGORIES_CREATED_ASC + list_variant(list), rows, "lsllsl", store_id, "", list_wanted(list),
+                  list_offset(list), list_key(list), list_id(list));
+}
+
 int
 categories_list(struct call *call)
 {
-    int64_t store_id = call->caller.store_id, parent_id = in_int(call->in, "query.parent_id", 0);
+    int64_t parent_id = in_int(call->in, "query.parent_id", 0);
     struct list list = {.sorts = category_sorts, .id_column = "category_id"};
     struct rows rows;
 
     if (list_read(&list, call, NULL, arena_printf(call->arena, "%" PRId64, parent_id)) ||
-        db_run(call, CATEGORIES_CREATED_ASC + list_variant(&list), &rows, "lsllsll", store_id, "", list_wanted(&list),
-               list_offset(&list), list_key(&list), list_id(&list), parent_id))
+        run(&list, call, parent_id, &rows))
         return -1;
     list_write(&list, call, &rows, 0);
     return call_reply(call, 200);
@@ -124,7 +135,7 @@ categories_create(struct call *call)
     if ((slug && check_slug(call, slug)) || db_begin(call) || hold_parent(call, parent_id) ||
         insert_category(call, parent_id, &made) || db_commit(call))
         return -1;
-    return call_reply_row(call, 201, &made, 0);
+    return call_reply_resource(call, 201, &made);
 }
 
 /* ---- changing ---------------------------------------------------------------------------------------------------- */
@@ -198,7 +209,7 @@ categories_update(struct call *call)
     }
     if (write_category(call, &before, category_id, parent_id, &after) || db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &after, 0);
+    return call_reply_resource(call, 200, &after);
 }
 
 int

@@ -66,6 +66,7 @@ customers_insert(struct call *call, struct line *lines, unsigned count)
         open += !lines[i].failed;
     if (open == 0)
         return 0;
+    db_after_commit(call, outbox_wake);
     if (db_run(call, CUSTOMERS_INSERT, &rows, "ljt", store_id, open_lines(lines, count, call->arena), clock_now_us()))
         return -1;
     for (unsigned row = 0; row < rows.count; row++)
@@ -93,7 +94,7 @@ customers_create(struct call *call)
         return call_fail(call, line.code, line.field, line.why);
     if (db_run(call, CUSTOMER_GET, &rows, "ll", call->caller.store_id, line.id) || db_commit(call))
         return -1;
-    return call_reply_row(call, 201, &rows, 0);
+    return call_reply_resource(call, 201, &rows);
 }
 
 /* Locks the customer; rows: what GET answers now. */
@@ -129,7 +130,7 @@ write_changes(struct call *call, const struct rows *before, const char *const va
     changes_text(&changes, "phone", rows_text(before, 0, "phone"), values[2]);
     changes_json(&changes, "address_json", rows_text(before, 0, "address_json"), address.base);
     if (!changes_any(&changes))
-        return db_commit(call) ? -1 : call_reply_row(call, 200, before, 0);
+        return db_commit(call) ? -1 : call_reply_resource(call, 200, before);
     if (db_try(call, CUSTOMER_UPDATE, &after, "llsssjt", call->caller.store_id, rows_int(before, 0, "user_id"),
                values[0], values[1], values[2], address, now_us))
         return -1;
@@ -139,7 +140,7 @@ write_changes(struct call *call, const struct rows *before, const char *const va
         return call_fail(call, FAIL_DUPLICATE_EMAIL, "email", DUPLICATE_EMAIL);
     if (customer_updated(call, &after, &changes) || db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &after, 0);
+    return call_reply_resource(call, 200, &after);
 }
 
 int

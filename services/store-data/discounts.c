@@ -152,7 +152,7 @@ discounts_create(struct call *call)
         return -1;
     if (db_violated(&rows))
         return fail_duplicate(call, t.code);
-    return db_commit(call) ? -1 : call_reply_row(call, 201, &rows, 0);
+    return db_commit(call) ? -1 : call_reply_resource(call, 201, &rows);
 }
 
 /* Locked until the transaction ends, and as If-Match wants it. */
@@ -188,7 +188,7 @@ discounts_update(struct call *call)
         if (db_violated(&rows))
             return fail_duplicate(call, t.code);
     }
-    return db_commit(call) ? -1 : call_reply_row(call, 200, &rows, 0);
+    return db_commit(call) ? -1 : call_reply_resource(call, 200, &rows);
 }
 
 int

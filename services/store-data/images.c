@@ -1,4 +1,4 @@
-/* images.c - images of products: taken as files, kept by assets.h, served back.
+/* images.c - images of products: taken as files, kept by assets.h, served back, listed and deleted.
  *
  * What a file is, its first bytes tell, never its name or the type a client claims; what a browser would run (HTML,
  * SVG) is no image here. The key ends in a hash of the bytes, so an answer never changes, and the same file is kept
@@ -10,6 +10,7 @@
 
 #include "assets.h"
 #include "clock.h"
+#include "log.h"
 #include "products.h"
 #include "secret.h"
 #include "statements.h"
@@ -68,41 +69,38 @@ check_kinds(struct call *call, struct in files)
 }
 
 static int
+fail_absent(struct call *call)
+{
+    return call_fail(call, FAIL_NOT_FOUND, "product_id", "No such product in this store");
+}
+
+static int
 check_product(struct call *call, int64_t product_id, unsigned files)
 {
     struct rows product, images;
 
-    if (db_run(call, PRODUCT_HOLD, &product, "ll", call->caller.store_id, product_id))
+    if (db_run(call, IMAGES_LOCK, &product, "ll", call->caller.store_id, product_id))
         return -1;
-    if (product.count == 0)
-        return call_fail(call, FAIL_NOT_FOUND, "product_id", "No such product in this store");
-    if (db_run(call, PRODUCT_IMAGES_COUNT, &images, "ll", call->caller.store_id, product_id))
+    if (product.count == 0 || !rows_int(&product, 0, "live"))
+        return fail_absent(call);
+    if (db_run(call, IMAGES_COUNT, &images, "ll", call->caller.store_id, product_id))
         return -1;
     if (rows_int(&images, 0, "n") + files > PRODUCT_IMAGES_MAX)
-        return call_failf(call, FAIL_CONFLICT, "files", "A product has at most %d images", PRODUCT_IMAGES_MAX);
+        return call_failf(
+            call, FAIL_CONFLICT, "files",
+            "A product has at most %d images; delete some (DELETE /products/{product_id}/images/{image_id})",
+            PRODUCT_IMAGES_MAX);
     return 0;
 }
 
 /* The bytes are safe before the row says that they are there. */
 static int
-keep(struct call *call, int64_t product_id, const char *key, struct str bytes)
+keep(struct call *call, int64_t product_id, const char *key, struct str bytes, struct rows *image)
 {
     if (assets_put(key, bytes) != 0)
         return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
-    return db_post(call, PRODUCT_IMAGE_INSERT, "llslt", call->caller.store_id, product_id, key, (int64_t)bytes.len,
-                   clock_now_us());
-}
-
-static void
-write_image(struct out *out, const char *key, const struct kind *kind, size_t size)
-{
-    out_map(out, 3);
-    out_key(out, "stored_key");
-    out_text(out, key);
-    out_key(out, "content_type");
-    out_text(out, kind->type);
-    out_key(out, "size");
-    out_int(out, (int64_t)size);
+    return db_run(call, IMAGE_PUT, image, "llslt", call->caller.store_id, product_id, key, (int64_t)bytes.len,
+                  clock_now_us());
 }
 
 int
@@ -111,6 +109,7 @@ images_create(struct call *call)
     int64_t product_id = in_int(call->in, "path.product_id", 0);
     struct in files = in_at(call->in, "body.files");
     unsigned count = in_count(files, "");
+    struct rows image;
 
     if (check_kinds(call, files) || db_begin(call) || check_product(call, product_id, count))
         return -1;
@@ -118,14 +117,110 @@ images_create(struct call *call)
     out_list(&call->out, count);
     for (unsigned i = 0; i < count; i++) {
         struct str bytes = in_str(in_item(files, i), "");
-        const struct kind *kind = kind_of(bytes);
-        const char *key = key_of(call, product_id, bytes, kind);
 
-        if (keep(call, product_id, key, bytes))
+        if (keep(call, product_id, key_of(call, product_id, bytes, kind_of(bytes)), bytes, &image))
             return -1;
-        write_image(&call->out, key, kind, bytes.len);
+        out_row(&call->out, &image, 0);
     }
     return db_commit(call) ? -1 : call_reply(call, 201);
+}
+
+/* ---- telling and taking away ------------------------------------------------------------------------------------- */
+
+int
+images_list(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, IMAGES_LIST, &rows, "ll", call->caller.store_id, in_int(call->in, "path.product_id", 0)))
+        return -1;
+    if (rows.count == 0)
+        return fail_absent(call);
+    if (rows_is_null(&rows, 0, "image_id"))
+        rows.count = 0;
+    call_data(call);
+    out_rows(&call->out, &rows);
+    return call_reply(call, 200);
+}
+
+static int
+find_image(struct call *call, struct rows *image)
+{
+    if (db_run(call, IMAGE_GET, image, "lll", call->caller.store_id, in_int(call->in, "path.product_id", 0),
+               in_int(call->in, "path.image_id", 0)))
+        return -1;
+    return image->count ? 0 : call_fail(call, FAIL_NOT_FOUND, "image_id", "This product has no such image");
+}
+
+int
+images_get(struct call *call)
+{
+    struct rows image;
+
+    return find_image(call, &image) ? -1 : call_reply_row(call, 200, &image, 0);
+}
+
+static const char *
+list_json(struct call *call, const struct rows *rows)
+{
+    struct json_text text;
+
+    json_text_begin(&text);
+    out_rows(&text.out, rows);
+    return json_text_end(&text, call->arena).base;
+}
+
+static int
+take_out_of_variants(struct call *call, int64_t product_id, const char *key, int64_t now_us)
+{
+    int64_t store_id = call->caller.store_id;
+    struct rows before, after;
+
+    if (db_run(call, IMAGE_VARIANTS, &before, "lls", store_id, product_id, key))
+        return -1;
+    if (before.count == 0)
+        return 0;
+    if (db_run(call, IMAGE_TAKE_OUT, &after, "llst", store_id, product_id, key, now_us))
+        return -1;
+    return variants_changed(call, product_id, list_json(call, &before), list_json(call, &after), now_us);
+}
+
+/* In a transaction of its own, when nobody may show it any more; unless it has been uploaded again meanwhile. What a
+ * crash leaves is not shown (IMAGE_IS_KEPT). */
+static int
+remove_file(struct call *call, int64_t product_id, const char *key)
+{
+    struct rows product, kept;
+
+    if (db_begin(call) || db_run(call, IMAGES_LOCK, &product, "ll", call->caller.store_id, product_id) ||
+        db_run(call, IMAGE_IS_KEPT, &kept, "lls", call->caller.store_id, product_id, key))
+        return -1;
+    if (kept.count == 0 && assets_remove(key) != 0)
+        return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
+    return db_commit(call);
+}
+
+int
+images_delete(struct call *call)
+{
+    int64_t product_id = in_int(call->in, "path.product_id", 0), image_id = in_int(call->in, "path.image_id", 0);
+    struct call_failure failure;
+    struct rows product, image;
+    const char *key;
+
+    if (db_begin(call) || db_run(call, IMAGES_LOCK, &product, "ll", call->caller.store_id, product_id) ||
+        find_image(call, &image) || call_if_match(call, &image))
+        return -1;
+    key = rows_text(&image, 0, "stored_key");
+    if (db_post(call, IMAGE_DELETE, "lll", call->caller.store_id, product_id, image_id) ||
+        take_out_of_variants(call, product_id, key, clock_now_us()) || db_commit(call))
+        return -1;
+    if (remove_file(call, product_id, key)) { /* the image is deleted all the same */
+        log_event(LOG_WARN, "asset_left", "s:request_id", call->request_id, "s:key", key, NULL);
+        call_take_failure(call, &failure);
+        db_rollback(call->db);
+    }
+    return call_reply_deleted(call, "image_id", image_id, "Image deleted");
 }
 
 /* ---- serving ----------------------------------------------------------------------------------------------------- */
@@ -146,14 +241,18 @@ int
 assets_product_image(struct call *call)
 {
     const char *name = in_text(call->in, "path.file");
+    int64_t store_id = in_int(call->in, "path.store_id", 0), product_id = in_int(call->in, "path.product_id", 0);
     const struct kind *kind = kind_of_name(name);
     char key[ASSET_KEY_MAX + 1];
+    struct rows kept;
     int found = 1;
 
     if (kind) {
-        snprintf(key, sizeof key, "stores/%" PRId64 "/products/%" PRId64 "/%s", in_int(call->in, "path.store_id", 0),
-                 in_int(call->in, "path.product_id", 0), name);
-        found = assets_get(key, call->out.buf);
+        snprintf(key, sizeof key, "stores/%" PRId64 "/products/%" PRId64 "/%s", store_id, product_id, name);
+        if (db_run(call, IMAGE_IS_KEPT, &kept, "lls", store_id, product_id, key))
+            return -1;
+        if (kept.count > 0)
+            found = assets_get(key, call->out.buf);
     }
     if (found > 0)
         return call_fail(call, FAIL_NOT_FOUND, NULL, "No such image");

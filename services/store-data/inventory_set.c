@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "inventory.h"
 #include "json_text.h"
+#include "outbox.h"
 #include "statements.h"
 #include "store_data_operations.h"
 
@@ -64,6 +65,7 @@ write_all(struct call *call, const struct stock *all, unsigned count)
         out_key(&text.out, "reason");
         out_text(&text.out, all[i].reason);
     }
+    db_after_commit(call, outbox_wake);
     return db_post(call, INVENTORY_SET, "ljt", call->caller.store_id, json_text_end(&text, call->arena),
                    clock_now_us());
 }

@@ -76,7 +76,7 @@ metafields_definitions_create(struct call *call)
         return refuse(call, namespace, key);
     if (db_commit(call))
         return -1;
-    return call_reply_row(call, 201, &rows, 0);
+    return call_reply_resource(call, 201, &rows);
 }
 
 int

@@ -1,8 +1,8 @@
 /* metafield_values.c - what apps keep: typed values on orders, products, customers and the store.
  *
- * A value is kept and answered as the text that was sent. A batch is written as a whole or not at all, in three
- * statements however many values it has: the definitions it names (held until it ends), the resources that are not
- * there, the values in the order of their index.
+ * A value is kept and answered as the text that was sent. A batch is written as a whole or not at all, in four
+ * statements however many values it has: the definitions and the customers it names (held until it ends), the resources
+ * that are not there, the values in the order of their index.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -242,17 +242,18 @@ refuse_repeated(const struct batch *self, struct call *call)
     return 0;
 }
 
-/* Holds the definitions, and sees that every resource is in this store. */
+/* Holds the definitions and the customers, and sees that every resource is in this store. */
 static int
 check_batch(struct batch *self, struct call *call)
 {
     struct str names = batch_json(self, call->arena, false);
     int64_t store_id = call->caller.store_id, app_id = call->caller.app_id;
-    struct rows definitions, missing;
+    struct rows definitions, held, missing;
 
     if (db_send(call, METAFIELD_DEFINITIONS_SHARE, "lj", app_id, names) ||
+        db_send(call, METAFIELD_CUSTOMERS_HOLD, "lj", store_id, names) ||
         db_send(call, METAFIELD_RESOURCES_MISSING, "lj", store_id, names) || db_collect(call, &definitions) ||
-        db_collect(call, &missing))
+        db_collect(call, &held) || db_collect(call, &missing))
         return -1;
     for (unsigned i = 0; i < self->count; i++)
         if (define_item(&self->items[i], call, &definitions))

@@ -13,6 +13,7 @@
 #include "statements.h"
 
 #define EMAIL_MAX 255 /* bytes; the address is kept as it is sent, and what is longer is nobody's e-mail */
+#define BLANKS    " \t\r\n"
 
 static int
 fail_discount(struct call *call, const char *reason, const char *why)
@@ -36,6 +37,20 @@ add_up(struct order_discount *self, struct call *call, const struct order_amount
     return 0;
 }
 
+/* Without the blanks around it; NULL when nothing is left that could be an e-mail. */
+static const char *
+trim_email(const char *text, struct arena *arena)
+{
+    size_t len;
+
+    if (!text)
+        return NULL;
+    text += strspn(text, BLANKS);
+    for (len = strlen(text); len > 0 && strchr(BLANKS, text[len - 1]); len--)
+        ;
+    return len > 0 && len <= EMAIL_MAX ? arena_strndup(arena, text, len) : NULL;
+}
+
 /* Whose use it is: the customer's, or that of whoever the parcel goes to when there is none, or one of whom neither
  * phone nor e-mail is known. */
 static void
@@ -43,9 +58,7 @@ read_buyer(struct order_discount *self, struct call *call, struct in body, int64
 {
     self->user_id = user_id;
     self->phone = phone_normal(in_text(body, "shipping_address.phone"), call->arena);
-    self->email = in_text(body, "shipping_address.email");
-    if (self->email && strlen(self->email) > EMAIL_MAX)
-        self->email = NULL;
+    self->email = trim_email(in_text(body, "shipping_address.email"), call->arena);
 }
 
 int

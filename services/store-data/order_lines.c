@@ -183,16 +183,6 @@ order_lines_read(struct order_lines *self, struct call *call, struct in items, i
     return add_up(self, call);
 }
 
-static void
-id_member(struct out *out, const char *name, int64_t id)
-{
-    out_key(out, name);
-    if (id)
-        out_int(out, id);
-    else
-        out_null(out);
-}
-
 struct str
 order_lines_json(const struct order_lines *self, struct arena *arena)
 {
@@ -204,8 +194,8 @@ order_lines_json(const struct order_lines *self, struct arena *arena)
         const struct order_line *line = &self->lines[i];
 
         out_map(&text.out, 7);
-        id_member(&text.out, "product_id", line->product_id);
-        id_member(&text.out, "variant_id", line->sku_id);
+        out_key_id(&text.out, "product_id", line->product_id);
+        out_key_id(&text.out, "variant_id", line->sku_id);
         out_key(&text.out, "name");
         out_text(&text.out, line->name);
         out_key(&text.out, "price");

@@ -54,5 +54,5 @@ orders_create(struct call *call)
 
     if (db_begin(call) || order_place(call, in_at(call->in, "body"), &order) || db_commit(call))
         return -1;
-    return call_reply_row(call, 201, &order, 0);
+    return call_reply_resource(call, 201, &order);
 }

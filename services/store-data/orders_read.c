@@ -18,6 +18,9 @@
 #define LATEST_US     INT64_C(253402214400000000) /* 9999-12-31 */
 #define ORDER_IDS_MAX 500
 
+/* As many may come between two statements, and the second one still sees all that the first one has counted. */
+#define ORDERS_MEANWHILE 1000
+
 /* Bytes; below REPLY_SIZE_MAX by all that the orders have besides. ORDER_METAFIELDS bounds what one order has. */
 #define METAFIELDS_OF_PAGE_MAX (10 * 1024 * 1024)
 
@@ -164,21 +167,58 @@ run_found(struct list *list, struct call *call, const struct order_query *query,
                : 0;
 }
 
-/* A time range that the sort's index does not know: few orders are found by time and sorted, many are walked past. */
+/* Between these two midnights the days of a range are whole. */
+static int64_t
+since_end(const struct order_query *query)
+{
+    return clock_day_begin(query->since_us + DAY_US - 1);
+}
+
+static int64_t
+until_start(const struct order_query *query)
+{
+    return clock_day_begin(query->until_us);
+}
+
+/* entries: how many to walk past at most; 0: of a statement that does not walk. */
+static int
+run_other(struct list *list, struct call *call, const struct order_query *query, unsigned first, int64_t entries,
+          struct rows *rows)
+{
+    first += list_variant(list) - 2;
+    if (entries == 0)
+        return db_run(call, first, rows, "lsllsltttt", query->store_id, query->status, list_wanted(list),
+                      list_offset(list), list_key(list), list_id(list), query->since_us, since_end(query),
+                      until_start(query), query->until_us);
+    return db_run(call, first, rows, "lsllslttttl", query->store_id, query->status, list_wanted(list),
+                  list_offset(list), list_key(list), list_id(list), query->since_us, since_end(query),
+                  until_start(query), query->until_us, entries);
+}
+
+/* A time range that the sort's index does not know. Finding it costs each of its orders. Walking costs, where nothing
+ * is known of how the two have to do with each other, as many entries for each order of the page as there are orders
+ * in the store for each one in the range; it is given up where finding would have cost no more. */
 static int
 run_other_range(struct list *list, struct call *call, const struct order_query *query, struct rows *rows)
 {
-    unsigned first = ORDERS_RANGE_FOUND_UPDATED_ASC;
+    unsigned walked = *query->status ? ORDERS_RANGE_WALKED_STATUS_UPDATED_ASC : ORDERS_RANGE_WALKED_ANY_UPDATED_ASC;
+    int64_t wanted = list_wanted(list) + list_offset(list), in_range, total;
     struct rows size;
 
-    if (db_run(call, ORDERS_RANGE_SIZE, &size, "lstt", query->store_id, query->status, query->since_us,
-               query->until_us))
+    if (db_run(call, ORDERS_RANGE_SIZE, &size, "lstttt", query->store_id, query->status, query->since_us,
+               since_end(query), until_start(query), query->until_us))
         return -1;
-    if (rows_int(&size, 0, "n") > TOTAL_EXACT_MAX)
-        first = *query->status ? ORDERS_RANGE_WALKED_STATUS_UPDATED_ASC : ORDERS_RANGE_WALKED_ANY_UPDATED_ASC;
-    return db_run(call, first + list_variant(list) - 2, rows, "lsllsltttt", query->store_id, query->status,
-                  list_wanted(list), list_offset(list), list_key(list), list_id(list), query->since_us,
-                  clock_day_begin(query->since_us + DAY_US - 1), clock_day_begin(query->until_us), query->until_us);
+    in_range = rows_int(&size, 0, "n");
+    total = rows_int(&size, 0, "total");
+    if (in_range > wanted && total / in_range < in_range / wanted) {
+        int64_t entries = in_range + list_offset(list) + ORDERS_MEANWHILE;
+
+        if (run_other(list, call, query, walked, entries, rows))
+            return -1;
+        if ((int64_t)rows->count == list_wanted(list) || entries >= total + ORDERS_MEANWHILE)
+            return 0;
+    }
+    return run_other(list, call, query, ORDERS_RANGE_FOUND_UPDATED_ASC, 0, rows);
 }
 
 /* A time range sorted by time: the ends of the index range. */
@@ -186,16 +226,14 @@ static int
 run_range(struct list *list, struct call *call, const struct order_query *query, struct rows *rows)
 {
     unsigned variant = list->descending + 2 * (*query->status != 0);
-    int64_t since_end_us = clock_day_begin(query->since_us + DAY_US - 1),
-            until_start_us = clock_day_begin(query->until_us);
 
     if (list_offset(list) > 0)
         return db_run(call, ORDERS_SPAN_PAGE_ANY_ASC + variant, rows, "lslltttt", query->store_id, query->status,
-                      list_wanted(list), list_offset(list), query->since_us, since_end_us, until_start_us,
+                      list_wanted(list), list_offset(list), query->since_us, since_end(query), until_start(query),
                       query->until_us);
     return db_run(call, ORDERS_SPAN_AFTER_ANY_ASC + variant, rows, "lslsltttt", query->store_id, query->status,
-                  list_wanted(list), range_key(list, query, call->arena), list_id(list), query->since_us, since_end_us,
-                  until_start_us, query->until_us);
+                  list_wanted(list), range_key(list, query, call->arena), list_id(list), query->since_us,
+                  since_end(query), until_start(query), query->until_us);
 }
 
 /* Nothing or a status: the totals are kept, the index is walked. */

@@ -115,7 +115,7 @@ orders_set_status(struct call *call)
         order_event(call, "order.status_changed", &order, from, (struct str){NULL, 0}) ||
         (cancelled && order_event(call, "order.cancelled", &order, from, (struct str){NULL, 0})) || db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &order, 0);
+    return call_reply_resource(call, 200, &order);
 }
 
 int

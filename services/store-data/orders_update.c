@@ -118,7 +118,7 @@ orders_update(struct call *call)
     if (!self.any) {
         if (db_run(call, ORDER_GET, &order, "ll", store_id, order_id) || db_commit(call))
             return -1;
-        return call_reply_row(call, 200, &order, 0);
+        return call_reply_resource(call, 200, &order);
     }
     if (db_run(call, ORDER_UPDATE, &order, "llssssssjjmmtmm", store_id, order_id, self.values[NOTE],
                self.values[PAYMENT_METHOD], self.values[FINANCIAL_STATUS], self.values[COURIER],
@@ -127,5 +127,5 @@ orders_update(struct call *call)
                self.discount.by_code) ||
         order_event(call, "order.updated", &order, NULL, changed(&self, call, &before, &order)) || db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &order, 0);
+    return call_reply_resource(call, 200, &order);
 }

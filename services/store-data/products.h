@@ -34,4 +34,9 @@ struct variant {
 void variant_read(struct variant *self, struct in body);
 extern const struct variant variant_plain; /* what one without any word has */
 
+/* Variants of a product have changed, and so has the product: its tag and updated_at, and its event, whose `changed`
+ * has them as they were (old, a JSON list) and as they are now. */
+int variants_changed(struct call *call, int64_t product_id, const char *old, const char *new,
+                     int64_t now_us) must_check;
+
 #endif

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "json_text.h"
+#include "outbox.h"
 #include "products.h"
 #include "secret.h"
 #include "slug.h"
@@ -296,27 +297,10 @@ look_up(struct drafts *self, unsigned round)
 /* ---- the rows ---------------------------------------------------------------------------------------------------- */
 
 static void
-text_member(struct out *out, const char *name, const char *text)
-{
-    out_key(out, name);
-    out_text(out, text);
-}
-
-static void
 flag_member(struct out *out, const char *name, bool flag)
 {
     out_key(out, name);
     out_bool(out, flag);
-}
-
-static void
-id_member(struct out *out, const char *name, int64_t id)
-{
-    out_key(out, name);
-    if (id)
-        out_int(out, id);
-    else
-        out_null(out);
 }
 
 static unsigned
@@ -342,13 +326,13 @@ products_json(const struct drafts *self)
         if (self->all[i].line->failed)
             continue;
         out_map(&text.out, 11);
-        id_member(&text.out, "line", i + 1);
-        text_member(&text.out, "name", in_text(body, "name"));
-        text_member(&text.out, "slug", self->all[i].slug);
-        text_member(&text.out, "description", in_text(body, "description"));
-        text_member(&text.out, "short_description", in_text(body, "short_description"));
-        id_member(&text.out, "category_id", in_int(body, "category_id", 0));
-        id_member(&text.out, "brand_id", in_int(body, "brand_id", 0));
+        out_key_id(&text.out, "line", i + 1);
+        out_key_text(&text.out, "name", in_text(body, "name"));
+        out_key_text(&text.out, "slug", self->all[i].slug);
+        out_key_text(&text.out, "description", in_text(body, "description"));
+        out_key_text(&text.out, "short_description", in_text(body, "short_description"));
+        out_key_id(&text.out, "category_id", in_int(body, "category_id", 0));
+        out_key_id(&text.out, "brand_id", in_int(body, "brand_id", 0));
         flag_member(&text.out, "is_active", in_bool(body, "is_active", true));
         flag_member(&text.out, "is_visible", in_bool(body, "is_visible", true));
         flag_member(&text.out, "is_featured", in_bool(body, "is_featured", false));
@@ -361,10 +345,10 @@ static void
 write_variant(struct out *out, const struct variant *variant, unsigned line, unsigned n)
 {
     out_map(out, 13);
-    id_member(out, "line", line);
-    id_member(out, "n", n + 1);
-    text_member(out, "variant_name", variant->name);
-    text_member(out, "sku_code", variant->code);
+    out_key_id(out, "line", line);
+    out_key_id(out, "n", n + 1);
+    out_key_text(out, "variant_name", variant->name);
+    out_key_text(out, "sku_code", variant->code);
     out_key(out, "price");
     out_money(out, variant->price, 2);
     out_key(out, "compare_at_price");
@@ -376,8 +360,8 @@ write_variant(struct out *out, const struct variant *variant, unsigned line, uns
     out_key(out, "quantity");
     out_int(out, variant->quantity);
     flag_member(out, "is_default", variant->is_default);
-    text_member(out, "images", variant->images);
-    text_member(out, "weight", variant->weight);
+    out_key_text(out, "images", variant->images);
+    out_key_text(out, "weight", variant->weight);
     out_key(out, "position");
     out_int(out, variant->position);
     flag_member(out, "free_shipping", variant->free_shipping);
@@ -431,6 +415,7 @@ insert(struct drafts *self, int64_t now_us)
     struct rows rows;
 
     text_from_time(now, now_us);
+    db_after_commit(self->call, outbox_wake);
     if (db_try(self->call, PRODUCTS_INSERT, &rows, "ljjts", self->call->caller.store_id, products_json(self),
                variants_json(self), now_us, now))
         return -1;
@@ -477,5 +462,5 @@ products_create(struct call *call)
         return call_fail(call, line.code, line.field, line.why);
     if (db_run(call, PRODUCT_GET, &rows, "ll", call->caller.store_id, line.id) || db_commit(call))
         return -1;
-    return call_reply_row(call, 201, &rows, 0);
+    return call_reply_resource(call, 201, &rows);
 }

@@ -130,7 +130,7 @@ products_update(struct call *call)
         return -1;
     if (db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &after, 0);
+    return call_reply_resource(call, 200, &after);
 }
 
 int

@@ -142,18 +142,21 @@ QUERY(ORDERS_SPAN_PAGE_ANY_DESC, ORDERS_SPAN_PAGE("true", "desc", "asc"))
 QUERY(ORDERS_SPAN_PAGE_STATUS_ASC, ORDERS_SPAN_PAGE("o.order_status = $2", "asc", "desc"))
 QUERY(ORDERS_SPAN_PAGE_STATUS_DESC, ORDERS_SPAN_PAGE("o.order_status = $2", "desc", "asc"))
 
-/* How many orders the whole days of a range have: decides between the next three. */
-QUERY(ORDERS_RANGE_SIZE, "select coalesce(sum(n), 0)::bigint as n from kept_count where store_id = $1 and kind = 'o' "
-                         "and status = $2 and day >= ($3::timestamptz at time zone 'UTC')::date and day <= "
-                         "($4::timestamptz at time zone 'UTC')::date")
-#define ORDERS_RANGE_SORTS(name, status, range, fence)                                                                 \
-    QUERY(name##_UPDATED_ASC, ORDERS_RANGE(status, range, fence, "updated_at", "timestamptz", ">", "asc"))             \
-    QUERY(name##_UPDATED_DESC, ORDERS_RANGE(status, range, fence, "updated_at", "timestamptz", "<", "desc"))           \
-    QUERY(name##_TOTAL_ASC, ORDERS_RANGE(status, range, fence, "grand_total", "numeric", ">", "asc"))                  \
-    QUERY(name##_TOTAL_DESC, ORDERS_RANGE(status, range, fence, "grand_total", "numeric", "<", "desc"))
-ORDERS_RANGE_SORTS(ORDERS_RANGE_FOUND, ANY_STATUS, RANGE_FOUND, " offset 0")
-ORDERS_RANGE_SORTS(ORDERS_RANGE_WALKED_ANY, "$2 = ''", RANGE_WALKED, "")
-ORDERS_RANGE_SORTS(ORDERS_RANGE_WALKED_STATUS, "o.order_status = $2", RANGE_WALKED, "")
+/* How many orders a range has, and the store: decides between the next three. */
+QUERY(ORDERS_RANGE_SIZE,
+      "select range.n, total.n as total from " TOTAL_RANGE(ANY_STATUS, "$3", "$4", "$5",
+                                                           "$6") " as range, " TOTAL_KEPT("o") " as total")
+QUERY(ORDERS_RANGE_FOUND_UPDATED_ASC, ORDERS_RANGE_FOUND("updated_at", "timestamptz", ">", "asc"))
+QUERY(ORDERS_RANGE_FOUND_UPDATED_DESC, ORDERS_RANGE_FOUND("updated_at", "timestamptz", "<", "desc"))
+QUERY(ORDERS_RANGE_FOUND_TOTAL_ASC, ORDERS_RANGE_FOUND("grand_total", "numeric", ">", "asc"))
+QUERY(ORDERS_RANGE_FOUND_TOTAL_DESC, ORDERS_RANGE_FOUND("grand_total", "numeric", "<", "desc"))
+#define ORDERS_RANGE_SORTS(name, where, status)                                                                        \
+    QUERY(name##_UPDATED_ASC, ORDERS_RANGE_WALKED(where, status, "updated_at", "timestamptz", ">", "asc"))             \
+    QUERY(name##_UPDATED_DESC, ORDERS_RANGE_WALKED(where, status, "updated_at", "timestamptz", "<", "desc"))           \
+    QUERY(name##_TOTAL_ASC, ORDERS_RANGE_WALKED(where, status, "grand_total", "numeric", ">", "asc"))                  \
+    QUERY(name##_TOTAL_DESC, ORDERS_RANGE_WALKED(where, status, "grand_total", "numeric", "<", "desc"))
+ORDERS_RANGE_SORTS(ORDERS_RANGE_WALKED_ANY, ORDERS_ANY, "$2 = ''")
+ORDERS_RANGE_SORTS(ORDERS_RANGE_WALKED_STATUS, ORDERS_STATUS, "o.order_status = $2")
 #undef ORDERS_RANGE_SORTS
 
 #define ORDERS_FOUND_SORTS(name, table, columns, hard, fence_created, fence)                                           \

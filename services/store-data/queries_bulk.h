@@ -4,6 +4,7 @@
  * the store's row in bulk_turn and the job's row, so reading a position and moving it is one step.
  */
 #include "sql_customers.h"
+#include "sql_lists.h"
 #include "sql_products.h"
 
 #define BULK_JOB_COLUMNS                                                                                               \
@@ -42,13 +43,15 @@ QUERY(BULK_UPLOAD_FINISH,
 
 QUERY(BULK_JOB_GET, "select " BULK_JOB_COLUMNS " from bulk_job where store_id = $1 and app_id = $2 and job_id = $3")
 
-/* $3 the id before which the page begins, $4 rows wanted, $5 status or null, $6 resource or null. */
-QUERY(BULK_JOBS_LIST,
-      "with total as (select count(*) as _total from (select from bulk_job where store_id = $1 and app_id = $2 and "
-      "($5::text is null or status = $5) and ($6::text is null or resource = $6) limit 10001) as counted) "
-      "select total._total, page.* from total left join lateral (select " BULK_JOB_COLUMNS " from bulk_job "
-      "where store_id = $1 and app_id = $2 and job_id < $3 and ($5::text is null or status = $5) and "
-      "($6::text is null or resource = $6) order by job_id desc limit $4) as page on true")
+/* $2 the app, $7 status and $8 resource, either null. Each filter has an index that begins with it. */
+#define BULK_JOBS(where)                                                                                               \
+    LIST_MIXED(BULK_JOB_COLUMNS, TOTAL_COUNTED("bulk_job", where), "bulk_job", "job_id", where, "", "job_id",          \
+               "bigint", "<", "desc")
+#define BULK_JOBS_OF_APP "o.store_id = $1 and o.app_id = $2"
+QUERY(BULK_JOBS_ANY, BULK_JOBS(BULK_JOBS_OF_APP " and $7::text is null and $8::text is null"))
+QUERY(BULK_JOBS_OF_STATUS,
+      BULK_JOBS(BULK_JOBS_OF_APP " and o.status = $7::text and ($8::text is null or o.resource = $8::text)"))
+QUERY(BULK_JOBS_OF_RESOURCE, BULK_JOBS(BULK_JOBS_OF_APP " and $7::text is null and o.resource = $8::text"))
 
 /* Waits for the batch that is at work. */
 QUERY(BULK_JOB_LOCK, "select status as _status, " BULK_JOB_COLUMNS " from bulk_job where store_id = $1 and app_id = $2 "

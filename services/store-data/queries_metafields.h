@@ -59,13 +59,19 @@ QUERY(METAFIELD_DEFINITIONS,
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
-/* $2 letter of the type, $3 id: one row when the resource is in the store. */
+/* $2 letter of the type, $3 id: one row when the resource is in the store. With offset 0 each is looked up by its key;
+ * else the planner may read all of the store's orders once for a batch, or by an index of those that are not deleted.
+ */
+#define METAFIELD_ROW_EXISTS(table, key, id)                                                                           \
+    "exists (select from (select deleted_at from " table " where store_id = $1 and " key " = " id                      \
+    " offset 0) as r where r.deleted_at is null)"
 #define METAFIELD_RESOURCE_EXISTS(type, id)                                                                            \
-    "case " type " when 'o' then exists (select from store_order as r where r.store_id = $1 and r.order_id = " id      \
-    " and r.deleted_at is null) when 'p' then exists (select from product as r where r.store_id = $1 and "             \
-    "r.product_id = " id " and r.deleted_at is null) when 'c' then exists (select from customer as r where "           \
-    "r.store_id = $1 and r.user_id = " id " and r.deleted_at is null) else " id " = $1 and exists (select from "       \
-    "store_profile as r where r.store_id = $1) end"
+    "case " type                                                                                                       \
+    " when 'o' then " METAFIELD_ROW_EXISTS("store_order", "order_id", id) " when 'p' then " METAFIELD_ROW_EXISTS(      \
+        "product", "product_id",                                                                                       \
+        id) " when 'c' then " METAFIELD_ROW_EXISTS("customer", "user_id",                                              \
+                                                   id) " else " id " = $1 and exists (select from store_profile as r " \
+                                                       "where r.store_id = $1) end"
 
 QUERY(METAFIELD_RESOURCE_FIND, "select where " METAFIELD_RESOURCE_EXISTS("$2::text", "$3::bigint"))
 
@@ -97,6 +103,11 @@ QUERY(METAFIELD_DEFINITIONS_SHARE,
       "i.namespace, i.key from json_to_recordset($2) as i (namespace text, key text)) order by d.definition_id for "
       "share")
 
+/* The customers of a batch stay until it ends: who erases one waits for us, and finds the value. $2: [{letter, id}]. */
+QUERY(METAFIELD_CUSTOMERS_HOLD,
+      "select from customer where store_id = $1 and user_id = any (array(select i.id from json_to_recordset($2) as i "
+      "(letter text, id bigint) where i.letter = 'c')) and deleted_at is null order by user_id for key share")
+
 /* Of a batch, the resources that are not in the store. $2: [{n, letter, id}]. */
 QUERY(METAFIELD_RESOURCES_MISSING,
       "select i.n from json_to_recordset($2) as i (n bigint, letter text, id bigint) where "
@@ -112,12 +123,17 @@ QUERY(METAFIELD_VALUES_PUT,
       "definition_id) do update set value = excluded.value, updated_at = excluded.updated_at where v.value <> "
       "excluded.value")
 
-/* A batch as it is now, in its own order; a statement of its own, so that it sees what others wrote before it. */
-QUERY(METAFIELD_VALUES_OF,
-      "select " METAFIELD_VALUE_COLUMNS " from json_to_recordset($3) as i (n bigint, definition bigint, letter text, "
-      "id bigint) join metafield_value as v on v.store_id = $1 and v.resource_type = i.letter::\"char\" and "
-      "v.resource_id = i.id and v.app_id = $2 and v.definition_id = i.definition join metafield_definition as d on "
-      "d.definition_id = v.definition_id order by i.n")
+/* A batch as it is now, in its own order; a statement of its own, so that it sees what others wrote before it. Each
+ * value is looked up by its key, whatever the planner believes: with offset 0 nothing can be joined that was read for
+ * the whole app, and the pair of app and definition, as a range, fits the end of that index and the beginning of none.
+ */
+QUERY(
+    METAFIELD_VALUES_OF,
+    "select " METAFIELD_VALUE_COLUMNS " from json_to_recordset($3) as i (n bigint, definition bigint, letter text, "
+    "id bigint) cross join lateral (select * from metafield_value as v where v.store_id = $1 and v.resource_type = "
+    "i.letter::\"char\" and v.resource_id = i.id and (v.app_id, v.definition_id) >= ($2, i.definition) and (v.app_id, "
+    "v.definition_id) <= ($2, i.definition) offset 0) as v cross join lateral (select * from metafield_definition as "
+    "d where d.definition_id = v.definition_id offset 0) as d order by i.n")
 
 /* Definitions of orders by name: $2 ["namespace.key"]; 0 for a name that is not defined. */
 QUERY(

@@ -63,6 +63,13 @@
     "(select o.* from (select distinct resource_id from " DRIVER_METAFIELD_IDS " as m) as m cross join lateral "       \
     "(select * from store_order as o where o.store_id = $1 and o.order_id = m.resource_id limit 1) as o)"
 
+/* Orders that have none of the definitions, of entries of indexes alone: of each order one and of each value one. */
+#define DRIVER_WITHOUT                                                                                                 \
+    "(select o.* from (select o.order_id from store_order as o where o.store_id = $1 and o.deleted_at is null and "    \
+    "not exists (select from metafield_value as m where " FILTER_METAFIELD                                             \
+    " and m.definition_id = any ($18::bigint[])) offset 0) as w cross join lateral "                                   \
+    "(select * from store_order as o where o.store_id = $1 and o.order_id = w.order_id limit 1) as o)"
+
 #define FILTER_SIZE(number, asked, driver)                                                                             \
     "select " number " as driver, (select count(*) from (select from " driver " as o limit 10001) as counted) as n "   \
     "where " asked
@@ -96,6 +103,16 @@ QUERY(ORDERS_METAFIELD_SIZE,
       "join lateral (select from metafield_value as m where m.store_id = $1 and m.definition_id = $2 and m.value_hash "
       "between coalesce(hashtextextended(w.value, 0), '-9223372036854775808') and "
       "coalesce(hashtextextended(w.value, 0), '9223372036854775807') limit 10001) as m limit 10001) as counted")
+
+/* The same for the definitions that none may have, $2, without a look at the orders: by so many there are more of them
+ * than values. Values of deleted orders, and more than one of an order, make it less than it is. */
+QUERY(
+    ORDERS_WITHOUT_SIZE,
+    "select kept.n - has.n as n from "
+    "(select coalesce(sum(n), 0)::bigint as n from kept_count where store_id = $1 and kind = 'o' and status = '' "
+    "and day = '-infinity')"
+    " as kept cross join lateral (select count(*) as n from (select from metafield_value "
+    "where store_id = $1 and definition_id = any ($2::bigint[]) limit greatest(kept.n - 10000, 0)) as counted) as has")
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
@@ -142,7 +159,7 @@ ORDERS_WALKED_SORTS(ORDERS_WALKED_STATUS, "o.order_status = $2")
                                                      "store_order as o where o.store_id = $1 and o.order_id = page.order_id limit 1) as o on true order by page.key, " \
                                                      "page.id"
 
-/* DRIVER_METAFIELD_NUMBER (orders_filter.c) is the last one's. */
+/* DRIVER_METAFIELD_NUMBER and DRIVER_WITHOUT_NUMBER (orders_filter.c) are the last two. */
 QUERY(ORDERS_FOUND_BY_STATUS, ORDERS_FILTER_FOUND(DRIVER_VALUES("order_status", "$7")))
 QUERY(ORDERS_FOUND_BY_FINANCIAL_STATUS, ORDERS_FILTER_FOUND(DRIVER_VALUES("financial_status", "$8")))
 QUERY(ORDERS_FOUND_BY_FULFILLMENT_STATUS, ORDERS_FILTER_FOUND(DRIVER_VALUES("fulfillment_status", "$9")))
@@ -155,3 +172,4 @@ QUERY(ORDERS_FOUND_BY_TRACKING_CODE_FILLED, ORDERS_FILTER_FOUND(DRIVER_FILLED("t
 QUERY(ORDERS_FOUND_BY_PAYMENT_METHOD_FILLED, ORDERS_FILTER_FOUND(DRIVER_FILLED("payment_method", "payment_method")))
 QUERY(ORDERS_FOUND_BY_NOTE_FILLED, ORDERS_FILTER_FOUND(DRIVER_FILLED("note", "order_id")))
 QUERY(ORDERS_FOUND_BY_METAFIELD, ORDERS_FILTER_FOUND(DRIVER_METAFIELD))
+QUERY(ORDERS_FOUND_WITHOUT, ORDERS_FILTER_FOUND(DRIVER_WITHOUT))

@@ -47,9 +47,12 @@ QUERY(REDACTION_PUT,
       "next_at = excluded.next_at, created_at = excluded.created_at, completed_at = null "
       "where r.created_at < $3::timestamptz")
 
-QUERY(REDACTION_GET, "select store_id, nullif(user_id, 0) as customer_id, case when completed_at is null then "
-                     "'running' else 'completed' end as status, orders, created_at, completed_at "
-                     "from redaction where store_id = $1 and user_id = $2")
+/* Completed when what it wrote to the outbox has been published as well. */
+QUERY(REDACTION_GET,
+      "select store_id, nullif(user_id, 0) as customer_id, case when done then 'completed' else 'running' end as "
+      "status, orders, created_at, case when done then completed_at end as completed_at from redaction, lateral "
+      "(select completed_at is not null and not exists (select from outbox where id <= published_to)) as d (done) "
+      "where store_id = $1 and user_id = $2")
 
 /* Of a customer whom the store never had: all is done. */
 QUERY(REDACTION_NOTHING,
@@ -65,8 +68,15 @@ QUERY(REDACTION_TAKE, "select store_id, user_id, step, after_id, after_key, trie
 QUERY(REDACTION_ADVANCE,
       "update redaction set step = $3, after_id = $4, after_key = $5, orders = orders + $6, tries = 0, next_at = $7, "
       "pass = $9, found = $10, phone = case when not $8::boolean then phone end, email = case when not $8::boolean "
-      "then email end, completed_at = case when $8::boolean then $7::timestamptz end "
+      "then email end, completed_at = case when $8::boolean then $7::timestamptz end, "
+      "published_to = case when $8::boolean then (select max(id) from outbox) end "
       "where store_id = $1 and user_id = $2")
+
+/* webhooks forgets them as well: told behind every event that knew them, because their rows are locked. $2 "customer"
+ * or "order", $3 their ids, $4 now. */
+QUERY(REDACTION_TELL, "insert into outbox (topic, store_id, resource_type, resource_id, data, created_at) values "
+                      "('webhooks.redaction', $1, 'redaction', 0, json_build_object('resource_type', $2::text, 'ids', "
+                      "$3::bigint[]), $4)")
 
 QUERY(REDACTION_DELAY, "update redaction set tries = tries + 1, next_at = $3 where store_id = $1 and user_id = $2")
 
@@ -86,8 +96,16 @@ QUERY(REDACT_IMPORTS_RESULTS,
       "delete from bulk_result where (store_id, job_id, last_line) in (select store_id, job_id, "
       "last_line from bulk_result where store_id = $1 limit $2)")
 
-/* Waits for the orders that are being placed for the customer (CUSTOMER_EXISTS), and from the commit on there are no
- * new ones. */
+/* Apps choose them, and may have chosen a phone number. */
+QUERY(REDACT_IMPORTS_KEYS,
+      "delete from bulk_key where (store_id, app_id, resource, key) in (select store_id, app_id, resource, key from "
+      "bulk_key where store_id = $1 limit $2)")
+
+/* From the commit on there are no new orders for them (CUSTOMER_EXISTS). $3 now. Waits for none that is being placed:
+ * where they come one after the other, the next lock would never be got. */
+QUERY(REDACT_CUSTOMERS_HIDE, "update customer set deleted_at = $3, updated_at = $3 where store_id = $1 and user_id = "
+                             "any ($2::bigint[]) and deleted_at is null")
+/* Waits for the orders that were being placed. */
 QUERY(REDACT_CUSTOMERS_LOCK, "select from customer where store_id = $1 and user_id = any ($2::bigint[]) "
                              "order by user_id for update")
 QUERY(
@@ -141,12 +159,20 @@ QUERY(REDACT_HISTORY, "update order_status_history set note = null where store_i
 QUERY(REDACT_METAFIELDS, "delete from metafield_value where store_id = $1 and resource_type = $2::\"char\" and "
                          "resource_id = any ($3::bigint[])")
 
-/* Apps' own events: that they happened stays. $2 and $3 the first and the last customer, $4 how many at a time. */
+/* Apps' own events: that they happened stays. $2 the customer, $3 how many at a time. */
 QUERY(REDACT_APP_EVENTS,
       "update app_event as e set customer_id = null, properties = null from (select app_id, event_id from "
-      "app_event where "
-      "store_id = $1 and customer_id >= $2 and customer_id <= $3 limit $4 for update) as page "
+      "app_event where store_id = $1 and customer_id = $2 limit $3 for update) as page "
       "where e.store_id = $1 and e.app_id = page.app_id and e.event_id = page.event_id")
+/* All of the store, also those that name no customer. $2 and $3 behind this app and event ('': its first), $4 how many.
+ */
+QUERY(REDACT_STORE_APP_EVENTS,
+      "with page as materialized (select app_id, event_id, customer_id is not null or properties is not null as held "
+      "from app_event where store_id = $1 and (app_id, event_id) > ($2, coalesce(nullif($3, ''), '0')::bigint) order "
+      "by app_id, event_id limit $4), done as (update app_event as e set customer_id = null, properties = null from "
+      "page where page.held and e.store_id = $1 and e.app_id = page.app_id and e.event_id = page.event_id) "
+      "select (select count(*) from page) as count, (select count(*) from page where held) as found, app_id, "
+      "event_id::text as key from page order by app_id desc, event_id desc limit 1")
 
 /* Events that are not published yet. $2 customer or 0, $3 behind this id, $4 how many are looked at, $5 phone, $6
  * e-mail. Nobody's order that has lost its address, while its event still tells of one, was emptied by a step before.

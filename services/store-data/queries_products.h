@@ -185,8 +185,8 @@ QUERY(CATEGORY_SLUG_TAKEN,
 /* $2 name, $3 slug, $4 parent_id, $5 description, $6 image, $7 position, $8 now, $9 how many a store may have. */
 QUERY(CATEGORY_INSERT,
       "insert into category as o (store_id, name, slug, parent_id, description, image, position, created_at, "
-      "updated_at) select $1, $2, $3, $4, $5, $6, $7, $8, $8 where (select count(*) from (select from category where "
-      "store_id = $1 limit $9) as c) < $9 returning " CATEGORY_COLUMNS)
+      "updated_at) select $1, $2, $3, $4, $5, $6, $7, $8, $8 where " CATEGORIES_KEPT " < $9::bigint "
+      "returning " CATEGORY_COLUMNS)
 
 /* $3 to $8 as $2 to $7 above, $9 now. */
 QUERY(CATEGORY_UPDATE, "update category as o set name = $3, slug = $4, parent_id = $5, description = $6, image = $7, "
@@ -199,17 +199,58 @@ QUERY(CATEGORY_IN_USE, "select exists (select from product where store_id = $1 a
 
 QUERY(CATEGORY_DELETE, "delete from category where store_id = $1 and category_id = $2")
 
-QUERY(CATEGORIES_CREATED_ASC, CATEGORIES("created_at", "timestamptz", ">", "asc"))
-QUERY(CATEGORIES_CREATED_DESC, CATEGORIES("created_at", "timestamptz", "<", "desc"))
-QUERY(CATEGORIES_UPDATED_ASC, CATEGORIES("updated_at", "timestamptz", ">", "asc"))
-QUERY(CATEGORIES_UPDATED_DESC, CATEGORIES("updated_at", "timestamptz", "<", "desc"))
-QUERY(CATEGORIES_NAME_ASC, CATEGORIES("name_key", "text", ">", "asc"))
-QUERY(CATEGORIES_NAME_DESC, CATEGORIES("name_key", "text", "<", "desc"))
+#define CATEGORIES_SORTS(name, total, where, fence)                                                                    \
+    QUERY(name##_CREATED_ASC, CATEGORIES(total, where, fence, "created_at", "timestamptz", ">", "asc"))                \
+    QUERY(name##_CREATED_DESC, CATEGORIES(total, where, fence, "created_at", "timestamptz", "<", "desc"))              \
+    QUERY(name##_UPDATED_ASC, CATEGORIES(total, where, fence, "updated_at", "timestamptz", ">", "asc"))                \
+    QUERY(name##_UPDATED_DESC, CATEGORIES(total, where, fence, "updated_at", "timestamptz", "<", "desc"))              \
+    QUERY(name##_NAME_ASC, CATEGORIES(total, where, fence, "name_key", "text", ">", "asc"))                            \
+    QUERY(name##_NAME_DESC, CATEGORIES(total, where, fence, "name_key", "text", "<", "desc"))
+CATEGORIES_SORTS(CATEGORIES, CATEGORIES_KEPT, CATEGORIES_ANY, "")
+CATEGORIES_SORTS(CATEGORIES_CHILDREN, TOTAL_COUNTED("category", CATEGORIES_OF_PARENT), CATEGORIES_OF_PARENT,
+                 " offset 0")
+#undef CATEGORIES_SORTS
 
 /* ---- images ------------------------------------------------------------------------------------------------------ */
 
-/* Kept from being deleted until the transaction ends. */
-QUERY(PRODUCT_HOLD, "select from product where store_id = $1 and product_id = $2 and deleted_at is null for key share")
-QUERY(PRODUCT_IMAGES_COUNT, "select count(*) as n from product_image where store_id = $1 and product_id = $2")
-QUERY(PRODUCT_IMAGE_INSERT, "insert into product_image (store_id, product_id, stored_key, size, created_at) "
-                            "values ($1, $2, $3, $4, $5) on conflict do nothing")
+/* stored_key ends in what kind of file it is (images.c). */
+#define IMAGE_COLUMNS                                                                                                  \
+    "i.image_id, i.product_id, i.stored_key, 'image/' || replace(split_part(i.stored_key, '.', 2), 'jpg', 'jpeg') as " \
+    "content_type, i.size, i.created_at"
+
+/* One upload or removal of a product's images at a time, so that there are never too many and that no file goes that an
+ * upload is counting on. Deleted products too. */
+QUERY(IMAGES_LOCK, "select (deleted_at is null)::integer as live from product where store_id = $1 and product_id = $2 "
+                   "for no key update")
+QUERY(IMAGES_COUNT, "select count(*) as n from product_image where store_id = $1 and product_id = $2")
+
+/* The same file again is the image that is there. */
+QUERY(IMAGE_PUT, "insert into product_image as i (store_id, product_id, stored_key, size, created_at) values ($1, $2, "
+                 "$3, $4, $5) on conflict (store_id, product_id, stored_key) do update set size = excluded.size "
+                 "returning " IMAGE_COLUMNS)
+
+/* No row: no such product. An image's columns are null where the product has none. */
+QUERY(IMAGES_LIST,
+      "select i.* from product as p left join lateral (select " IMAGE_COLUMNS " from product_image as i where "
+      "i.store_id = $1 and i.product_id = $2) as i on true where p.store_id = $1 and p.product_id = $2 and "
+      "p.deleted_at is null order by i.image_id")
+QUERY(IMAGE_GET, "select " IMAGE_COLUMNS " from product as p join product_image as i using (store_id, product_id) "
+                 "where p.store_id = $1 and p.product_id = $2 and i.image_id = $3 and p.deleted_at is null")
+QUERY(IMAGE_DELETE, "delete from product_image where store_id = $1 and product_id = $2 and image_id = $3")
+
+/* Whether $3 is a product's image: its file is not shown otherwise. */
+QUERY(IMAGE_IS_KEPT, "select from product_image where store_id = $1 and product_id = $2 and stored_key = $3")
+
+/* $3 a key: the product's variants that show it, and how they are without it. */
+#define IMAGES_OF_VARIANT "unnest(string_to_array(s.images, ',')) with ordinality as shown (key, n)"
+#define VARIANT_SHOWS                                                                                                  \
+    "s.store_id = $1 and s.product_id = $2 and s.deleted_at is null and exists (select from " IMAGES_OF_VARIANT        \
+    " where btrim(key) = $3)"
+QUERY(IMAGE_VARIANTS,
+      "select " VARIANT_COLUMNS " from sku as s where " VARIANT_SHOWS " order by s.sku_id for no key update")
+QUERY(IMAGE_TAKE_OUT, "with s as (update sku as s set updated_at = $4, images = (select string_agg(btrim(key), ',' "
+                      "order by n) from " IMAGES_OF_VARIANT " where btrim(key) <> $3) where " VARIANT_SHOWS
+                      " returning *) select " VARIANT_COLUMNS " from s order by s.sku_id")
+#undef VARIANT_SHOWS
+#undef IMAGES_OF_VARIANT
+#undef IMAGE_COLUMNS

@@ -39,19 +39,26 @@ QUERY(VERIFY_COUNTS,
       "counted from kept full join counted using (status, day) where coalesce(kept.n, 0) <> coalesce(counted.n, 0) "
       "order by day, status limit 1000")
 
-/* Of all days, and of the products. The first row is the whole: kept orders, counted products. */
+/* Of all days and months, of the products and of the categories. The first row is the whole: kept orders, counted
+ * products. */
 QUERY(
     VERIFY_COUNTS_TOTALS,
     "with kept as (select kind, status, sum(n)::bigint as n from kept_count where store_id = $1 and kind in ('o', "
-    "'p') and day = '-infinity' group by 1, 2), counted as (select kind, status, sum(n)::bigint as n from kept_count "
-    "where store_id = $1 and kind = 'o' and day > '-infinity' group by 1, 2 union all select 'p', "
+    "'p') and day = '-infinity' group by 1, 2 union all select kind, status, sum(n)::bigint from kept_total where "
+    "store_id = $1 and kind = 'c' group by 1, 2), counted as (select kind, status, sum(n)::bigint as n from kept_count "
+    "where store_id = $1 and kind = 'o' and day > '-infinity' group by 1, 2 union all select 'c', '', count(*) from "
+    "category where store_id = $1 union all select 'p', "
     "coalesce(product_status, ''), count(*) from (select product_status(is_active) as product_status from product "
     "where store_id = $1 and deleted_at is null) as p group by cube (product_status)) "
     "select 'whole' as kind, '' as status, null::text as day, coalesce(sum(n) filter (where kind = 'o'), 0)::bigint as "
     "kept, coalesce(sum(n) filter (where kind = 'p'), 0)::bigint as counted from counted where status = '' union all "
-    "select case kind when 'o' then 'order' else 'product' end, status, null, coalesce(kept.n, 0), "
-    "coalesce(counted.n, 0) from kept full join counted using (kind, status) where coalesce(kept.n, 0) <> "
-    "coalesce(counted.n, 0)")
+    "select case kind when 'o' then 'order' when 'p' then 'product' else 'category' end, status, null, "
+    "coalesce(kept.n, 0), coalesce(counted.n, 0) from kept full join counted using (kind, status) where coalesce(kept.n, 0) <> "
+    "coalesce(counted.n, 0) union all select 'month', status, month::text, coalesce(m.n, 0), coalesce(d.n, 0) from "
+    "(select status, day as month, sum(n)::bigint as n from kept_count where store_id = $1 and kind = 'm' group by 1, "
+    "2) as m full join (select status, date_trunc('month', day)::date as month, sum(n)::bigint as n from kept_count "
+    "where store_id = $1 and kind = 'o' and day > '-infinity' group by 1, 2) as d using (status, month) where "
+    "coalesce(m.n, 0) <> coalesce(d.n, 0)")
 
 QUERY(VERIFY_ANALYTICS,
       "select case kind when 'a' then 'sales' when 'b' then 'refunded' when 'c' then 'customer' when 'i' then 'items' "

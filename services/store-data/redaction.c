@@ -1,12 +1,13 @@
 /* redaction.c - the steps, the actor that takes them, and the operations that ask for it.
  *
- * The customer comes first: orders that are being placed for them are waited for, and no further one can be. So what
- * the later steps look for does not grow any more. What each step leaves: order number, items, amounts, status and
+ * The customer comes first: no further order can be placed for them, and those that are being placed are waited for. So
+ * what the later steps look for does not grow any more. What each step leaves: order number, items, amounts, status and
  * times. A whole store's imports come before it, and all steps are taken again until a pass has found nothing.
  */
 #include "redaction.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "clock.h"
 #include "log.h"
@@ -21,10 +22,12 @@
 #define ANSWERS_BATCH    100
 #define PIECES_BATCH     40
 #define RESULTS_BATCH    200
+#define KEYS_BATCH       1000
 #define USES_BATCH       200
 
 #define DELAY_MAX_S 60
-#define STORE_WHOLE 0 /* user_id: everybody */
+#define STORE_WHOLE 0        /* user_id: everybody */
+#define HIDDEN      "hidden" /* after_key of redact_customers */
 
 struct redaction {
     int64_t store_id, user_id, step, after_id, tries;
@@ -50,27 +53,29 @@ static int
 redact_imports(struct call *call, struct redaction *self)
 {
     int64_t store_id = self->store_id;
-    struct rows turn, ended, pieces, results;
+    struct rows turn, ended, pieces, results, keys;
 
     if (db_run(call, REDACT_IMPORTS_LOCK, &turn, "l", store_id) ||
         db_run(call, REDACT_IMPORTS_END, &ended, "lt", store_id, clock_now_us()) ||
         db_run(call, REDACT_IMPORTS_PIECES, &pieces, "ll", store_id, (int64_t)PIECES_BATCH) ||
-        db_run(call, REDACT_IMPORTS_RESULTS, &results, "ll", store_id, (int64_t)RESULTS_BATCH))
+        db_run(call, REDACT_IMPORTS_RESULTS, &results, "ll", store_id, (int64_t)RESULTS_BATCH) ||
+        db_run(call, REDACT_IMPORTS_KEYS, &keys, "ll", store_id, (int64_t)KEYS_BATCH))
         return -1;
-    self->found += (int64_t)ended.affected + pieces.affected + results.affected;
-    self->step_done = pieces.affected < PIECES_BATCH && results.affected < RESULTS_BATCH;
+    self->found += (int64_t)ended.affected + pieces.affected + results.affected + keys.affected;
+    self->step_done = pieces.affected < PIECES_BATCH && results.affected < RESULTS_BATCH && keys.affected < KEYS_BATCH;
     return 0;
 }
 
+/* First nobody finds them any more, in a transaction of its own; then they are emptied. */
 static int
 redact_customers(struct call *call, struct redaction *self)
 {
-    int64_t store_id = self->store_id;
+    int64_t store_id = self->store_id, after_id = self->after_id, found = self->found;
     struct rows rows;
     const char *ids;
 
     if (self->user_id == STORE_WHOLE) {
-        if (db_run(call, REDACT_CUSTOMERS_PAGE, &rows, "lll", store_id, self->after_id, (int64_t)CUSTOMERS_BATCH))
+        if (db_run(call, REDACT_CUSTOMERS_PAGE, &rows, "lll", store_id, after_id, (int64_t)CUSTOMERS_BATCH))
             return -1;
         ids = page_ids(self, &rows, CUSTOMERS_BATCH);
     } else {
@@ -79,9 +84,18 @@ redact_customers(struct call *call, struct redaction *self)
     }
     if (!ids)
         return 0;
+    if (strcmp(self->after_key, HIDDEN) != 0) {
+        self->after_id = after_id;
+        self->found = found;
+        self->after_key = HIDDEN;
+        self->step_done = false;
+        return db_post(call, REDACT_CUSTOMERS_HIDE, "lst", store_id, ids, clock_now_us());
+    }
+    self->after_key = "";
     return db_run(call, REDACT_CUSTOMERS_LOCK, &rows, "ls", store_id, ids) ||
                    db_post(call, REDACT_CUSTOMERS, "lst", store_id, ids, clock_now_us()) ||
-                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "c", ids)
+                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "c", ids) ||
+                   db_post(call, REDACTION_TELL, "lsst", store_id, "customer", ids, clock_now_us())
                ? -1
                : 0;
 }
@@ -96,7 +110,8 @@ empty_orders(struct call *call, int64_t store_id, const char *ids)
     return db_run(call, REDACT_ORDERS_LOCK, &rows, "ls", store_id, ids) ||
                    db_post(call, REDACT_ORDERS, "ls", store_id, ids) ||
                    db_post(call, REDACT_HISTORY, "ls", store_id, ids) ||
-                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "o", ids)
+                   db_post(call, REDACT_METAFIELDS, "lss", store_id, "o", ids) ||
+                   db_post(call, REDACTION_TELL, "lsst", store_id, "order", ids, clock_now_us())
                ? -1
                : 0;
 }
@@ -144,17 +159,33 @@ redact_code_uses(struct call *call, struct redaction *self)
     return 0;
 }
 
-/* What is erased is not found again, so there is no position. */
+static int
+redact_store_app_events(struct call *call, struct redaction *self)
+{
+    struct rows rows;
+
+    if (db_run(call, REDACT_STORE_APP_EVENTS, &rows, "llsl", self->store_id, self->after_id, self->after_key,
+               (int64_t)APP_EVENTS_BATCH))
+        return -1;
+    self->step_done = rows.count == 0 || rows_int(&rows, 0, "count") < APP_EVENTS_BATCH;
+    if (rows.count > 0) {
+        self->found += rows_int(&rows, 0, "found");
+        self->after_id = rows_int(&rows, 0, "app_id");
+        self->after_key = rows_text(&rows, 0, "key");
+    }
+    return 0;
+}
+
+/* Of a customer, what is erased is not found again, so there is no position. */
 static int
 redact_app_events(struct call *call, struct redaction *self)
 {
-    bool whole = self->user_id == STORE_WHOLE;
     struct rows rows;
 
-    if (db_run(call, REDACT_APP_EVENTS, &rows, "llll", self->store_id, whole ? INT64_C(1) : self->user_id,
-               whole ? INT64_MAX : self->user_id, (int64_t)APP_EVENTS_BATCH))
+    if (self->user_id == STORE_WHOLE)
+        return redact_store_app_events(call, self);
+    if (db_run(call, REDACT_APP_EVENTS, &rows, "lll", self->store_id, self->user_id, (int64_t)APP_EVENTS_BATCH))
         return -1;
-    self->found += rows.affected;
     self->step_done = rows.affected < APP_EVENTS_BATCH;
     return 0;
 }

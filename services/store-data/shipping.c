@@ -189,7 +189,7 @@ shipping_zones_create(struct call *call)
         set_methods(call, zone_id, in_at(call->in, "body.methods"), &changed) || get_zone(call, zone_id, &rows) ||
         db_commit(call))
         return -1;
-    return call_reply_row(call, 201, &rows, 0);
+    return call_reply_resource(call, 201, &rows);
 }
 
 /* Name and is_default with the time, when anything has changed; a request that changes nothing writes nothing. */
@@ -222,7 +222,7 @@ shipping_zones_update(struct call *call)
         set_methods(call, zone_id, in_at(call->in, "body.methods"), &changed) ||
         update_zone(call, zone_id, &before, changed) || get_zone(call, zone_id, &rows) || db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &rows, 0);
+    return call_reply_resource(call, 200, &rows);
 }
 
 int

@@ -55,18 +55,29 @@
     "(select coalesce(sum(n), 0)::bigint as n from kept_count "                                                        \
     "where store_id = $1 and kind = '" kind "' and status = $2 and day = '-infinity')"
 
+/* Orders of the whole days between two midnights: those of the whole months between them, and of the days before and
+ * after these. Where there is no whole month, the days before the first one are all. */
+#define KEPT_DAYS   "select n from kept_count where store_id = $1 and kind = 'o' and status = $2 and day >= "
+#define KEPT_MONTHS "select n from kept_count where store_id = $1 and kind = 'm' and status = $2 and day >= "
+#define KEPT_SPANS                                                                                                     \
+    KEPT_DAYS "first and day < least(first_month, last) union all " KEPT_MONTHS                                        \
+              "first_month and day < last_month union all " KEPT_DAYS                                                  \
+              "greatest(first_month, last_month) and day < last"
+#define KEPT_WHOLE_DAYS(begin, end)                                                                                    \
+    "(select coalesce(sum(n), 0) from (select first, last, date_trunc('month', first + interval '1 month -1 day')"     \
+    "::date as first_month, date_trunc('month', last)::date as last_month from (select (" begin                        \
+    "::timestamptz at time zone 'UTC')::date as first, (" end "::timestamptz at time zone 'UTC')::date as last) as "   \
+    "ends offset 0) as spans cross join lateral (" KEPT_SPANS ") as k)"
+
 /* Orders of a time range: whole days are kept, the two days at its edges are counted. since_end is the first midnight
  * not before since, until_start the midnight before until. With offset 0 the sum is worked out once, however often it
  * is used. */
 #define TOTAL_RANGE(status, since, since_end, until_start, until)                                                      \
-    "(select ((select coalesce(sum(n), 0) from kept_count where store_id = $1 and kind = 'o' and status = $2 "         \
-    "and day >= (" since_end "::timestamptz at time zone 'UTC')::date "                                                \
-    "and day < (" until_start "::timestamptz at time zone 'UTC')::date)"                                               \
-    " + (select count(*) from store_order as o where o.store_id = $1 and " status " and o.deleted_at is null "         \
+    "(select ((select count(*) from store_order as o where o.store_id = $1 and " status " and o.deleted_at is null "   \
     "and o.created_at >= " since " and o.created_at < " since_end " and o.created_at <= " until ")"                    \
     " + (select count(*) from store_order as o where o.store_id = $1 and " status " and o.deleted_at is null "         \
     "and o.created_at >= greatest(" until_start "::timestamptz, " since_end "::timestamptz) "                          \
-    "and o.created_at <= " until "))::bigint as n offset 0)"
+    "and o.created_at <= " until ") + " KEPT_WHOLE_DAYS(since_end, until_start) ")::bigint as n offset 0)"
 
 /* Anything else: exact up to TOTAL_EXACT_MAX; one more says that there are more. */
 #define TOTAL_COUNTED(table, where)                                                                                    \
@@ -127,15 +138,23 @@
     LIST_PAGE(ORDER_COLUMNS, TOTAL_RANGE(status, "$5", "$6", "$7", "$8"), "store_order", "order_id",                   \
               ORDERS_ANY " and " status " and o.created_at >= $5 and o.created_at <= $8", "created_at", dir, back)
 
-/* since and until with another sort, $7 to $10: a small range is found and sorted, a large one is left out of a walk
- * along the sort's index. The sum keeps the walk from using the index on created_at. */
+/* since and until with another sort, $7 to $10: a small range is found and sorted. Of a large one the sort's index soon
+ * meets a page; $11 entries are walked at most, because where the two orders have much to do with each other (who looks
+ * for the oldest orders by the latest change) all of them may lie at the far end. */
 #define ANY_STATUS "($2 = '' or o.order_status = $2)"
-#define ORDERS_RANGE(status, range, fence, key, type, op, dir)                                                         \
-    LIST_MIXED(ORDER_COLUMNS, TOTAL_RANGE(status, "$7", "$8", "$9", "$10"), "store_order", "order_id",                 \
-               ORDERS_ANY " and " status " and " range, fence, key, type, op, dir)
-#define RANGE_FOUND "o.created_at >= $7 and o.created_at <= $10"
-#define RANGE_WALKED                                                                                                   \
-    "o.created_at + interval '0' >= $7::timestamptz and o.created_at + interval '0' <= $10::timestamptz"
+#define IN_RANGE   "o.created_at >= $7 and o.created_at <= $10"
+#define ORDERS_RANGE_FOUND(key, type, op, dir)                                                                         \
+    LIST_MIXED(ORDER_COLUMNS, TOTAL_RANGE(ANY_STATUS, "$7", "$8", "$9", "$10"), "store_order", "order_id",             \
+               ORDERS_ANY " and " ANY_STATUS " and " IN_RANGE, " offset 0", key, type, op, dir)
+#define RANGE_TOTAL(status) TOTAL_RANGE(status, "$7", "$8", "$9", "$10")
+#define ORDERS_RANGE_WALKED(where, status, key, type, op, dir)                                                         \
+    "select total.n as _total, " ORDER_COLUMNS                                                                         \
+    " from " RANGE_TOTAL(status) " as total left join lateral ("                                                       \
+                                 "select * from (select * from (select * from store_order as o where " where           \
+                                 " and (o." key ", o.order_id) " op " ($5::" type ", $6::bigint) order by o." key      \
+                                 " " dir ", o.order_id " dir " limit $11::bigint) as o "                               \
+                                 "where " IN_RANGE " offset $4::bigint limit $3::bigint) as o" PAGE_BOUND              \
+                                 ") as o on true"
 
 /* A customer, a list of ids, or a courier, with any other filter. $7 since, $8 until, $9 customer or 0, $10 only with a
  * courier, $11 ids or null; $12, where the orders come with their items, the app. */

@@ -99,10 +99,14 @@
     "o.category_id, o.store_id, o.parent_id, o.name, o.slug, o.description, o.image, o.position, o.created_at, "       \
     "o.updated_at"
 
-/* A store has a few thousand of them at most, so they are counted. $7: only those of this parent, or 0. */
-#define CATEGORIES_WHERE "o.store_id = $1 and $2 = '' and ($7::bigint = 0 or o.parent_id = $7::bigint)"
-#define CATEGORIES(key, type, op, dir)                                                                                 \
-    LIST_MIXED(CATEGORY_COLUMNS ", o.name_key as _name_key", TOTAL_COUNTED("category", CATEGORIES_WHERE), "category",  \
-               "category_id", CATEGORIES_WHERE, "", key, type, op, dir)
+/* $7: only those of this parent, which are found by their index, counted and then sorted: a store has a few thousand
+ * categories at most. */
+#define CATEGORIES_KEPT                                                                                                \
+    "(select coalesce(sum(n), 0)::bigint as n from kept_total where store_id = $1 and kind = 'c' and status = '')"
+#define CATEGORIES_ANY       "o.store_id = $1 and $2 = ''"
+#define CATEGORIES_OF_PARENT CATEGORIES_ANY " and o.parent_id = $7::bigint"
+#define CATEGORIES(total, where, fence, key, type, op, dir)                                                            \
+    LIST_MIXED(CATEGORY_COLUMNS ", o.name_key as _name_key", total, "category", "category_id", where, fence, key,      \
+               type, op, dir)
 
 #endif

@@ -5,6 +5,7 @@
  * product: the product's tag, updated_at and event tell it.
  */
 #include "clock.h"
+#include "outbox.h"
 #include "products.h"
 #include "statements.h"
 #include "store_data_operations.h"
@@ -48,9 +49,8 @@ row_json(struct call *call, const struct rows *rows, int row)
     return json_text_end(&text, call->arena).base;
 }
 
-/* The product as it is now tells it: `changed` has the variant as it was and as it is. */
-static int
-tell(struct call *call, int64_t product_id, const char *old, const char *new, int64_t now_us)
+int
+variants_changed(struct call *call, int64_t product_id, const char *old, const char *new, int64_t now_us)
 {
     struct changes changes;
     struct rows product;
@@ -125,10 +125,10 @@ insert_variant(struct call *call, const struct variant *self, int64_t product_id
     sku_id = rows_int(made, 0, "sku_id");
     if (self->is_default && db_post(call, VARIANT_SET_DEFAULT, "lllt", store_id, product_id, sku_id, now_us))
         return -1;
-    if (self->quantity > 0 &&
-        db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, (int64_t)0, "variant_created", now_us))
-        return -1;
-    return 0;
+    if (self->quantity <= 0)
+        return 0;
+    db_after_commit(call, outbox_wake);
+    return db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, (int64_t)0, "variant_created", now_us);
 }
 
 int
@@ -148,7 +148,7 @@ variants_create(struct call *call)
     variant_read(&variant, in_at(call->in, "body"));
     variant.is_default |= variants.count == 0;
     if (insert_variant(call, &variant, product_id, now_us, &made) ||
-        tell(call, product_id, "[]", row_json(call, &made, 0), now_us) || db_commit(call))
+        variants_changed(call, product_id, "[]", row_json(call, &made, 0), now_us) || db_commit(call))
         return -1;
     return reply_variant(call, 201, "Variant added", &made, 0);
 }
@@ -199,10 +199,11 @@ update_variant(struct call *call, const struct variant *self, int64_t quantity_b
         return -1;
     if (db_violated(after))
         return fail_duplicate(call);
-    if (self->quantity != quantity_before)
-        return db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, quantity_before, "variant_updated",
-                       now_us);
-    return 0;
+    if (self->quantity == quantity_before)
+        return 0;
+    db_after_commit(call, outbox_wake);
+    return db_post(call, VARIANT_MOVED, "llllst", store_id, product_id, sku_id, quantity_before, "variant_updated",
+                   now_us);
 }
 
 int
@@ -227,7 +228,8 @@ variants_update(struct call *call)
         return reply_variant(call, 200, "Nothing to change", &variants, (unsigned)row);
     }
     if (update_variant(call, &variant, before.quantity, now_us, &after) ||
-        tell(call, product_id, row_json(call, &variants, row), row_json(call, &after, 0), now_us) || db_commit(call))
+        variants_changed(call, product_id, row_json(call, &variants, row), row_json(call, &after, 0), now_us) ||
+        db_commit(call))
         return -1;
     return reply_variant(call, 200, "Variant updated", &after, 0);
 }
@@ -263,7 +265,7 @@ variants_delete(struct call *call)
     if (db_post(call, VARIANT_DELETE, "lllt", store_id, product_id, sku_id, now_us) ||
         (rows_int(&variants, (unsigned)row, "is_default") &&
          db_post(call, VARIANT_SET_DEFAULT, "lllt", store_id, product_id, next_default(&variants, row), now_us)) ||
-        tell(call, product_id, row_json(call, &variants, row), "[]", now_us) || db_commit(call))
+        variants_changed(call, product_id, row_json(call, &variants, row), "[]", now_us) || db_commit(call))
         return -1;
     call_data_with(call, 1);
     out_map(&call->out, 2);

@@ -9,7 +9,7 @@ msgpack=libmsgpack-dev
 
 run_packages="postgresql curl ca-certificates util-linux"
 build_packages="gcc libc6-dev make pkg-config python3 libzmq3-dev $msgpack libmicrohttpd-dev libxxhash-dev libpq-dev libssl-dev libyajl-dev libargon2-dev libcurl4-openssl-dev"
-test_packages="python3 python3-pytest python3-pytest-xdist python3-requests python3-cryptography python3-jwt python3-psycopg2 python3-jsonschema python3-hypothesis python3-zmq python3-msgpack python3-yaml libcmocka-dev"
+test_packages="python3 python3-pytest python3-pytest-xdist python3-requests python3-cryptography python3-jwt python3-psycopg2 python3-jsonschema python3-hypothesis python3-zmq python3-msgpack python3-yaml libcmocka-dev iproute2"
 # Node may come from elsewhere, with an npm of its own that Debian's would contradict.
 command -v node >/dev/null || test_packages="$test_packages nodejs"
 command -v npm >/dev/null || test_packages="$test_packages npm"

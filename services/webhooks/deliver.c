@@ -11,10 +11,13 @@
 #include "statements.h"
 
 #define ANSWER_WAIT_MS 15000 /* contract D.3 */
-#define LOOK_MS        20    /* for what other processes have taken in, and for what becomes due */
+#define LOOK_MS        100   /* for what other processes have taken in, and for what becomes due */
+#define KEEN_MS        20    /* the same while there is something to do */
 #define LEASE_SAFE_MS  4000  /* nothing is begun later than this after the lease was renewed */
 #define LEAVE_WAIT_MS  1000  /* what is under way when the process ends may end in order */
 #define HEADERS_MAX    8192
+#define MEANWHILE_MS   1000
+#define BEGIN_EACH     16 /* answers, while the database works */
 
 /* The actor's thread alone touches it. */
 static struct delivery kept;
@@ -87,6 +90,7 @@ begin(struct call *call, struct item *item)
     struct endpoint *endpoint = item->endpoint;
     struct signing signing;
 
+    kept.over++;
     item->begun_us = clock_now_us();
     make_uuid(item->attempt_id);
     item->state = ITEM_OVER;
@@ -107,8 +111,8 @@ begin(struct call *call, struct item *item)
         return;
     memset(item->request.headers, 0, sizeof item->request.headers); /* they were copied, and live as the turn */
     item->state = ITEM_UNDER_WAY;
-    endpoint->active++;
-    kept.active++;
+    kept.over--;
+    endpoint_begins(&kept, item);
 }
 
 /* One endpoint after the other, each as many as it can take. */
@@ -117,12 +121,16 @@ begin_all(struct call *call)
 {
     if (clock_monotonic_ms() - kept.renewed_ms > LEASE_SAFE_MS || actor_is_stopping(call))
         return;
-    for (unsigned i = 0; i < kept.count && kept.active < TRANSFERS_MAX; i++) {
+    for (unsigned i = 0; i < kept.count && kept.all.active.count < TRANSFERS_MAX; i++) {
         struct endpoint *endpoint = kept.endpoints[(kept.turn_of + i) % kept.count];
 
-        for (struct item *item = endpoint->first; item && endpoint->active < endpoint->cap; item = item->next)
-            if (item->state == ITEM_WAITS && kept.active < TRANSFERS_MAX)
-                begin(call, item);
+        for (struct item *item = endpoint->first; item; item = item->next) {
+            if (item->state != ITEM_WAITS)
+                continue;
+            if (kept.over > OVER_MAX || !endpoint_may_begin(&kept, endpoint))
+                break;
+            begin(call, item);
+        }
     }
     kept.turn_of++;
 }
@@ -139,6 +147,34 @@ something_waits(void)
     return false;
 }
 
+static void
+take_answer(const struct outbound_request *request)
+{
+    struct item *item = request->owner;
+
+    item->state = ITEM_OVER;
+    kept.over++;
+    endpoint_ends(&kept, item);
+    endpoint_learn(item->endpoint, request->status >= 200 && request->status < 300, request->duration_ms);
+}
+
+void
+delivery_meanwhile(struct call *call, struct delivery *self)
+{
+    int64_t until_ms = clock_monotonic_ms() + MEANWHILE_MS;
+    const struct outbound_request *request;
+    int fd = db_send_off(call);
+
+    if (fd < 0)
+        return;
+    begin_all(call);
+    for (unsigned n = 1; (request = outbound_take_or(self->outbound, until_ms, fd)) != NULL; n++) {
+        take_answer(request);
+        if (n % BEGIN_EACH == 0)
+            begin_all(call);
+    }
+}
+
 /* Waits for the first one, for a ring, or for the next look, and takes all that are there. */
 static void
 take_answers(int64_t wait_ms, int fd)
@@ -147,12 +183,7 @@ take_answers(int64_t wait_ms, int fd)
     struct outbound_request *request;
 
     while ((request = outbound_take_or(kept.outbound, until_ms, fd)) != NULL) {
-        struct item *item = request->owner;
-
-        item->state = ITEM_OVER;
-        item->endpoint->active--;
-        kept.active--;
-        endpoint_learn(item->endpoint, request->status >= 200 && request->status < 300);
+        take_answer(request);
         until_ms = 0;
     }
 }
@@ -164,7 +195,11 @@ take_turn(struct call *call)
         kept.outbound = outbound_new();
         secret_random(&kept.holder, sizeof kept.holder);
     }
-    take_answers(LOOK_MS, actor_wake_fd(call));
+    if (kept.connection != db_connection_number(call->db)) {
+        kept.connection = db_connection_number(call->db);
+        kept.renewed_ms = 0; /* the claims may be forgotten: nothing is begun before they are renewed */
+    }
+    take_answers(kept.count > 0 ? KEEN_MS : 0, actor_wake_fd(call));
     if (delivery_note(call, &kept) || (!actor_is_stopping(call) && delivery_claim(call, &kept)) ||
         delivery_load(call, &kept))
         return -1;
@@ -180,18 +215,26 @@ leave(struct call *call)
 {
     int64_t until_ms = clock_monotonic_ms() + LEAVE_WAIT_MS;
     struct rows rows;
+    int rc;
 
-    while (kept.active > 0 && clock_monotonic_ms() < until_ms)
+    while (kept.all.active.count > 0 && clock_monotonic_ms() < until_ms)
         take_answers(until_ms - clock_monotonic_ms(), -1);
-    if (delivery_note(call, &kept) && db_in_transaction(call->db))
+    do
+        rc = delivery_note(call, &kept);
+    while (rc == 0 && kept.over > 0);
+    if (rc && db_in_transaction(call->db))
         db_rollback(call->db);
     outbound_destroy(&kept.outbound);
-    kept.active = 0;
     while (kept.count > 0)
         endpoint_remove(&kept, kept.count - 1);
     if (db_run(call, QUEUE_LEAVE, &rows, "l", kept.holder))
         log_event(LOG_WARN, "queues_kept", NULL);
 }
 
-const struct actor_plan deliver_plan = {
-    .name = DELIVER_ACTOR, .turn = take_turn, .leave = leave, .everywhere = true, .look_ms = LOOK_MS, .turn_ms = 5000};
+const struct actor_plan deliver_plan = {.name = DELIVER_ACTOR,
+                                        .turn = take_turn,
+                                        .leave = leave,
+                                        .everywhere = true,
+                                        .look_ms = LOOK_MS,
+                                        .keen_ms = KEEN_MS,
+                                        .turn_ms = 5000};

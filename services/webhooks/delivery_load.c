@@ -12,6 +12,9 @@
 
 #define CLAIM_EACH_MS 5 /* and not more often, under load */
 #define RENEW_EACH_MS 1000
+#define PUT_OFF_MS    10000 /* one that fails */
+#define YIELD_MS      1000  /* one that could only wait, and each next one of its owner */
+#define YIELD_EACH_MS 2     /* later, so that many of them do not keep us busy with putting them off */
 #define LIST_MAX      4194304
 #define IDS_MAX       1048576
 
@@ -54,9 +57,16 @@ lose_all(struct delivery *self)
     log_event(LOG_WARN, "queues_lost", "l:held", (int64_t)self->count, NULL);
     outbound_destroy(&self->outbound);
     self->outbound = outbound_new();
-    self->active = 0;
     while (self->count > 0)
         endpoint_remove(self, self->count - 1);
+}
+
+/* Both are times by the clocks of other processes, of which the later one need not be the greater one. */
+static bool
+is_changed(const struct endpoint *self, const struct rows *rows, unsigned row)
+{
+    return self->updated_us != rows_time(rows, row, "updated_at") ||
+           self->reread_us != rows_time(rows, row, "reread_at");
 }
 
 static int
@@ -78,7 +88,7 @@ renew(struct call *call, struct delivery *self)
     for (unsigned row = 0; self->count > 0 && row < rows.count; row++) {
         struct endpoint *endpoint = endpoint_find(self, rows_int(&rows, row, "subscription_id"));
 
-        if (endpoint && endpoint->updated_us && endpoint->updated_us != rows_time(&rows, row, "updated_at"))
+        if (endpoint && endpoint->updated_us && is_changed(endpoint, &rows, row))
             endpoint_forget_waiting(endpoint);
     }
     self->renewed_ms = begun_ms;
@@ -108,10 +118,17 @@ delivery_claim(struct call *call, struct delivery *self)
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
+/* Of what cannot go out soon only a few are read. */
+static unsigned
+items_max(const struct endpoint *self)
+{
+    return endpoint_is_trusted(self) ? ITEMS_MAX : ITEMS_DOUBTFUL;
+}
+
 static bool
 wants_more(const struct endpoint *self)
 {
-    return self->may_have_more && self->count <= ITEMS_LOW;
+    return self->may_have_more && self->count <= (endpoint_is_trusted(self) ? ITEMS_LOW : ITEMS_DOUBTFUL / 2);
 }
 
 static struct str
@@ -133,7 +150,7 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
         out_key(&out, "s");
         out_int(&out, endpoint->subscription_id);
         out_key(&out, "n");
-        out_int(&out, ITEMS_MAX - endpoint->count);
+        out_int(&out, items_max(endpoint) - endpoint->count);
         out_key(&out, "x");
         out_list(&out, endpoint->count);
         for (struct item *item = endpoint->first; item; item = item->next)
@@ -145,11 +162,13 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
 }
 
 static void
-read_endpoint(struct endpoint *self, const struct rows *rows, unsigned row)
+read_endpoint(struct delivery *delivery, struct endpoint *self, const struct rows *rows, unsigned row)
 {
+    self->owner = &delivery->owners[(uint64_t)rows_int(rows, row, "owner") % OWNERS_KNOWN];
     self->version = rows_int(rows, row, "version");
     self->store_id = rows_int(rows, row, "store_id");
     self->updated_us = rows_time(rows, row, "updated_at");
+    self->reread_us = rows_time(rows, row, "reread_at");
     free(self->url);
     self->url = xstrdup(rows_text(rows, row, "target_url"));
     self->profile = profile_of(rows_text(rows, row, "profile"));
@@ -238,14 +257,20 @@ delivery_load(struct call *call, struct delivery *self)
         return 0;
     }
     if (db_send(call, ENDPOINTS_READ, "s", ids_end(&ids, call->arena)) ||
-        db_send(call, WAITING_LOAD, "jt", wanted_json(call, self, count), clock_now_us()) ||
-        db_collect(call, &endpoints) || db_collect(call, &rows))
+        db_send(call, WAITING_LOAD, "jt", wanted_json(call, self, count), clock_now_us()))
+        return -1;
+    delivery_meanwhile(call, self);
+    if (db_collect(call, &endpoints) || db_collect(call, &rows))
         return -1;
     for (unsigned i = 0; i < endpoints.count; i++) {
         struct endpoint *endpoint = endpoint_find(self, rows_int(&endpoints, i, "subscription_id"));
 
-        read_endpoint(endpoint, &endpoints, i);
+        bool changed = endpoint->updated_us && is_changed(endpoint, &endpoints, i);
+
+        read_endpoint(self, endpoint, &endpoints, i);
         endpoint->may_have_more = false; /* unless something came with it */
+        if (changed)                     /* what was read before then counts no more */
+            endpoint_forget_waiting(endpoint);
         if (!rows_int(&endpoints, i, "is_on") && drop_waiting(call, endpoint))
             return -1;
     }
@@ -253,6 +278,58 @@ delivery_load(struct call *call, struct delivery *self)
 }
 
 /* ---- letting go -------------------------------------------------------------------------------------------------- */
+
+/* While places are scarce those that could only wait, for a bad endpoint or for others of their owner, have none. */
+static bool
+is_put_off(const struct delivery *self, const struct endpoint *endpoint)
+{
+    if (self->count <= PLACES_FREE || !endpoint_hangs(self, endpoint))
+        return false;
+    for (const struct item *item = endpoint->first; item; item = item->next)
+        if (item->state == ITEM_OVER || item->state == ITEM_NOTED)
+            return false;
+    return true;
+}
+
+static bool
+is_done_with(const struct delivery *self, const struct endpoint *endpoint)
+{
+    return (endpoint->count == 0 && !endpoint->may_have_more) || is_put_off(self, endpoint);
+}
+
+/* How long it is put off. */
+static int64_t
+wait_ms(struct endpoint *self)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    struct owner *owner = self->owner;
+
+    if (endpoint_fails(self))
+        return PUT_OFF_MS;
+    owner->back_ms += YIELD_EACH_MS;
+    if (owner->back_ms < now_ms + YIELD_MS)
+        owner->back_ms = now_ms + YIELD_MS;
+    return owner->back_ms - now_ms;
+}
+
+static void
+write_release(struct out *out, struct endpoint *self)
+{
+    bool put_off = self->count > 0 || self->may_have_more;
+
+    if (put_off)
+        endpoint_forget_waiting(self);
+    out_map(out, put_off ? 3 : 2);
+    out_key(out, "s");
+    out_int(out, self->subscription_id);
+    out_key(out, "v");
+    out_int(out, self->version);
+    if (put_off) {
+        out_key(out, "until");
+        out_time(out, clock_now_us() + wait_ms(self) * INT64_C(1000));
+    }
+    self->may_have_more = true; /* those that are not given back have got something new */
+}
 
 int
 delivery_release(struct call *call, struct delivery *self)
@@ -264,22 +341,15 @@ delivery_release(struct call *call, struct delivery *self)
     int rc;
 
     for (unsigned i = 0; i < self->count; i++)
-        count += self->endpoints[i]->count == 0 && !self->endpoints[i]->may_have_more;
+        count += is_done_with(self, self->endpoints[i]);
     if (count == 0)
         return 0;
     buf_init(&buf, LIST_MAX);
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
-    for (unsigned i = 0; i < self->count; i++) {
-        if (self->endpoints[i]->count || self->endpoints[i]->may_have_more)
-            continue;
-        out_map(&out, 2);
-        out_key(&out, "s");
-        out_int(&out, self->endpoints[i]->subscription_id);
-        out_key(&out, "v");
-        out_int(&out, self->endpoints[i]->version);
-        self->endpoints[i]->may_have_more = true; /* those that are not given back have got something new */
-    }
+    for (unsigned i = 0; i < self->count; i++)
+        if (is_done_with(self, self->endpoints[i]))
+            write_release(&out, self->endpoints[i]);
     rc = db_run(call, QUEUE_RELEASE, &rows, "jl", (struct str){buf.data, buf.size}, self->holder);
     buf_free(&buf);
     for (unsigned row = 0; rc == 0 && row < rows.count; row++)

@@ -9,7 +9,8 @@
 #include "statements.h"
 #include "text.h"
 
-#define RESULTS_MAX       (16 * 1024 * 1024)
+#define RESULT_MAX        (6 * ANSWER_KEPT + 16384) /* an answer of control characters, the headers and the rest */
+#define RESULTS_MAX       (NOTED_AT_ONCE * RESULT_MAX)
 #define RETRY_AFTER_MAX_S 86400
 #define STATUS_GONE       410
 
@@ -125,7 +126,7 @@ count_over(const struct delivery *self)
 }
 
 static struct str
-results_json(struct call *call, struct delivery *self, unsigned count)
+results_json(struct call *call, struct delivery *self, unsigned count, bool *all_good)
 {
     struct str json;
     struct buf buf;
@@ -136,10 +137,13 @@ results_json(struct call *call, struct delivery *self, unsigned count)
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
     for (unsigned i = 0; i < self->count; i++)
-        for (struct item *item = self->endpoints[i]->first; item; item = item->next)
+        for (struct item *item = self->endpoints[(self->turn_of + i) % self->count]->first; item && n < count;
+             item = item->next)
             if (item->state == ITEM_OVER) {
                 judge(item);
+                *all_good &= strcmp(item->result, "success") == 0;
                 write_result(&out, item, n++);
+                item->state = ITEM_NOTED;
             }
     json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
     buf_free(&buf);
@@ -171,7 +175,9 @@ announce(struct call *call, const struct rows *rows, int64_t subscription_id, in
     out_json(&out, str_of(rows_text(rows, 0, "_event")));
     json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
     buf_free(&buf);
-    return events_take(call, json) < 0 ? -1 : 0;
+    return events_take(call, json, arena_printf(call->arena, "{%lld}", (long long)rows_int(rows, 0, "store_id"))) < 0
+               ? -1
+               : 0;
 }
 
 static int
@@ -196,12 +202,25 @@ disable(struct call *call, struct delivery *self, const struct rows *noted, unsi
 }
 
 static int
-note(struct call *call, struct delivery *self, struct str results)
+send_note(struct call *call, struct delivery *self, struct str results, const char *durable, struct rows *rows)
+{
+    if (db_send(call, ATTEMPTS_NOTE, "jltls", results, self->holder, clock_now_us(), (int64_t)FAILURES_MAX, durable))
+        return -1;
+    delivery_meanwhile(call, self);
+    return db_collect(call, rows);
+}
+
+/* That all went well need not be on the disk when it is answered: a crash of PostgreSQL that forgets it makes the last
+ * half second's deliveries come again, each with its event's id, as at-least-once allows. What a failure changes is
+ * promised to somebody: how many attempts there are, and when. */
+static int
+note(struct call *call, struct delivery *self, struct str results, bool all_good)
 {
     struct rows rows;
 
-    if (db_begin(call) ||
-        db_run(call, ATTEMPTS_NOTE, &rows, "jltl", results, self->holder, clock_now_us(), (int64_t)FAILURES_MAX))
+    if (all_good)
+        return send_note(call, self, results, "off", &rows);
+    if (db_begin(call) || send_note(call, self, results, "on", &rows))
         return -1;
     for (unsigned i = 0; i < rows.count; i++)
         if (rows_int(&rows, i, "is_bad") && disable(call, self, &rows, i))
@@ -230,7 +249,7 @@ forget(struct endpoint *self)
 
     while (item) {
         struct item *behind = item->behind;
-        bool over = item->state == ITEM_OVER, again = over && strcmp(item->result, "retrying") == 0;
+        bool over = item->state == ITEM_NOTED, again = over && strcmp(item->result, "retrying") == 0;
 
         if (!over) {
             item = item->next;
@@ -246,15 +265,65 @@ forget(struct endpoint *self)
     }
 }
 
+/* They are noted by another turn, one at a time, so that one that cannot be written down holds up nobody: when it is
+ * refused alone, and not for want of PostgreSQL, what its endpoint answered is left out. What was noted after all
+ * counts no second time. */
+static int
+remember(struct call *call, struct delivery *self)
+{
+    struct call_failure failure = {.code = FAIL_INTERNAL_ERROR};
+    bool refused;
+
+    (void)call_take_failure(call, &failure);
+    refused = failure.code == FAIL_INTERNAL_ERROR && self->note_max == 1;
+    for (unsigned i = 0; i < self->count; i++)
+        for (struct item *item = self->endpoints[i]->first; item; item = item->next)
+            if (item->state == ITEM_NOTED) {
+                item->state = ITEM_OVER;
+                if (refused)
+                    item->request.answer_len = 0;
+            }
+    self->note_max = 1;
+    return call_fail(call, failure.code, failure.field, failure.why);
+}
+
+/* An attempt is kept with the day on which it was begun. */
+static int
+need_days(struct call *call, const struct delivery *self)
+{
+    int64_t known_day = -1;
+
+    for (unsigned i = 0; i < self->count; i++)
+        for (const struct item *item = self->endpoints[i]->first; item; item = item->next) {
+            if (item->state != ITEM_OVER || item->begun_us / DAY_US == known_day)
+                continue;
+            if (partitions_need(call, item->begun_us))
+                return -1;
+            known_day = item->begun_us / DAY_US;
+        }
+    return 0;
+}
+
 int
 delivery_note(struct call *call, struct delivery *self)
 {
-    unsigned count = count_over(self);
+    unsigned over = count_over(self), count;
+    bool all_good = true;
+    struct str results;
 
-    if (count == 0)
+    self->over = over;
+    if (over == 0)
         return 0;
-    if (partitions_need(call, clock_now_us()) || note(call, self, results_json(call, self, count)))
+    if (self->note_max == 0)
+        self->note_max = NOTED_AT_ONCE;
+    count = over < self->note_max ? over : self->note_max;
+    if (need_days(call, self))
         return -1;
+    results = results_json(call, self, count, &all_good);
+    if (note(call, self, results, all_good))
+        return remember(call, self);
+    self->over -= count; /* what came back meanwhile has been added */
+    self->note_max = 2 * self->note_max < NOTED_AT_ONCE ? 2 * self->note_max : NOTED_AT_ONCE;
     for (unsigned i = 0; i < self->count; i++)
         forget(self->endpoints[i]);
     return 0;

@@ -79,8 +79,8 @@ cancel_most(struct call *call, int64_t installation_id, int64_t generation)
     return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "More deliveries wait than can be cancelled at once");
 }
 
-/* Whoever installed it again meanwhile is left alone: of the earlier subscriptions none takes events any more, so the
- * event finds the merchant's alone. */
+/* Whoever installed it again meanwhile is left alone: the event says of which generation it is, and goes to that one's
+ * subscriptions, which have been ending since then, and to the merchant's. */
 int
 installations_ending(struct call *call)
 {
@@ -96,12 +96,14 @@ installations_ending(struct call *call)
                in_int(call->in, "body.store_id", 0), in_int(call->in, "body.app_id", 0), now_us) ||
         db_post(call, SEQUENCE_PUT, "l", installation_id) ||
         db_post(call, SUBSCRIPTIONS_BEGIN_END, "llt", installation_id, generation, now_us) ||
-        db_run(call, WAITING_CANCEL, &cancelled, "lll", installation_id, generation, (int64_t)CANCELLED_AT_ONCE))
+        db_run(call, WAITING_CANCEL, &cancelled, "lll", installation_id, generation, (int64_t)CANCELLED_AT_ONCE) ||
+        db_post(call, QUEUES_OF_APP_REREAD, "lt", in_int(call->in, "body.app_id", 0), now_us))
         return -1;
     if (cancelled.affected == CANCELLED_AT_ONCE)
         return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "More deliveries wait than can be cancelled at once");
     if (has_event)
-        taken = events_take(call, event_json(call));
+        taken = events_take(call, event_json(call),
+                            arena_printf(call->arena, "{%lld}", (long long)in_int(call->in, "body.store_id", 0)));
     if (taken < 0 || db_commit(call))
         return -1;
     return reply(call, true, taken);

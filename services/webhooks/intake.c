@@ -14,6 +14,8 @@
 #include "webhooks_operations.h"
 
 #define TOPIC_INSTALLATION "webhooks.installation"
+#define TOPIC_REDACTION    "webhooks.redaction"
+#define TOPICS_OF_OURS     "webhooks." /* what is said to this service, and is no event */
 #define EVENTS_JSON_MAX    (32 * 1024 * 1024)
 
 void
@@ -22,11 +24,12 @@ deliver_wake(void)
     actor_wake(DELIVER_ACTOR);
 }
 
-/* Most of what comes is of today, which each thread makes sure of once in a while. */
+/* Most of what comes is of today, which the process makes sure of once in a while. A day before that is looked at each
+ * time: another process may have dropped it. */
 int
 partitions_need(struct call *call, int64_t time_us)
 {
-    static _Thread_local int64_t known_day = -1, again_ms;
+    static _Atomic int64_t known_day = -1, again_ms;
     int64_t day = time_us / DAY_US;
     struct rows rows;
 
@@ -34,8 +37,10 @@ partitions_need(struct call *call, int64_t time_us)
         return 0;
     if (db_run(call, PARTITIONS_MAKE, &rows, "t", time_us))
         return -1;
-    known_day = day;
+    if (day < clock_now_us() / DAY_US)
+        return 0;
     again_ms = clock_monotonic_ms() + 60000;
+    known_day = day;
     return 0;
 }
 
@@ -131,6 +136,15 @@ hear_installation(struct call *call, struct in event)
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
+static bool
+is_ours(struct in event)
+{
+    struct str topic = in_str(event, "topic");
+    size_t len = sizeof TOPICS_OF_OURS - 1;
+
+    return topic.len > len && memcmp(topic.base, TOPICS_OF_OURS, len) == 0;
+}
+
 /* To the microsecond, because it is part of the event's key. */
 static void
 out_moment(struct out *out, int64_t time_us)
@@ -165,47 +179,40 @@ write_event(struct out *out, struct in event, unsigned n)
     out_json(out, in_str(event, "data"));
 }
 
-/* The new ones among those that were given, as EVENTS_SPREAD wants them. */
-static struct str
-keys_json(struct call *call, const struct rows *rows)
-{
-    struct str json;
-    struct buf buf;
-    struct out out;
-
-    buf_init(&buf, EVENTS_JSON_MAX);
-    out_init(&out, &buf, OUT_JSON);
-    out_list(&out, rows->count);
-    for (unsigned row = 0; row < rows->count; row++) {
-        out_map(&out, 3);
-        out_key(&out, "n");
-        out_int(&out, row);
-        out_key(&out, "event_id");
-        out_text(&out, rows_text(rows, row, "event_id"));
-        out_key(&out, "created_at");
-        out_moment(&out, rows_time(rows, row, "created_at"));
-    }
-    json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
-    buf_free(&buf);
-    return json;
-}
-
 int64_t
-events_take(struct call *call, struct str events)
+events_take(struct call *call, struct str events, const char *stores)
 {
-    struct rows rows, locked, spread;
-    struct str keys;
+    struct rows locked, rows;
 
-    if (db_run(call, EVENTS_INSERT, &rows, "j", events))
-        return -1;
-    if (rows.count == 0)
-        return 0;
-    keys = keys_json(call, &rows);
-    if (db_run(call, SEQUENCES_LOCK, &locked, "j", keys) ||
-        db_run(call, EVENTS_SPREAD, &spread, "jt", keys, clock_now_us()))
+    if (db_send(call, SEQUENCES_LOCK, "s", stores) || db_send(call, EVENTS_TAKE, "jt", events, clock_now_us()) ||
+        db_collect(call, &locked) || db_collect(call, &rows))
         return -1;
     db_after_commit(call, deliver_wake);
-    return rows.count;
+    return rows_int(&rows, 0, "taken");
+}
+
+/* As PostgreSQL writes an array; one that comes several times does no harm. */
+static const char *
+stores_array(struct call *call, struct in events)
+{
+    unsigned count = in_count(events, "");
+    char *text = arena_alloc(call->arena, count * (INT_TEXT_SIZE + 1) + 3), *end = text;
+    int64_t last = 0;
+
+    *end++ = '{';
+    for (unsigned i = 0; i < count; i++) {
+        int64_t store_id = in_int(in_item(events, i), "store_id", 0);
+
+        if (end > text + 1 && store_id == last)
+            continue;
+        if (end > text + 1)
+            *end++ = ',';
+        end += text_from_int(end, store_id);
+        last = store_id;
+    }
+    *end++ = '}';
+    *end = '\0';
+    return text;
 }
 
 static struct str
@@ -219,33 +226,45 @@ events_json(struct call *call, struct in events, unsigned count)
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
     for (unsigned i = 0, n = 0; i < in_count(events, ""); i++)
-        if (!str_is(in_str(in_item(events, i), "topic"), TOPIC_INSTALLATION))
+        if (!is_ours(in_item(events, i)))
             write_event(&out, in_item(events, i), n++);
     json = (struct str){buf_failed(&buf) ? NULL : arena_strndup(call->arena, buf.data, buf.size), buf.size};
     buf_free(&buf);
     return json;
 }
 
-/* Only auth may say what is installed where; an operator is auth's equal. */
+/* Only auth may say what is installed where, and only store-data whom it has forgotten; an operator is their equal. */
+static int
+hear(struct call *call, struct in event)
+{
+    struct str topic = in_str(event, "topic");
+    bool redaction = str_is(topic, TOPIC_REDACTION);
+    const char *whose = redaction ? "store-data" : "auth", *service = call->caller.service;
+
+    if (!redaction && !str_is(topic, TOPIC_INSTALLATION))
+        return call_fail(call, FAIL_VALIDATION_ERROR, "events", "a topic of webhooks' own that it does not know");
+    if (strcmp(service, whose) != 0 && strcmp(service, "operator") != 0)
+        return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
+    if (redaction)
+        return db_post(call, REDACTION_PUT, "ljt", in_int(event, "store_id", 0), in_str(event, "data"), clock_now_us());
+    return hear_installation(call, event);
+}
+
 static int
 take_all(struct call *call, struct in events, unsigned *count, int64_t *taken)
 {
-    bool from_auth = strcmp(call->caller.service, "auth") == 0 || strcmp(call->caller.service, "operator") == 0;
-
     *count = 0;
     for (unsigned i = 0; i < in_count(events, ""); i++) {
         struct in event = in_item(events, i);
 
-        if (!str_is(in_str(event, "topic"), TOPIC_INSTALLATION))
+        if (!is_ours(event))
             ++*count;
-        else if (!from_auth)
-            return call_fail(call, FAIL_FORBIDDEN, "events", "webhooks.installation is auth's to say");
-        else if (hear_installation(call, event))
+        else if (hear(call, event))
             return -1;
     }
     *taken = 0;
     if (*count > 0)
-        *taken = events_take(call, events_json(call, events, *count));
+        *taken = events_take(call, events_json(call, events, *count), stores_array(call, events));
     return *taken < 0 ? -1 : 0;
 }
 

@@ -14,9 +14,9 @@ void deliver_wake(void);
 int partitions_need(struct call *call, int64_t time_us) must_check;
 
 /* In the open transaction: an event as it travels in events.publish, as JSON text {n, event_id, created_at, topic,
- * store_id, resource_type, resource_id, data} in a list. Events that are known are left out. Answers how many were new,
- * -1 with the error recorded. */
-int64_t events_take(struct call *call, struct str events) must_check;
+ * store_id, resource_type, resource_id, data} in a list; stores: their store ids, as PostgreSQL's array. Events that
+ * are known are left out. Answers how many were new, -1 with the error recorded. */
+int64_t events_take(struct call *call, struct str events, const char *stores) must_check;
 
 /* In the open transaction: scopes as a PostgreSQL array's text. What is late changes nothing. topics: JSON list of
  * those to subscribe to by itself at url, once per generation; absent or url NULL: none. */

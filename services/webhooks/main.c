@@ -2,9 +2,12 @@
  *
  * Reading order: schema/001_init.sql (what is kept), intake.c with queries_intake.h (how events come in),
  * installations.c (how an uninstall ends them), subscriptions.c (the app's routes), deliver.c with delivery.h (how
- * events go out).
+ * events go out), history.c and replays.c (what went out, and once more), people.c (developers' and merchants' routes),
+ * redaction.c (how people are forgotten).
  */
 #include "deliver.h"
+#include "redaction.h"
+#include "replay.h"
 #include "retention.h"
 #include "service.h"
 #include "statements.h"
@@ -26,7 +29,7 @@ static const struct sealed_column sealed[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {deliver_plan, retention_plan};
+    const struct actor_plan actors[] = {deliver_plan, redaction_plan, replay_plan, retention_plan};
     const struct service self = {
         .name = "webhooks",
         .handlers = webhooks_handlers,

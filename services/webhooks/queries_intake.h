@@ -2,17 +2,25 @@
  *
  * The events travel as one JSON list; n is an event's place in it.
  */
-#define EVENT_KEYS "json_to_recordset($1) as e (n bigint, event_id uuid, created_at timestamptz)"
-
-/* Which installations an event is for: all of the store that may read it, or the one that it names. An installation
- * that is ending takes only what names it, one that has ended the request to forget the store. */
-#define EVENT_IS_FOR                                                                                                   \
-    "(not t.named and i.store_id = e.store_id and i.status = 'active' and (t.scope is null or t.scope = any "          \
-    "(i.scopes))) or (t.named and i.installation_id = e.installation_id and i.store_id = e.store_id and "              \
-    "(i.status <> 'ended' or e.topic = 'shop/redact'))"
-
 QUERY(PARTITIONS_MAKE, "select partitions_make(($1::timestamptz at time zone 'UTC')::date)")
-QUERY(PARTITIONS_DROP, "select partitions_drop(($1::timestamptz at time zone 'UTC')::date) as dropped")
+
+/* $1 before when: the oldest day with a table, null when there is none; and whether anything has come in since. */
+QUERY(PARTITION_OLDEST,
+      "select to_date(min(right(c.relname, 8)), 'YYYYMMDD')::timestamp at time zone 'UTC' as day, "
+      "exists (select from event where created_at >= $1)::int as goes_on "
+      "from pg_inherits join pg_class as c on c.oid = inhrelid join pg_class as p on p.oid = inhparent "
+      "where p.relnamespace = 'webhooks'::regnamespace and p.relname in ('event', 'log', 'delivery', 'attempt') and "
+      "c.relkind = 'r' and right(c.relname, 8) < to_char($1::timestamptz at time zone 'UTC', 'YYYYMMDD')")
+QUERY(PARTITION_DROP, "select partition_drop(($1::timestamptz at time zone 'UTC')::date) as part")
+
+/* What waits for events before $1, of the $3 deliveries behind $2; their part of `delivery` goes as well. Page by page,
+ * because there is no index by the event's time, which intake would have to keep. */
+QUERY(
+    WAITING_EXPIRE,
+    "with page as materialized (select delivery_id, event_at from waiting where delivery_id > $2 order by delivery_id "
+    "limit $3), gone as (delete from waiting where delivery_id = any (array(select delivery_id from page where "
+    "event_at < $1)) returning delivery_id) select (select count(*) from page) as seen, (select max(delivery_id) from "
+    "page) as last, (select count(*) from gone) as gone")
 
 /* ---- installations ----------------------------------------------------------------------------------------------- */
 
@@ -51,7 +59,12 @@ QUERY(
     WAITING_CANCEL,
     "delete from waiting where delivery_id = any (array(select w.delivery_id from subscription as s join waiting as w "
     "using (subscription_id) where s.installation_id = $1 and s.generation <= $2 and w.topic <> 'app.uninstalled' "
-    "limit $3))")
+    "union all select delivery_id from waiting where installation_id = $1 and generation <= $2 and topic <> "
+    "'app.uninstalled' limit $3))")
+/* Whoever holds a queue of the app's subscriptions for every store has read some of it. $1 app, $2 now. */
+QUERY(QUEUES_OF_APP_REREAD,
+      "update queue set reread_at = $2 where holder is not null and subscription_id in (select subscription_id from "
+      "subscription where app_id = $1 and store_id is null and status = 'active')")
 QUERY(INSTALLATION_END, "update installation set status = 'ended', updated_at = $3 where installation_id = $1 and "
                         "generation = $2 and status = 'ending'")
 QUERY(SUBSCRIPTIONS_END, "update subscription set status = 'ended', updated_at = $3 where installation_id = $1 and "
@@ -59,50 +72,61 @@ QUERY(SUBSCRIPTIONS_END, "update subscription set status = 'ended', updated_at =
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
-/* $1 the events. Those that are new, in their order; one of them that a transaction beside this one brings as well
- * waits for it. */
+/* The sequences that may advance, always in the order of the ids. $1 the events' stores. A statement of its own: what
+ * follows must see what those wrote that it waited for. */
+QUERY(SEQUENCES_LOCK,
+      "select s.installation_id from sequence as s join installation as i using (installation_id) where "
+      "s.installation_id = any (array(select installation_id from installation where store_id = any ($1::bigint[]) and "
+      "status <> 'ended')) order by s.installation_id for update of s for share of i")
+
+/* Nothing of an installation follows its end: what a process has read before of other subscriptions it begins no more,
+ * once it has renewed its lease (LEASE_SAFE_MS). */
+#define END_AFTER "interval '5 seconds'"
+
+/* $1 the events, $2 now. Those that are new, in their order, into the log of all installations of the store that may
+ * read them, or of the one that they name, and towards the subscriptions. An installation that is ending takes only
+ * what names it, one that has ended the request to forget the store. Each look-up is a lateral one of its own, so that
+ * it goes by an index whatever PostgreSQL believes of the size of these tables. */
 QUERY(
-    EVENTS_INSERT,
-    "insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, installation_id, generation, "
-    "data) select event_id, created_at, topic, store_id, resource_type, resource_id, case when t.named then "
+    EVENTS_TAKE,
+    "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, installation_id, "
+    "generation, data) select event_id, created_at, topic, store_id, resource_type, resource_id, case when t.named then "
     "(data ->> 'installation_id')::bigint end, case when t.named then (data ->> 'generation')::integer end, data "
     "from json_to_recordset($1) as e (n bigint, event_id uuid, created_at timestamptz, topic text, store_id bigint, "
     "resource_type text, resource_id bigint, data json) left join topic as t using (topic) order by n "
-    "on conflict do nothing returning event_id, created_at")
-
-/* The sequences that will advance, always in the order of the ids. */
-QUERY(SEQUENCES_LOCK,
-      "select s.installation_id from sequence as s join installation as i using (installation_id) where "
-      "s.installation_id = any (array(select i.installation_id from " EVENT_KEYS " join event as x using (event_id, "
-      "created_at) join topic as t on t.topic = x.topic join installation as i on "
-      "(not t.named and i.store_id = x.store_id and i.status <> 'ended') or (t.named and i.installation_id = "
-      "x.installation_id))) order by s.installation_id for update of s for share of i")
-
-/* $1 the new events, $2 now. */
-QUERY(
-    EVENTS_SPREAD,
-    "with e as materialized (select k.n, event.* from json_to_recordset($1) as k (n bigint, event_id uuid, created_at "
-    "timestamptz) join event using (event_id, created_at)), "
-    "a as materialized (select e.n, e.event_id, e.created_at, e.topic, i.installation_id, i.generation, i.status, "
-    "t.named, row_number() over (partition by i.installation_id order by e.n) as place from e join topic as t using "
-    "(topic) join installation as i on " EVENT_IS_FOR "), "
+    "on conflict do nothing returning number, event_id, created_at, topic, store_id, resource_type, resource_id, "
+    "installation_id as names, generation as of_generation), "
+    "a as materialized (select e.*, t.named, i.*, row_number() over (partition by i.installation_id order by e.number) "
+    "as place from e join topic as t using (topic) cross join lateral ("
+    "(select installation_id, generation, status, app_id from installation where not t.named and store_id = "
+    "e.store_id and status = 'active' and (t.scope is null or t.scope = any (scopes)) offset 0) union all "
+    "(select installation_id, generation, status, app_id from installation where t.named and installation_id = "
+    "e.names and store_id = e.store_id and (status <> 'ended' or e.topic = 'shop/redact') offset 0)) as i), "
     "advanced as (update sequence set last = last + counted.count from (select installation_id, count(*) from a "
-    "where status <> 'ended' group by 1) as counted where sequence.installation_id = counted.installation_id "
+    "where status <> 'ended' group by 1) as counted where sequence.installation_id = counted.installation_id and "
+    "sequence.installation_id = any (array(select installation_id from a)) "
     "returning sequence.installation_id, last - counted.count as base), "
     "logged as (insert into log (installation_id, seq, event_at, event_id, topic, generation) "
     "select a.installation_id, base + place, a.created_at, a.event_id, a.topic, a.generation from a join advanced "
-    "using (installation_id) where status <> 'ended' returning 1), "
-    "wanted as (select e.n, s.subscription_id, e.event_id from a join e using (n) join subscription as s on "
-    "s.store_id = e.store_id and s.topic = e.topic and s.installation_id = a.installation_id and "
-    "s.generation = coalesce(e.generation, a.generation) and (s.status = 'active' or (s.status = 'ending' and a.named) or "
-    "(s.status = 'ended' and e.topic = 'shop/redact')) "
-    "union all select e.n, s.subscription_id, e.event_id from e join topic as t using (topic) join subscription as s "
-    "on s.store_id = e.store_id and s.topic = e.topic and s.installation_id is null and s.status = 'active' "
-    "where t.merchant), "
+    "using (installation_id) where status <> 'ended'), "
+    "wanted as (select s.subscription_id, a.number, a.event_id, a.created_at, a.topic, a.resource_type, a.resource_id, "
+    "null::bigint as installation_id, null::integer as generation "
+    "from a cross join lateral (select subscription_id from subscription where store_id = a.store_id and topic = "
+    "a.topic and installation_id = a.installation_id and generation = coalesce(a.of_generation, a.generation) and "
+    "status in ('active', 'ending', 'ended') and (status = 'active' or (status = 'ending' and a.named) or (status = "
+    "'ended' and a.topic = 'shop/redact')) offset 0) as s "
+    "union all select s.subscription_id, e.number, e.event_id, e.created_at, e.topic, e.resource_type, e.resource_id, "
+    "null, null from e join topic as t using (topic) cross join lateral (select subscription_id from subscription where store_id = "
+    "e.store_id and topic = e.topic and installation_id is null and status = 'active' offset 0) as s where t.merchant "
+    "union all select s.subscription_id, a.number, a.event_id, a.created_at, a.topic, a.resource_type, a.resource_id, "
+    "a.installation_id, coalesce(a.of_generation, a.generation) from a cross join lateral (select subscription_id from "
+    "subscription where app_id = a.app_id and topic = a.topic and store_id is null and status = 'active' offset 0) as "
+    "s), "
     "made as (insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
-    "created_at) select subscription_id, e.event_id, e.created_at, e.topic, e.resource_type, e.resource_id, $2, $2 "
-    "from (select n, subscription_id from wanted order by n, subscription_id) as w join e using (n) "
-    "order by n, subscription_id returning subscription_id), "
-    "rung as (update queue set due_at = least(due_at, $2), version = version + 1 where subscription_id in "
-    "(select subscription_id from made)) "
-    "select (select count(*) from made) as deliveries, (select count(*) from logged) as logged")
+    "created_at, installation_id, generation) select subscription_id, event_id, created_at, topic, resource_type, "
+    "resource_id, case topic when 'app.uninstalled' then $2::timestamptz + " END_AFTER " else $2 end, $2, "
+    "installation_id, generation "
+    "from wanted order by number, subscription_id returning subscription_id), "
+    "rung as (update queue set due_at = least(due_at, $2), version = version + 1 where subscription_id = any (array("
+    "select subscription_id from made))) "
+    "select count(*) as taken from e")

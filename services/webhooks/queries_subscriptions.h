@@ -1,5 +1,5 @@
 /* queries_subscriptions.h - subscriptions as their owners see and change them. An app's are those of its installation,
- * so every statement names that one beside the id. */
+ * a developer's all of the app, a merchant's those made in the store: every statement names whose beside the id. */
 
 /* A subscription as its owner sees it: no secret. */
 #define SUBSCRIPTION_COLUMNS                                                                                           \
@@ -9,7 +9,7 @@
     "s.last_failure_at, s.last_success_at, s.disabled_reason, s.disabled_at, "                                         \
     "case when s.old_secret_until > $1 then s.old_secret_until end as previous_secret_until, s.created_at, "           \
     "s.updated_at"
-#define SUBSCRIPTION_MINE "s.installation_id = $2 and s.subscription_id = $3 and s.status in ('active', 'inactive')"
+#define SUBSCRIPTION_MINE SUBSCRIPTION_OF " and s.subscription_id = $3 and s.status in ('active', 'inactive')"
 
 QUERY(SUBSCRIPTION_NEXT_ID, "select nextval('subscription_id_seq') as subscription_id")
 
@@ -28,34 +28,41 @@ QUERY(SUBSCRIPTIONS_INSERT,
 QUERY(INSTALLATION_SHARE, "select generation from installation where installation_id = $1 and status = 'active' "
                           "for share")
 
-/* $1 now, $2 installation, $3 subscription. */
+/* $1 now, $2 whose, $3 subscription. */
 QUERY(SUBSCRIPTION_GET, "select " SUBSCRIPTION_COLUMNS " from subscription as s where " SUBSCRIPTION_MINE)
 QUERY(SUBSCRIPTION_LOCK,
       "select s.topic as _topic, s.target_url as _target_url, s.name as _name, s.profile as _profile, "
-      "to_json(s.permissions) as _permissions, to_json(s.fields) as _fields, s.status as _status, s.secret as _secret, "
+      "to_json(s.permissions) as _permissions, to_json(s.fields) as _fields, s.status as _status, "
+      "s.installation_id as _installation_id, "
       "(s.old_secret_until > $1)::int as _rotating from subscription as s where " SUBSCRIPTION_MINE " for update")
 
 /* $4 topic, $5 url, $6 name, $7 profile, $8 permissions, $9 fields, $10 status. Switched on again it begins anew. */
-QUERY(SUBSCRIPTION_UPDATE,
-      "with s as (update subscription as s set topic = $4, target_url = $5, name = $6, profile = $7, "
-      "permissions = (select array_agg(value) from json_array_elements_text($8)), "
-      "fields = (select array_agg(value) from json_array_elements_text($9)), "
-      "failure_count = case when s.status = 'inactive' and $10 = 'active' then 0 else s.failure_count end, "
-      "disabled_reason = case when $10 = 'active' then null when s.status = 'active' then 'switched off by its owner' "
-      "else s.disabled_reason end, "
-      "disabled_at = case when $10 = 'active' then null when s.status = 'active' then $1 else s.disabled_at end, "
-      "status = $10, updated_at = $1 where " SUBSCRIPTION_MINE " returning *) select " SUBSCRIPTION_COLUMNS " from s")
+QUERY(
+    SUBSCRIPTION_UPDATE,
+    "with s as (update subscription as s set topic = $4, target_url = $5, name = $6, profile = $7, "
+    "permissions = (select array_agg(value) from json_array_elements_text($8)), "
+    "fields = (select array_agg(value) from json_array_elements_text($9)), "
+    "failure_count = case when s.status = 'inactive' and $10 = 'active' then 0 else s.failure_count end, "
+    "disabled_reason = case when $10 = 'active' then null when s.status = 'active' then 'switched off by its owner' "
+    "else s.disabled_reason end, "
+    "disabled_at = case when $10 = 'active' then null when s.status = 'active' then $1 else s.disabled_at end, "
+    "off_before = case when s.status = 'active' and $10 = 'inactive' then nextval('delivery_id_seq') else s.off_before "
+    "end, status = $10, updated_at = $1 where " SUBSCRIPTION_MINE " returning *) select " SUBSCRIPTION_COLUMNS
+    " from s")
 QUERY(SUBSCRIPTION_DELETE, "update subscription as s set status = 'deleted', updated_at = $1 where " SUBSCRIPTION_MINE
                            " returning s.subscription_id")
 
-/* What waits for a subscription that is off or gone will never be sent. $1 subscription, $2 now. No more than
- * DROPPED_AT_ONCE: the rest is dropped by whoever holds the queue. */
-QUERY(SUBSCRIPTION_DROP_WAITING,
-      "with gone as (delete from waiting where delivery_id = any (array(select delivery_id from waiting where "
-      "subscription_id = $1 order by delivery_id limit 2000)) returning *) "
-      "insert into delivery (delivery_id, event_at, subscription_id, event_id, topic, resource_type, resource_id, "
-      "state, attempt, created_at, finished_at) select delivery_id, event_at, subscription_id, event_id, topic, "
-      "resource_type, resource_id, 'failed', attempt, created_at, $2 from gone")
+/* What waits for a subscription that is off or gone will never be sent, nor what waited for it when it was off last. $1
+ * subscription, $2 now. No more than DROPPED_AT_ONCE: the rest is dropped by whoever holds the queue. */
+QUERY(
+    SUBSCRIPTION_DROP_WAITING,
+    "with gone as (delete from waiting where delivery_id = any (array(select delivery_id from waiting where "
+    "subscription_id = $1 and delivery_id < (select case when status in ('active', 'ending', 'ended') then off_before "
+    "else 9223372036854775807 end from subscription where subscription_id = $1) order by delivery_id limit 2000)) "
+    "returning *) "
+    "insert into delivery (delivery_id, event_at, subscription_id, event_id, topic, resource_type, resource_id, "
+    "state, attempt, created_at, finished_at) select delivery_id, event_at, subscription_id, event_id, topic, "
+    "resource_type, resource_id, 'failed', attempt, created_at, $2 from gone where " DAY_IS_KEPT)
 
 /* The first $4 by id, downwards from before $3. One row with the total alone when there is none. */
 QUERY(SUBSCRIPTIONS_LIST,
@@ -74,16 +81,17 @@ QUERY(SUBSCRIPTION_PROMOTE, "update subscription as s set old_secret = null, old
 QUERY(TOPICS_LIST, "select topic, scope as required_scope, summary as description, (scope is null or scope = any "
                    "($1::text[])) as is_allowed, sample from topic order by topic")
 QUERY(TOPIC_GET,
-      "select topic, scope as _scope, (scope is null or scope = any ($2::text[]))::int as _allowed from topic "
-      "where topic = $1")
+      "select topic, scope as _scope, (scope is null or scope = any ($2::text[]))::int as _allowed, merchant::int as "
+      "_merchant from topic where topic = $1")
 
 /* ---- test deliveries --------------------------------------------------------------------------------------------- */
 
-/* An event that nobody else gets and no log has. $1 now, $2 installation, $3 subscription. */
+/* An event that nobody else gets and no log has; of no store where the subscription has none. $1 now, $2 whose, $3
+ * subscription. */
 QUERY(TEST_EVENT,
       "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, data) "
-      "select gen_random_uuid(), $1, s.topic, s.store_id, 'test', s.subscription_id, t.sample from subscription as s "
-      "join topic as t using (topic) where " SUBSCRIPTION_MINE " returning *) "
+      "select gen_random_uuid(), $1, s.topic, coalesce(s.store_id, 0), 'test', s.subscription_id, t.sample from "
+      "subscription as s join topic as t using (topic) where " SUBSCRIPTION_MINE " returning *) "
       "insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
       "created_at) select $3, event_id, created_at, topic, resource_type, resource_id, $1, $1 from e "
       "returning delivery_id::text as delivery_id, event_id, topic as event_topic, 'pending' as status, created_at")
@@ -97,5 +105,40 @@ QUERY(OLD_SECRETS_TO_RESEAL, "select " RESEAL_PLACE ", subscription_id::text as 
                              "from subscription where " RESEAL_OTHERS("old_secret"))
 QUERY(OLD_SECRET_RESEAL, "update subscription set old_secret = $2 where ctid = " RESEAL_AT("$1"))
 
-QUERY(SUBSCRIPTIONS_COUNT, "select count(*) from (select from subscription where installation_id = $1 and status in "
-                           "('active', 'inactive') limit $2) as few")
+/* ---- how many there are, counted by one after the other ---------------------------------------------------------- */
+
+/* $1 whose, as subscription_owner says it: until the end of the transaction. */
+QUERY(SUBSCRIPTIONS_ORDER, "select pg_advisory_xact_lock(hashtextextended('subscriptions of ' || $1::text, 0))")
+
+/* $1 installation, $2 topic, $3 how many it may have. */
+QUERY(SUBSCRIPTIONS_COUNT,
+      "select count(*) as total, count(*) filter (where topic = $2) as of_topic from (select topic from subscription "
+      "where installation_id = $1 and status in ('active', 'inactive') limit $3) as few")
+
+/* $1 app, $2 how many there may be: those for all its stores. */
+QUERY(SUBSCRIPTIONS_OF_DEVELOPER, "select count(*) as total from (select from subscription where app_id = $1 and "
+                                  "store_id is null and status in ('active', 'inactive') limit $2) as few")
+/* $1 store, $2 how many there may be: those that merchants made. */
+QUERY(SUBSCRIPTIONS_OF_MERCHANT, "select count(*) as total from (select from subscription where store_id = $1 and "
+                                 "installation_id is null and status in ('active', 'inactive') limit $2) as few")
+
+/* ---- lists of developers and merchants --------------------------------------------------------------------------- */
+
+/* $1 now, $2 app, $3 status or null, $4 how many, $5 offset. */
+QUERY(SUBSCRIPTIONS_OF_APP,
+      "with total as (select count(*) as _total from (select from subscription where app_id = $2 and status in "
+      "('active', 'inactive') and status = coalesce($3::text, status) limit 10001) as few) select total._total, page.* "
+      "from total left join lateral (select " SUBSCRIPTION_COLUMNS " from subscription as s where s.app_id = $2 and "
+      "s.status in ('active', 'inactive') and s.status = coalesce($3::text, s.status) order by s.subscription_id desc "
+      "limit $4 offset $5) as page on true")
+
+/* $1 store, $2 before which one, $3 how many, $4 offset: the merchants' and the apps' in this store. */
+QUERY(SUBSCRIPTIONS_OF_STORE,
+      "with total as (select count(*) as _total from (select from subscription where store_id = $1 and status in "
+      "('active', 'inactive') limit 10001) as few) select total._total, page.* from total left join lateral "
+      "(select s.subscription_id, s.app_id, s.installation_id, s.store_id, s.topic as event_topic, s.target_url, "
+      "s.status = 'active' as is_active, s.failure_count, s.name, to_json(s.permissions) as permissions, case when "
+      "s.made_by = 'merchant' then 'merchant' else 'app' end as created_by_type, s.disabled_reason, s.last_failure_at, "
+      "s.last_success_at, s.created_at, s.updated_at from subscription as s where s.store_id = $1 and "
+      "s.subscription_id < $2 and s.status in ('active', 'inactive') order by s.subscription_id desc limit $3 offset "
+      "$4) as page on true")

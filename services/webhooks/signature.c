@@ -27,17 +27,17 @@ profile_of(const char *name)
 static void
 sign(uint8_t mac[SHA256_SIZE], struct arena *arena, struct str key, const char *prefix, struct str body)
 {
-    size_t len = strlen(prefix);
+    struct str head = str_of(prefix);
     char *text;
 
-    if (len == 0) {
+    if (head.len == 0) {
         secret_hmac(mac, key.base, key.len, body.base, body.len);
         return;
     }
-    text = arena_alloc(arena, len + body.len + 1);
-    memcpy(text, prefix, len);
-    memcpy(text + len, body.base, body.len);
-    secret_hmac(mac, key.base, key.len, text, len + body.len);
+    text = arena_alloc(arena, head.len + body.len);
+    memcpy(text, head.base, head.len);
+    memcpy(text + head.len, body.base, body.len);
+    secret_hmac(mac, key.base, key.len, text, head.len + body.len);
 }
 
 static const char *

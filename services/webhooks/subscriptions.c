@@ -1,18 +1,21 @@
-/* subscriptions.c - the app's routes to its subscriptions (contract K.4). */
+/* subscriptions.c - the app's routes to its subscriptions (contract K.4), which people.c lends to developers and
+ * merchants.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "bounds.h"
 #include "clock.h"
-#include "cursor.h"
+#include "listing.h"
 #include "outbound.h"
 #include "statements.h"
 #include "subscription.h"
 #include "webhooks_operations.h"
 
 #define ROTATION_S       86400 /* contract K.4 */
-#define SUBSCRIPTIONS_OF 10000 /* of one installation */
+#define SUBSCRIPTIONS_OF 10000 /* of one installation, and */
+#define OF_TOPIC_MAX     100   /* of these for one topic: what a single event may become */
 #define ABOUT_SIZE       24
 #define JSON_MAX         65536
 #define HEARSAY_LOOK_MS  10
@@ -44,19 +47,18 @@ make_secret(struct call *call, int64_t subscription_id, uint8_t sealed[SECRET_SE
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
-/* What stands in a new subscription beside its topic and secret. */
-struct terms {
-    int64_t store_id, installation_id, app_id;
-    const char *made_by, *name, *url, *profile;
-    struct str permissions, fields;
-};
+static const int64_t *
+id_or_null(const int64_t *id)
+{
+    return *id ? id : NULL;
+}
 
 static int
-insert_all(struct call *call, const struct terms *terms, struct str list)
+insert_all(struct call *call, const struct subscription_terms *terms, struct str list)
 {
-    return db_post(call, SUBSCRIPTIONS_INSERT, "jlllssssjjt", list, terms->store_id, terms->installation_id,
-                   terms->app_id, terms->made_by, terms->name, terms->url, terms->profile, terms->permissions,
-                   terms->fields, clock_now_us());
+    return db_post(call, SUBSCRIPTIONS_INSERT, "jLLLssssjjt", list, id_or_null(&terms->store_id),
+                   id_or_null(&terms->installation_id), id_or_null(&terms->app_id), terms->made_by, terms->name,
+                   terms->url, terms->profile, terms->permissions, terms->fields, clock_now_us());
 }
 
 static const char *
@@ -80,12 +82,12 @@ write_new(struct call *call, struct out *out, int64_t subscription_id, const cha
 int
 subscriptions_of_app(struct call *call, const struct installation_news *news)
 {
-    const struct terms terms = {.store_id = news->store_id,
-                                .installation_id = news->installation_id,
-                                .app_id = news->app_id,
-                                .made_by = "install",
-                                .url = news->url,
-                                .profile = "selorax"};
+    const struct subscription_terms terms = {.store_id = news->store_id,
+                                             .installation_id = news->installation_id,
+                                             .app_id = news->app_id,
+                                             .made_by = "install",
+                                             .url = news->url,
+                                             .profile = "selorax"};
     struct rows rows;
     struct buf buf;
     struct out out;
@@ -150,6 +152,18 @@ subscription_scopes(struct call *call)
     return text;
 }
 
+const char *
+subscription_owner(struct call *call)
+{
+    const struct identity *caller = &call->caller;
+
+    if (caller->audience == AUDIENCE_DEVELOPER)
+        return arena_printf(call->arena, "app %lld", (long long)caller->app_id);
+    if (caller->audience == AUDIENCE_MERCHANT)
+        return arena_printf(call->arena, "store %lld", (long long)caller->store_id);
+    return arena_printf(call->arena, "installation %lld", (long long)caller->installation_id);
+}
+
 static int
 check_topic(struct call *call, const char *topic)
 {
@@ -160,6 +174,10 @@ check_topic(struct call *call, const char *topic)
     if (rows.count == 0)
         return call_failf(call, FAIL_VALIDATION_ERROR, "event_topic",
                           "\"%s\" is no topic; GET /api/apps/v1/webhooks/topics lists them", topic);
+    if (call->caller.audience == AUDIENCE_MERCHANT)
+        return rows_int(&rows, 0, "_merchant")
+                   ? 0
+                   : call_failf(call, FAIL_VALIDATION_ERROR, "event_topic", "%s is for apps only", topic);
     if (!rows_int(&rows, 0, "_allowed"))
         return call_failf(call, FAIL_INSUFFICIENT_SCOPE, "event_topic", "%s needs the scope %s", topic,
                           rows_text(&rows, 0, "_scope"));
@@ -171,24 +189,19 @@ check_url(struct call *call, const char *url)
 {
     const char *wrong = outbound_url_error(url);
 
-    if (!wrong && strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
-        wrong = "must begin with https://";
     return wrong ? call_fail(call, FAIL_VALIDATION_ERROR, "target_url", wrong) : 0;
 }
 
-/* The installation of the app that calls, locked against its end. It may be so new that auth's word of it is still on
- * its way, which takes milliseconds. */
-static int
-lock_installation(struct call *call)
+int
+installation_await(struct call *call, unsigned statement, struct rows *rows)
 {
     const struct timespec pause = {0, HEARSAY_LOOK_MS * 1000000};
     int64_t until_ms = clock_monotonic_ms() + HEARSAY_WAIT_MS;
-    struct rows rows;
 
     for (;;) {
-        if (db_run(call, INSTALLATION_SHARE, &rows, "l", call->caller.installation_id))
+        if (db_run(call, statement, rows, "l", call->caller.installation_id))
             return -1;
-        if (rows.count)
+        if (rows->count)
             return 0;
         if (clock_monotonic_ms() >= until_ms)
             break;
@@ -197,16 +210,15 @@ lock_installation(struct call *call)
     return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "The installation is being set up; try again in a second");
 }
 
-/* The subscription as it is now, with its new secret where there is one: the only time that is shown. */
-static int
-reply_view(struct call *call, int status, int64_t subscription_id, const char *secret)
+int
+subscription_reply(struct call *call, int status, int64_t subscription_id, const char *secret)
 {
     struct rows rows;
 
-    if (db_run(call, SUBSCRIPTION_GET, &rows, "tll", clock_now_us(), call->caller.installation_id, subscription_id))
+    if (db_run(call, SUBSCRIPTION_GET, &rows, "tsl", clock_now_us(), subscription_owner(call), subscription_id))
         return -1;
     if (rows.count == 0)
-        return call_fail(call, FAIL_NOT_FOUND, "subscription_id", "No such subscription of this app in this store");
+        return call_fail(call, FAIL_NOT_FOUND, "subscription_id", "No such subscription");
     if (!secret)
         return call_reply_row(call, status, &rows, 0);
     call_seal(call);
@@ -217,55 +229,82 @@ reply_view(struct call *call, int status, int64_t subscription_id, const char *s
     return call_reply(call, status);
 }
 
-static int
-create(struct call *call, const char *topic, const struct terms *terms)
+int
+subscription_read(struct call *call, struct subscription_terms *terms)
 {
-    int64_t subscription_id;
-    const char *secret;
+    const char *profile = in_text(call->in, "body.signature_profile");
+
+    terms->topic = either(call, "body.event_topic", "body.topic");
+    terms->name = in_text(call->in, "body.name");
+    terms->url = either(call, "body.target_url", "body.url");
+    terms->profile = profile ? profile : "selorax";
+    terms->permissions = texts(call, "body.permissions", true);
+    terms->fields = texts(call, "body.fields", false);
+    if (!terms->topic)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "event_topic", "is required");
+    if (!terms->url)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "target_url", "is required");
+    return check_topic(call, terms->topic) || check_url(call, terms->url) ? -1 : 0;
+}
+
+int
+subscription_make(struct call *call, const struct subscription_terms *terms, int64_t *id, const char **secret)
+{
     struct rows rows;
     struct buf buf;
     struct out out;
     int rc;
 
-    if (db_run(call, SUBSCRIPTIONS_COUNT, &rows, "ll", terms->installation_id, (int64_t)SUBSCRIPTIONS_OF))
-        return -1;
-    if (rows_int(&rows, 0, "count") >= SUBSCRIPTIONS_OF)
-        return call_failf(call, FAIL_CONFLICT, NULL,
-                          "An app has at most %d subscriptions in a store; delete some first", SUBSCRIPTIONS_OF);
     if (db_run(call, SUBSCRIPTION_NEXT_ID, &rows, ""))
         return -1;
-    subscription_id = rows_int(&rows, 0, "subscription_id");
+    *id = rows_int(&rows, 0, "subscription_id");
     buf_init(&buf, JSON_MAX);
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, 1);
-    secret = write_new(call, &out, subscription_id, topic);
+    *secret = write_new(call, &out, *id, terms->topic);
     rc = insert_all(call, terms, (struct str){buf.data, buf.size});
     buf_free(&buf);
-    return rc || reply_view(call, 201, subscription_id, secret) || db_commit(call) ? -1 : 0;
+    return rc;
+}
+
+/* Whether the installation may have one more for that topic, in the open transaction; those that are made or changed at
+ * the same time come one after the other. */
+static int
+check_room(struct call *call, int64_t installation_id, const char *topic, bool is_new)
+{
+    struct rows rows;
+
+    if (db_post(call, SUBSCRIPTIONS_ORDER, "s",
+                arena_printf(call->arena, "installation %lld", (long long)installation_id)) ||
+        db_run(call, SUBSCRIPTIONS_COUNT, &rows, "lsl", installation_id, topic, (int64_t)SUBSCRIPTIONS_OF))
+        return -1;
+    if (is_new && rows_int(&rows, 0, "total") >= SUBSCRIPTIONS_OF)
+        return call_failf(call, FAIL_CONFLICT, NULL,
+                          "An app has at most %d subscriptions in a store; delete some first", SUBSCRIPTIONS_OF);
+    if (rows_int(&rows, 0, "of_topic") >= OF_TOPIC_MAX)
+        return call_failf(call, FAIL_CONFLICT, "event_topic",
+                          "An app has at most %d subscriptions for %s in a store; delete some first", OF_TOPIC_MAX,
+                          topic);
+    return 0;
 }
 
 int
 subscriptions_create(struct call *call)
 {
-    const char *topic = either(call, "body.event_topic", "body.topic");
-    const char *profile = in_text(call->in, "body.signature_profile");
-    const struct terms terms = {.store_id = call->caller.store_id,
-                                .installation_id = call->caller.installation_id,
-                                .app_id = call->caller.app_id,
-                                .made_by = "app",
-                                .name = in_text(call->in, "body.name"),
-                                .url = either(call, "body.target_url", "body.url"),
-                                .profile = profile ? profile : "selorax",
-                                .permissions = texts(call, "body.permissions", true),
-                                .fields = texts(call, "body.fields", false)};
+    struct subscription_terms terms = {.store_id = call->caller.store_id,
+                                       .installation_id = call->caller.installation_id,
+                                       .app_id = call->caller.app_id,
+                                       .made_by = "app"};
+    const char *secret;
+    struct rows rows;
+    int64_t id;
 
-    if (!topic)
-        return call_fail(call, FAIL_VALIDATION_ERROR, "event_topic", "is required");
-    if (!terms.url)
-        return call_fail(call, FAIL_VALIDATION_ERROR, "target_url", "is required");
-    if (check_topic(call, topic) || check_url(call, terms.url) || db_begin(call) || lock_installation(call))
+    /* Locked against its end. */
+    if (subscription_read(call, &terms) || db_begin(call) || installation_await(call, INSTALLATION_SHARE, &rows) ||
+        check_room(call, terms.installation_id, terms.topic, true) || subscription_make(call, &terms, &id, &secret) ||
+        subscription_reply(call, 201, id, secret))
         return -1;
-    return create(call, topic, &terms);
+    return db_commit(call);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -273,59 +312,24 @@ subscriptions_create(struct call *call)
 int
 subscriptions_get(struct call *call)
 {
-    return reply_view(call, 200, in_int(call->in, "path.subscription_id", 0), NULL);
-}
-
-static int
-write_list(struct call *call, const struct rows *rows, int64_t page, int64_t limit, struct cursor *cursor)
-{
-    int64_t total = rows_int(rows, 0, "_total");
-    struct rows shown = *rows;
-
-    if (shown.count == 1 && rows_is_null(rows, 0, "subscription_id"))
-        shown.count = 0;
-    if (shown.count > limit)
-        shown.count = (unsigned)limit;
-    call_data_with(call, 1);
-    out_rows(&call->out, &shown);
-    out_key(&call->out, "pagination");
-    out_map(&call->out, 4);
-    out_key(&call->out, "page");
-    out_int(&call->out, page);
-    out_key(&call->out, "limit");
-    out_int(&call->out, limit);
-    out_key(&call->out, "total");
-    out_int(&call->out, total);
-    out_key(&call->out, "next_cursor");
-    if (rows->count > limit) {
-        cursor->id = rows_int(rows, (unsigned)limit - 1, "subscription_id");
-        cursor->key = (struct str){NULL, 0};
-        out_text(&call->out, cursor_encode(cursor, call->arena));
-    } else {
-        out_null(&call->out);
-    }
-    return call_reply(call, 200);
+    return subscription_reply(call, 200, in_int(call->in, "path.subscription_id", 0), NULL);
 }
 
 int
 subscriptions_list(struct call *call)
 {
-    int64_t page = in_int(call->in, "query.page", 1), limit = in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT);
-    const char *text = in_text(call->in, "query.cursor");
     int64_t installation_id = call->caller.installation_id;
-    struct cursor cursor = {
-        .descending = true,
-        .filters = cursor_hash(0, (const char *)&installation_id, sizeof installation_id),
-    };
+    struct listing page = {.list = "subscriptions",
+                           .of = installation_id,
+                           .id_column = "subscription_id",
+                           .descending = true,
+                           .deepest = PAGES_DEEP};
     struct rows rows;
 
-    if (text && cursor_decode(&cursor, call->arena, text, strlen(text)))
-        return call_fail(call, FAIL_VALIDATION_ERROR, "cursor",
-                         "is not a next_cursor of this list; begin again without it");
-    if (db_run(call, SUBSCRIPTIONS_LIST, &rows, "tllll", clock_now_us(), installation_id, text ? cursor.id : INT64_MAX,
-               limit + 1, text || page > SUBSCRIPTIONS_OF ? (text ? 0 : SUBSCRIPTIONS_OF) : (page - 1) * limit))
+    if (listing_begin(&page, call) || db_run(call, SUBSCRIPTIONS_LIST, &rows, "tllll", clock_now_us(), installation_id,
+                                             listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
-    return write_list(call, &rows, page, limit, &cursor);
+    return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }
 
 int
@@ -346,12 +350,17 @@ static int
 lock_mine(struct call *call, struct rows *rows)
 {
     int64_t subscription_id = in_int(call->in, "path.subscription_id", 0);
+    struct rows seen;
 
-    if (db_run(call, SUBSCRIPTION_LOCK, rows, "tll", clock_now_us(), call->caller.installation_id, subscription_id))
+    if (db_run(call, SUBSCRIPTION_LOCK, rows, "tsl", clock_now_us(), subscription_owner(call), subscription_id))
         return -1;
     if (rows->count == 0)
-        return call_fail(call, FAIL_NOT_FOUND, "subscription_id", "No such subscription of this app in this store");
-    return 0;
+        return call_fail(call, FAIL_NOT_FOUND, "subscription_id", "No such subscription");
+    if (!call_has_if_match(call))
+        return 0;
+    if (db_run(call, SUBSCRIPTION_GET, &seen, "tsl", clock_now_us(), subscription_owner(call), subscription_id))
+        return -1;
+    return call_if_match(call, &seen);
 }
 
 /* What was sent, else what is there; null empties. */
@@ -387,10 +396,13 @@ subscriptions_update(struct call *call)
 
     if ((url && check_url(call, url)) || (topic && check_topic(call, topic)) || db_begin(call) || lock_mine(call, &old))
         return -1;
+    if (topic && strcmp(topic, rows_text(&old, 0, "_topic")) != 0 && !rows_is_null(&old, 0, "_installation_id") &&
+        check_room(call, rows_int(&old, 0, "_installation_id"), topic, false))
+        return -1;
     status = rows_text(&old, 0, "_status");
     if (in_has(call->in, "body.is_active"))
         status = in_bool(call->in, "body.is_active", true) ? "active" : "inactive";
-    if (db_run(call, SUBSCRIPTION_UPDATE, &rows, "tllssssjjs", clock_now_us(), call->caller.installation_id,
+    if (db_run(call, SUBSCRIPTION_UPDATE, &rows, "tslssssjjs", clock_now_us(), subscription_owner(call),
                subscription_id, topic ? topic : rows_text(&old, 0, "_topic"),
                url ? url : rows_text(&old, 0, "_target_url"),
                name || in_is_null(call->in, "body.name") ? name : rows_text(&old, 0, "_name"),
@@ -399,7 +411,9 @@ subscriptions_update(struct call *call)
                texts_or(call, "body.fields", false, rows_text(&old, 0, "_fields")), status) ||
         (strcmp(status, "inactive") == 0 && drop_waiting(call, subscription_id)) || db_commit(call))
         return -1;
-    return call_reply_row(call, 200, &rows, 0);
+    if (call->caller.audience != AUDIENCE_APP) /* whose envelopes say what was done, so that a GET's tag is another */
+        return call_reply_row(call, 200, &rows, 0);
+    return call_reply_resource(call, 200, &rows);
 }
 
 int
@@ -409,8 +423,7 @@ subscriptions_delete(struct call *call)
     struct rows rows;
 
     if (db_begin(call) || lock_mine(call, &rows) ||
-        db_run(call, SUBSCRIPTION_DELETE, &rows, "tll", clock_now_us(), call->caller.installation_id,
-               subscription_id) ||
+        db_run(call, SUBSCRIPTION_DELETE, &rows, "tsl", clock_now_us(), subscription_owner(call), subscription_id) ||
         drop_waiting(call, subscription_id) || db_commit(call))
         return -1;
     return call_reply_row(call, 200, &rows, 0);
@@ -431,9 +444,9 @@ subscriptions_rotate_secret(struct call *call)
                          "The last rotation is not over; promote its secret first, or wait until "
                          "previous_secret_until");
     secret = make_secret(call, subscription_id, sealed);
-    if (db_post(call, SUBSCRIPTION_ROTATE, "tllxt", now_us, call->caller.installation_id, subscription_id, sealed,
+    if (db_post(call, SUBSCRIPTION_ROTATE, "tslxt", now_us, subscription_owner(call), subscription_id, sealed,
                 sizeof sealed, now_us + ROTATION_S * US_PER_SECOND) ||
-        reply_view(call, 200, subscription_id, secret) || db_commit(call))
+        subscription_reply(call, 200, subscription_id, secret) || db_commit(call))
         return -1;
     return 0;
 }
@@ -445,8 +458,8 @@ subscriptions_promote_secret(struct call *call)
     struct rows rows;
 
     if (db_begin(call) || lock_mine(call, &rows) ||
-        db_post(call, SUBSCRIPTION_PROMOTE, "tll", clock_now_us(), call->caller.installation_id, subscription_id) ||
-        reply_view(call, 200, subscription_id, NULL) || db_commit(call))
+        db_post(call, SUBSCRIPTION_PROMOTE, "tsl", clock_now_us(), subscription_owner(call), subscription_id) ||
+        subscription_reply(call, 200, subscription_id, NULL) || db_commit(call))
         return -1;
     return 0;
 }
@@ -462,7 +475,7 @@ subscriptions_test(struct call *call)
     if (strcmp(rows_text(&locked, 0, "_status"), "active") != 0)
         return call_fail(call, FAIL_CONFLICT, NULL,
                          "The subscription is switched off; switch it on with is_active first");
-    if (db_run(call, TEST_EVENT, &rows, "tll", now_us, call->caller.installation_id, subscription_id) ||
+    if (db_run(call, TEST_EVENT, &rows, "tsl", now_us, subscription_owner(call), subscription_id) ||
         db_post(call, QUEUE_RING, "lt", subscription_id, now_us))
         return -1;
     db_after_commit(call, deliver_wake);

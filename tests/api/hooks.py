@@ -31,7 +31,11 @@ def publish(platform, *events):
 
 
 def subscribe(shop, url, topic="order.created", **fields):
+    until = time.monotonic() + 20
     answer = shop.post(HOOKS, {"event_topic": topic, "target_url": url, **fields})
+    while answer.status_code == 503 and time.monotonic() < until:           # word of the installation is on its way
+        time.sleep(0.2)
+        answer = shop.post(HOOKS, {"event_topic": topic, "target_url": url, **fields})
     assert answer.status_code == 201, answer.text
     return answer.json()["data"]
 

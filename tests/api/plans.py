@@ -24,13 +24,14 @@ def buffers(plan):
 
 
 class Plans:
-    def __init__(self, platform, directory):
+    def __init__(self, platform, directory, service="store-data"):
         program = directory / "statements"
-        subprocess.run(["gcc", "-std=c11", "-w", f"-I{ROOT}/services/store-data", str(ROOT / "tests" / "bench" / "statements.c"), "-o",
+        subprocess.run(["gcc", "-std=c11", "-w", f"-I{ROOT}/services/{service}", f"-iquote{ROOT}/libshared",
+                        str(ROOT / "tests" / "bench" / "statements.c"), "-o",
                         str(program)], check=True)
         listed = subprocess.run([program], check=True, capture_output=True, text=True).stdout
         self.statements = dict(line.split("\t", 1) for line in listed.splitlines())
-        self.connection = platform.postgres.connect("store_data")
+        self.connection = platform.postgres.connect(service.replace("-", "_"))
         self.prepared = set()
         self.run("set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set statement_timeout = 0")
 

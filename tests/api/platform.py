@@ -226,7 +226,7 @@ class Postgres:
                 continue
             columns = "event_id, topic, store_id, resource_type, resource_id, data, created_at"
             self.rows(f"create schema if not exists seen_{service}; create or replace view seen_{service}.outbox as "
-                      f"select id, {columns} from {service}.outbox where topic <> 'webhooks.installation' "
+                      f"select id, {columns} from {service}.outbox where topic not like 'webhooks.%' "
                       f"union all select number - 1000000000000, {columns} from webhooks.event where ({topics}) and "
                       f"not exists (select from {service}.outbox as o where o.event_id = event.event_id)")
 
@@ -327,7 +327,8 @@ class Platform:
                 except (OSError, http.client.HTTPException) as error:
                     last = repr(error)
                 for process in self.processes.values():
-                    assert process.handle is None or process.is_running(), f"{process.name} ended:\n{process.tail()}"
+                    assert process.handle is None or process.is_running(), \
+                        f"{process.name} ended with status {process.handle.returncode}:\n{process.tail()}"
                 assert time.monotonic() - started < timeout, f"not ready after {timeout} s: {last}\n{gateway.tail()}"
                 time.sleep(0.05)
             else:

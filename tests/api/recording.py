@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BODY_MAX = 4 * 1024 * 1024
+BODY_MAX = 32 * 1024 * 1024          # more than any answer has: what is cut off cannot be held against the document
 
 
 def directory():

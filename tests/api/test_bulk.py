@@ -178,9 +178,23 @@ def test_long_lines_and_short_ones(shop):
 
 
 def test_a_line_that_no_piece_can_hold(shop):
+    """It fails alone, wherever it stands and whatever it begins with; and it is not empty because it begins so."""
+    long = [b'{"name": "' + b"x" * PIECE + b'"}', b" " * PIECE + b"x", b"x" * (3 * PIECE), b'{"name":"L","price":1}' + b" " * (PIECE - 22)]
     for resource in RESOURCES:
-        answer = bulk.upload(shop, resource, b'{"name": "' + b"x" * PIECE + b'"}\n')
-        is_error(answer, 400, "validation_error")
+        done, found = bulk.run(shop, resource, b"".join(bulk.lines_of([line, {}]) for line in long) + long[0])
+        assert [each["line"] for each in found] == list(range(1, 10)) and done["succeeded"] == 0
+        assert [each["code"] for each in found[::2]] == ["payload_too_large"] * 5
+        assert found[0]["message"] == "Line 1: It is longer than 262143 bytes; make more lines of it"
+        assert {each["code"] for each in found[1::2]} <= {"validation_error"}
+
+
+def test_a_long_line_in_the_middle(shop):
+    """10 MB: the rest is imported, and that line reported."""
+    lines = [bulk.product(n, description="d" * 4000) for n in range(2400)]
+    lines.insert(1200, {"name": "x" * (PIECE + 17), "price": 1})
+    done, found = bulk.run(shop, "products", lines)
+    assert (done["succeeded"], done["failed"]) == (2400, 1)
+    assert [each["line"] for each in found if each["status"] == "failed"] == [1201]
 
 
 def test_text_is_kept_byte_for_byte(shop):
@@ -272,6 +286,11 @@ def test_the_list_of_jobs(shop):
         if not cursor:
             break
     assert seen == made[::-1]
+    second = shop.get("/api/apps/v1/bulk/jobs?limit=3&page=2").json()
+    assert [each["job_id"] for each in second["data"]] == made[:1] and second["pagination"] == {
+        "page": 2, "limit": 3, "total": 4, "next_cursor": None}
+    assert [each["job_id"] for each in shop.get("/api/apps/v1/bulk/jobs?resource=customers&status=completed").json()["data"]] == made[3:]
+    assert shop.get("/api/apps/v1/bulk/jobs?resource=orders&status=completed").json()["pagination"]["total"] == 0
     assert [each["job_id"] for each in shop.get("/api/apps/v1/bulk/jobs?resource=customers").json()["data"]] == made[3:]
     assert shop.get("/api/apps/v1/bulk/jobs?status=failed").json()["data"] == []
     is_error(shop.get("/api/apps/v1/bulk/jobs?status=nonsense"), 400, "validation_error")

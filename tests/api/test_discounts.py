@@ -362,6 +362,8 @@ def test_guests_count_by_phone_and_e_mail(shop):
     refused(place(shop, discount_code="EID10", customer={"name": "M", "phone": "01711222333"}), "use_per_user")
     refused(place(shop, discount_code="EID10", shipping_address={"phone": "01711222333"}), "use_per_user")
     refused(place(shop, discount_code="EID10", shipping_address={"email": "MITU@shop.example"}), "use_per_user")
+    for padded in (" mitu@shop.example", "Mitu@shop.example\t", "\r\nmitu@shop.example \n"):
+        refused(place(shop, discount_code="EID10", shipping_address={"email": padded}), "use_per_user")
     for address in {"phone": "+8801811000000"}, {"email": "guest@shop.example"}:
         data(place(shop, discount_code="EID10", shipping_address=address), 201)
         refused(place(shop, discount_code="EID10", shipping_address=address), "use_per_user")

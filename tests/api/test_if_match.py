@@ -8,7 +8,7 @@ is described; it needs a POST whose example makes its resource, and a PUT whose 
 import pytest
 
 from .client import is_error
-from .operations import OPERATIONS, harvest, ids_for, populate
+from .operations import OPERATIONS, follow, harvest, ids_for, populate
 
 BY_PATH = {(operation.method, operation.path): operation for operation in OPERATIONS}
 WRITES = [operation for operation in OPERATIONS if operation.method in ("PUT", "PATCH", "DELETE")]
@@ -125,6 +125,51 @@ def test_any_state_will_do(case):
 def test_one_of_several(case):
     answer = case.write(f'"of-long-ago", W/{case.tag()}, {case.tag()}')
     assert answer.status_code == 200, answer
+
+
+def data_of(operation, status):
+    """The schema of its data, and whether the contract says that the answer carries an ETag."""
+    answer = operation.node["responses"].get(status, {})
+    schema = follow(answer.get("content", {}).get("application/json", {}).get("schema", {}))
+    return schema.get("properties", {}).get("data"), "ETag" in answer.get("headers", {})
+
+
+PUTS = [operation for operation in WRITES if operation.method == "PUT"]
+POSTS = [operation for operation in OPERATIONS if operation.method == "POST" and data_of(operation, "201")[1]]
+
+
+@of_all(PUTS)
+def test_what_a_put_answers_has_the_tag_that_the_next_get_gives(case):
+    """Where the answer is that of the GET. That of a variant is no product, and a store's says whether it was changed."""
+    data, promised = data_of(case.operation, "200")
+    shown, _ = data_of(case.resource, "200")
+    assert promised == (data == shown and case.operation.path != "/api/apps/v1/store")
+    answer = case.write(case.tag())
+    assert answer.status_code == 200 and answer.headers.get("ETag") == (case.tag() if promised else None)
+    again = case.write(answer.headers.get("ETag"))         # changes nothing, where that is no mistake
+    assert again.status_code != 412
+    if promised and again.status_code == 200:
+        assert again.headers["ETag"] == case.tag()
+
+
+def test_some_answers_have_tags():
+    assert len(POSTS) >= 7 and sum(data_of(operation, "200")[1] for operation in PUTS) >= 7
+
+
+@pytest.mark.parametrize("operation", POSTS, ids=str)
+def test_what_a_post_has_made_has_the_tag_that_its_get_gives(owner, operation):
+    shop = owner.open_shop()
+    answer = operation.ask(shop.platform, shop.bearer, {"store_id": shop.store_id})
+    if answer.status_code != 201:
+        answer = operation.ask(shop.platform, shop.bearer, populate(shop))
+    assert answer.status_code == 201, answer
+    made = {}
+    harvest(answer.json()["data"], made)
+    get = next(one for (method, path), one in BY_PATH.items() if method == "GET" and path.startswith(operation.path + "/{")
+               and path.count("/") == operation.path.count("/") + 1)
+    shown = get.ask(shop.platform, shop.bearer, ids_for(get, made))
+    assert shown.status_code == 200 and shown.json()["data"] == answer.json()["data"]
+    assert answer.headers["ETag"] == shown.headers["ETag"]
 
 
 @of_all([operation for operation in WRITES if operation.method == "DELETE"])

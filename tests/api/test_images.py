@@ -5,6 +5,8 @@ import os
 import re
 import socket
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,6 +35,16 @@ def files_of(shop):
         path for path in root.glob(".new/*")]
 
 
+def path_of(product, image_id=None):
+    return f"/api/apps/v1/products/{product}/images" + (f"/{image_id}" if image_id else "")
+
+
+def listed(shop, product):
+    answer = shop.get(path_of(product))
+    assert answer.status_code == 200, answer
+    return answer.json()["data"]
+
+
 def fetch(shop, key):
     """Without a record: images are large, and tell the contract's tests nothing."""
     return client.ask(shop.platform.ports[0].number, "GET", f"/assets/{key}", {}).content
@@ -45,7 +57,10 @@ def test_taken_and_served(shop, product, start, extension, kind):
     answer = upload(shop, product, data)
     [key] = keys_of(answer)
     assert key == f"stores/{shop.store_id}/products/{product}/{hashlib.sha256(data).hexdigest()}.{extension}"
-    assert answer.json()["data"] == [{"stored_key": key, "content_type": kind, "size": 1000}]
+    [told] = answer.json()["data"]
+    assert told == {"image_id": told["image_id"], "product_id": product, "stored_key": key, "content_type": kind, "size": 1000,
+                    "created_at": told["created_at"]}
+    assert listed(shop, product) == [told]
     served = shop.platform.get(f"/assets/{key}")
     assert (served.status_code, served.content, served.headers["Content-Type"]) == (200, data, kind)
     assert served.headers["X-Content-Type-Options"] == "nosniff"
@@ -171,10 +186,14 @@ def test_other_fields_have_no_effect(shop, product):
 
 @pytest.mark.parametrize("kind, status, code", [
     ("multipart/form-data", 400, "bad_request"), ("multipart/form-data; boundary=", 400, "bad_request"),
+    ("multipart/form-data; boundary=x", 400, "bad_request"), ('multipart/form-data; boundary="x"', 400, "bad_request"),
+    ('multipart/form-data; boundary=""', 400, "bad_request"), (f"multipart/form-data; boundary={'x' * 71}", 400, "bad_request"),
     ("multipart/mixed; boundary=x", 415, "unsupported_media_type"), ("application/json", 415, "unsupported_media_type"),
     ("image/png", 415, "unsupported_media_type")])
 def test_types_of_bodies(shop, product, kind, status, code):
-    is_error(upload(shop, product, image(), **{"Content-Type": kind}), status, code)
+    found = is_error(upload(shop, product, image(), **{"Content-Type": kind}), status, code)
+    if code == "bad_request":
+        assert "boundary" in found["message"] and "2 to 70 characters" in found["message"]
 
 
 def test_parts_are_for_images_only(shop):
@@ -220,10 +239,117 @@ def test_an_idempotency_key(shop, product):
 
 
 def test_at_most_250(shop, product):
-    goods.run(shop.platform, "insert into product_image (store_id, product_id, stored_key, size, created_at) select %s, %s, 'k' || n, 1, "
+    """However many come at once; deleting some makes room."""
+    goods.run(shop.platform, "insert into product_image (store_id, product_id, stored_key, size, created_at) select %s, %s, 'k' || n || '.png', 1, "
               "now() from generate_series(1, 245) as n", shop.store_id, product)
-    is_error(upload(shop, product, *[image(size=64) for _ in range(6)]), 409, "conflict")
-    assert len(keys_of(upload(shop, product, *[image(size=64) for _ in range(5)]))) == 5
+    found = is_error(upload(shop, product, *[image(size=64) for _ in range(6)]), 409, "conflict")
+    assert "DELETE" in found["message"]
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: upload(shop, product, image(size=64), image(size=64)).status_code, range(8)))
+    assert sorted(codes) == [201] * 2 + [409] * 6 and len(listed(shop, product)) == 249
+    ids = [entry["image_id"] for entry in listed(shop, product)]
+    assert ids == sorted(ids)
+    assert shop.delete(path_of(product, ids[0])).status_code == 200
+    assert len(keys_of(upload(shop, product, image(size=64), image(size=64)))) == 2
+    is_error(upload(shop, product, image(size=64)), 409, "conflict")
+
+
+# ---- deleting --------------------------------------------------------------------------------------------------------
+
+
+def test_deleted_with_its_file(shop, product):
+    files = [image(size=100 + n) for n in range(3)]
+    keys = keys_of(upload(shop, product, *files))
+    first, second, third = listed(shop, product)
+    assert shop.get(path_of(product, second["image_id"])).json()["data"] == second
+    answer = shop.delete(path_of(product, second["image_id"]))
+    assert answer.json() == {"data": {"image_id": second["image_id"]}, "message": "Image deleted", "status": 200}
+    assert listed(shop, product) == [first, third]
+    assert files_of(shop) == (sorted(keys[:1] + keys[2:]), [])
+    is_error(shop.platform.get(f"/assets/{keys[1]}"), 404, "not_found")
+    for path in (path_of(product, second["image_id"]), path_of(product, 2**60)):
+        is_error(shop.get(path), 404, "not_found")
+        is_error(shop.delete(path), 404, "not_found")
+    [again] = upload(shop, product, files[1]).json()["data"]
+    assert again["stored_key"] == keys[1] and again["image_id"] > third["image_id"]
+    assert shop.platform.get(f"/assets/{keys[1]}").content == files[1]
+
+
+def test_a_file_that_cannot_be_removed(shop, product):
+    """The image is deleted, and nobody is shown what is left."""
+    [key] = keys_of(upload(shop, product, image()))
+    place = shop.platform.home / "assets" / key
+    place.unlink()
+    (place / "in the way").mkdir(parents=True)
+    [entry] = listed(shop, product)
+    assert shop.delete(path_of(product, entry["image_id"])).status_code == 200
+    assert listed(shop, product) == []
+    is_error(shop.platform.get(f"/assets/{key}"), 404, "not_found")
+    (place / "in the way").rmdir()
+    place.rmdir()
+
+
+def test_taken_out_of_the_variants(shop, product):
+    """Of this product's, and of nothing else; orders keep what they have."""
+    keys = keys_of(upload(shop, product, *[image() for _ in range(3)]))
+    base = f"/api/apps/v1/products/{product}"
+    whole = shop.get(base).json()["data"]["variants"][0]["sku_id"]
+    url = "https://example.com/" + keys[1]
+    shop.put(f"{base}/variants/{whole}", {"images": f"{keys[0]}, {keys[1]} ,{url},{keys[1]}", "quantity": 5})
+    made = [shop.post(f"{base}/variants", {"price": 1, "images": images, "variant_name": name}).json()["data"]["sku_id"]
+            for name, images in (("only", keys[1]), ("none", keys[0]), ("like it", keys[1] + "x"))]
+    count = len(goods.events(shop))
+    shown = {entry["stored_key"]: entry["image_id"] for entry in listed(shop, product)}
+    assert shop.delete(path_of(product, shown[keys[1]])).status_code == 200
+    after = {variant["sku_id"]: variant["images"] for variant in shop.get(base).json()["data"]["variants"]}
+    assert after == {whole: f"{keys[0]},{url}", made[0]: None, made[1]: keys[0], made[2]: keys[1] + "x"}
+    [(topic, event)] = goods.events(shop)[count:]
+    assert topic == "product.updated" and {v["sku_id"]: v["images"] for v in event["changed"]["variants"]["new"]} == {
+        whole: after[whole], made[0]: None}
+    assert {v["sku_id"] for v in event["changed"]["variants"]["old"]} == {whole, made[0]}
+    assert shop.delete(path_of(product, shown[keys[2]])).status_code == 200           # nobody shows it: nothing to tell
+    assert len(goods.events(shop)) == count + 1
+
+
+def test_images_of_others(owner, shop, product):
+    keys_of(upload(shop, product, image()))
+    [mine] = listed(shop, product)
+    other = owner.open_shop()
+    theirs = other.post("/api/apps/v1/products", {"name": "Theirs"}).json()["data"]["product_id"]
+    second = shop.post("/api/apps/v1/products", {"name": "Second"}).json()["data"]["product_id"]
+    for who, where in ((other, product), (other, theirs), (shop, second)):
+        is_error(who.delete(path_of(where, mine["image_id"])), 404, "not_found")
+        is_error(who.get(path_of(where, mine["image_id"])), 404, "not_found")
+    is_error(other.get(path_of(product)), 404, "not_found")
+    assert listed(other, theirs) == [] and listed(shop, second) == []
+    reader = owner.open_shop(["read:products"], store_id=shop.store_id)
+    assert listed(reader, product) == [mine]
+    is_error(reader.delete(path_of(product, mine["image_id"])), 403, "insufficient_scope")
+    is_error(shop.delete(path_of(product, mine["image_id"]), headers={"If-Match": '"0123456789abcdef0123456789abcdef"'}), 412,
+             "precondition_failed")
+    shop.delete(f"/api/apps/v1/products/{product}")
+    for answer in (shop.get(path_of(product)), shop.delete(path_of(product, mine["image_id"]))):
+        is_error(answer, 404, "not_found")
+
+
+def test_uploaded_and_deleted_at_once(shop, product):
+    """The same file, again and again: what is listed is served, and what is not has no file."""
+    data = image()
+    stop = time.monotonic() + 4
+
+    def work(number):
+        while time.monotonic() < stop:
+            if number % 2:
+                assert upload(shop, product, data).status_code == 201
+            for entry in listed(shop, product) if not number % 2 else []:
+                assert shop.delete(path_of(product, entry["image_id"])).status_code in (200, 404)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    kept = [entry["stored_key"] for entry in listed(shop, product)]
+    assert files_of(shop) == (kept, [])
+    [key] = keys_of(upload(shop, product, data))
+    assert fetch(shop, key) == data
 
 
 def test_what_is_not_served(shop, product):
@@ -239,6 +365,9 @@ def test_what_is_not_served(shop, product):
     is_error(shop.platform.request("PUT", f"/assets/{key}", body=b"x"), 405, "method_not_allowed")
     (shop.platform.home / "assets" / key).unlink()
     is_error(shop.platform.get(f"/assets/{key}"), 404, "not_found")
+    [key] = keys_of(upload(shop, product, image()))
+    goods.run(shop.platform, "delete from product_image where store_id = %s", shop.store_id)
+    is_error(shop.platform.get(f"/assets/{key}"), 404, "not_found")          # a file that a crash has left
 
 
 def test_a_full_disk_is_no_image(shop, product):

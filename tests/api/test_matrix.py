@@ -6,6 +6,7 @@ that takes an id needs a POST whose example works; without one its tests fail an
 """
 
 import json
+import re
 import time
 
 import pytest
@@ -53,9 +54,10 @@ def stores(owner):
 
 @pytest.fixture(scope="module")
 def rows_before(stores):
-    """When the other store's own jobs have come to their end: they go on by themselves."""
+    """When the other store's own jobs have come to their end and its events are published: they go on by themselves."""
     deadline = time.monotonic() + 30
-    while goods.run(stores.platform, "select from bulk_job where store_id = %s and finished_at is null", stores.other.store_id):
+    while goods.run(stores.platform, "select 1 from bulk_job where store_id = %s and finished_at is null union all select 1 from store_data.outbox "
+                    "where store_id = %s", stores.other.store_id, stores.other.store_id):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return stores.rows_of_the_other()
@@ -64,7 +66,7 @@ def rows_before(stores):
 def told(answer, asked=None):
     """What an answer says, byte for byte, but for the request's own id; and for a text that was asked for, which it may repeat."""
     headers = sorted((name.lower(), value) for name, value in answer.headers.items() if name.lower() not in OF_THE_MOMENT | {"etag", "content-length"})
-    return answer.status_code, headers, answer.text.replace(asked, "ASKED") if asked else answer.text
+    return answer.status_code, headers, re.sub(rf"(?<!\w){re.escape(asked)}(?!\w)", "ASKED", answer.text) if asked else answer.text
 
 
 @pytest.mark.parametrize("operation", WITH_IDS, ids=str)
@@ -103,7 +105,8 @@ def test_what_a_store_reads_is_its_own(stores, operation):
             for name, item in value.items():
                 if stores.other_ids.get(OTHER_NAMES.get(name, name)) == item and isinstance(item, int) and name.endswith("_id"):
                     found.append((name, item))
-                look(item)
+                if name != "sample":                                        # of a webhook topic: nobody's
+                    look(item)
 
     for text in answer.text.splitlines() if "ndjson" in answer.headers["Content-Type"] else [answer.text]:
         look(json.loads(text))

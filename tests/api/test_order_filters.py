@@ -15,7 +15,7 @@ import pytest
 
 from . import goods
 from .client import is_error
-from .plans import Plans, buffers
+from .plans import Plans, buffers, nodes
 from .platform import Platform
 from .shop import Owner
 
@@ -366,6 +366,30 @@ def test_a_rare_value_costs_what_its_rows_cost(large, plans, name):
     assert plan["Actual Rows"] == 20 and buffers(plan) < 700
 
 
+def definition(shop, key):
+    return goods.run(shop.platform, "select definition_id from metafield_definition where app_id = %s and key = %s", shop.app_id, key)[0][0]
+
+
+def test_what_few_orders_lack_is_found_by_entries_of_indexes(large, plans):
+    """An entry for each order and one for each value, and the rows of what is left."""
+    excluded = f"{{{definition(large, 'everywhere')}}}"
+    plan = plans.explain("ORDERS_WITHOUT_SIZE", large.store_id, excluded)
+    assert buffers(plan) < LARGE / 30, buffers(plan)
+    for sort, way in SORTS:
+        arguments = found_arguments(large, "", sort, way == "DESC")
+        arguments[-3] = excluded
+        plan = plans.explain("ORDERS_FOUND_WITHOUT", *arguments)
+        assert plan["Actual Rows"] == 20 and buffers(plan) < LARGE / 20 + 700, buffers(plan)
+        read = [node for node in nodes(plan) if node.get("Relation Name") == "store_order" and node["Node Type"] != "Index Only Scan"]
+        assert read and sum(node["Actual Rows"] * node["Actual Loops"] for node in read) <= 60
+
+
+def test_orders_that_are_many_more_than_values_are_not_counted(large, plans):
+    plan = plans.explain("ORDERS_WITHOUT_SIZE", large.store_id, f"{{{definition(large, 'rare')}}}")
+    assert buffers(plan) < 100, buffers(plan)
+    assert not any(node["Actual Loops"] for node in nodes(plan) if node.get("Relation Name") == "store_order")
+
+
 def test_what_filters_find_is_counted_without_the_orders(large, plans):
     """Entries of indexes that are up to date: however many there are, no rows."""
     arguments = [large.store_id, "{completed}", "{paid}", "{unfulfilled}", "{cod}", None, None, "{payment_method}"]
@@ -405,6 +429,18 @@ def test_metafields_are_never_searched_row_by_row(large, plans):
             count = max([int(n) for n in re.findall(r"\$(\d+)", sql)], default=0)
             scanned = plans.scanned(name, *[None] * count)
             assert not scanned & {"metafield_value", "store_order", "product", "customer"}, (name, scanned)
+
+
+def test_excluded_over_http(large):
+    step, orders = LARGE // 20, LARGE // 20 * 20
+    body = ask(large, [], excluded("everywhere"), sort=("created_at", "ASC"))
+    assert [order["store_serial_order_no"] for order in body["data"]] == [f"S{n}" for n in range(step, orders + 1, step)]
+    assert body["pagination"]["total"] == 20 and "total_capped" not in body["pagination"]
+    body = ask(large, [], excluded("rare"), limit=2)
+    assert [order["store_serial_order_no"] for order in body["data"]] == [f"S{orders - 1}", f"S{orders - 2}"]
+    assert (body["pagination"]["total"], body["pagination"]["total_capped"]) == (10000, True)
+    body = ask(large, [], excluded("rare", "everywhere"))
+    assert body["data"] == [] and body["pagination"]["total"] == 0
 
 
 def test_rare_and_common_over_http(large):

@@ -2,8 +2,6 @@
 
 import collections
 import json
-import os
-import random
 import time
 from datetime import datetime
 
@@ -157,44 +155,6 @@ def test_a_failing_event_holds_back_its_resource_only(make_platform, sink):
     until(lambda: waiting(platform, sub["subscription_id"]) == [])
 
 
-class Moody(Sink):
-    """Fails one request in twenty; keeps what it answered."""
-
-    def __init__(self, rng):
-        super().__init__()
-        self.rng, self.answered = rng, []
-
-    def take(self, path, headers, body):
-        status = 500 if self.rng.random() < 0.05 else 200
-        with self.changed:
-            self.answered.append((json.loads(body)["data"]["n"], status))
-        return status
-
-
-def test_no_inversion_with_failing_answers(make_platform):
-    """SX_TEST_SCALE 1: 100,000 events. Of a resource nothing comes before what went before it has succeeded."""
-    seed, count, resources = random.randrange(2 ** 32), max(1000, round(100000 * float(os.environ.get("SX_TEST_SCALE", "0.02")))), 50
-    platform = make_platform(services={"auth": 1, "store-data": 1, "webhooks": 2})
-    shop = Owner(platform).open_shop()
-    with Moody(random.Random(seed)) as moody:
-        subscribe(shop, moody.url, "order.updated")
-        for start in range(0, count, 500):
-            publish(platform, *[event(shop.store_id, "order.updated", n % resources, {"n": n}) for n in range(start, min(start + 500, count))])
-        clock = 0
-        while platform.postgres.rows("select 1 from webhooks.waiting limit 1"):
-            time.sleep(0.5)
-            if not platform.postgres.rows("select 1 from webhooks.waiting where next_at <= now() + %s * interval '1 s' limit 1", (clock,)):
-                clock += 100
-                platform.set_clock(clock)
-                assert clock < 86400
-    done = collections.defaultdict(list)
-    for n, status in moody.answered:
-        assert n == (done[n % resources][-1] + resources if done[n % resources] else n % resources), f"seed {seed}: {n} out of turn"
-        if status == 200:
-            done[n % resources].append(n)
-    assert sum(map(len, done.values())) == count and len(moody.answered) > count
-
-
 # ---- failures --------------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +270,7 @@ def test_processes_share_the_work_and_survive_each_other(make_platform, sink):
         if start == 120:
             platform["webhooks-2"].start()
             platform["webhooks-3"].kill()
-    until(lambda: not platform.postgres.rows("select 1 from webhooks.waiting"), 40)
+    until(lambda: not platform.postgres.rows("select 1 from webhooks.waiting where subscription_id > 0"), 40)
     seen = collections.defaultdict(list)
     for path, _, body in sink.requests:
         number = json.loads(body)["data"]["n"]
@@ -329,7 +289,7 @@ def test_stopped_in_order_nothing_is_sent_twice(make_platform, sink):
         publish(platform, *[event(shop.store_id, resource_id=number, data={"n": number}) for number in range(start, start + 30)])
         if start == 90:
             assert platform["webhooks-1"].terminate() == 0
-    until(lambda: not platform.postgres.rows("select 1 from webhooks.waiting"))
+    until(lambda: not platform.postgres.rows("select 1 from webhooks.waiting where subscription_id > 0"))
     assert sorted(json.loads(body)["data"]["n"] for _, _, body in sink.requests) == list(range(300))
 
 

@@ -7,9 +7,10 @@ import uuid
 import pytest
 
 from . import goods
-from .hooks import HOOKS, event, log_of, publish, subscribe, waiting
+from .hooks import HOOKS, Sink, event, log_of, publish, subscribe, waiting
 from .test_uninstall import blocked, until
 from .rpc import RpcError
+from .shop import Owner
 
 
 URL = "http://127.0.0.1:9/hook"                                             # discard: nobody listens
@@ -201,8 +202,8 @@ def test_a_delivery_for_each_subscription_in_order(shop):
     subs = [subscribe(shop, URL, topic) for topic in ("order.created", "order.created", "order.updated")]
     events = [event(shop.store_id, resource_id=number) for number in range(5)]
     publish(shop.platform, *events, event(shop.store_id, topic="order.updated"))
-    rows = shop.platform.postgres.rows("select subscription_id, event_id from (select * from webhooks.waiting union all select delivery_id, "
-                                       "subscription_id, event_id, event_at, topic, resource_type, resource_id, attempt, created_at, created_at "
+    rows = shop.platform.postgres.rows("select subscription_id, event_id from (select delivery_id, subscription_id, event_id from webhooks.waiting union all select delivery_id, "
+                                       "subscription_id, event_id "
                                        "from webhooks.delivery) as w where subscription_id = any (%s) order by delivery_id",
                                        ([sub["subscription_id"] for sub in subs],))
     wanted = [(sub["subscription_id"], one["event_id"]) for one in events for sub in subs[:2]]
@@ -245,6 +246,48 @@ def test_a_late_word_about_an_earlier_generation(owner):
                                              if operation == "ending" else {}))
     assert shop.get(f"{HOOKS}/{sub['subscription_id']}").json()["data"]["is_active"] == 1
     assert waiting(platform, sub["subscription_id"]) == []
+
+
+def test_an_end_does_not_overtake_its_install(make_platform):
+    """auth's outbox is stuck, the app is installed and uninstalled meanwhile: its subscriptions are made before they end."""
+    platform = make_platform()
+    owner = Owner(platform)
+    store_id = owner.open_store()
+    with Sink() as sink:
+        app = owner.make_app(webhook_receive_url=sink.url, webhook_topics=["app.installed", "app.uninstalled"])
+        platform.postgres.rows("insert into auth.outbox (topic, store_id, resource_type, resource_id, data, created_at) "
+                               "values ('', 1, 'x', 1, '{}', now())")       # webhooks refuses it for ever
+        installation_id = platform.call("auth.installations.create", app_id=app["app_id"], store_id=store_id)["installation_id"]
+        platform.call("auth.installations.end", installation_id=installation_id)
+        until(lambda: platform.postgres.rows("select 1 from auth.uninstall where tries > 1 or step > 1"))
+        platform.postgres.rows("delete from auth.outbox where topic = ''")
+        until(lambda: "app.uninstalled" in [json.loads(body)["event_topic"] for _, _, body in sink.requests])
+    assert [topic for _, _, topic in log_of(platform, installation_id)] == ["app.installed", "app.uninstalled"]
+
+
+def test_ends_of_two_generations_do_not_overtake_each_other(make_platform):
+    """The first goodbye has to wait, the app is installed and uninstalled once more meanwhile: both are said."""
+    platform = make_platform()
+    owner = Owner(platform)
+    store_id = owner.open_store()
+    with Sink() as sink:
+        app = owner.make_app(webhook_receive_url=sink.url, webhook_topics=["app.uninstalled"])
+        installation_id = platform.call("auth.installations.create", app_id=app["app_id"], store_id=store_id)["installation_id"]
+        until(lambda: log_of(platform, installation_id))
+        platform["webhooks-1"].kill()
+        platform.call("auth.installations.end", installation_id=installation_id)
+        platform["auth-1"].kill()
+        platform.postgres.rows("update auth.uninstall set next_at = now() + interval '1 hour'")
+        for name in ("webhooks-1", "auth-1"):
+            platform[name].start()
+        platform.wait_ready()
+        platform.call("auth.installations.create", app_id=app["app_id"], store_id=store_id)
+        until(lambda: len(log_of(platform, installation_id)) == 2)
+        platform.call("auth.installations.end", installation_id=installation_id)
+        time.sleep(1)                                                       # enough for the second to go all its way
+        platform.postgres.rows("update auth.uninstall set next_at = now() where generation = 1")
+        # Two subscriptions, one of each generation: between them no order of arrival is promised.
+        assert sorted(body["data"]["generation"] for body in sink.bodies(2)) == [1, 2]
 
 
 def test_changed_scopes_are_known(shop):

@@ -15,12 +15,11 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+import figures
+from figures import SECONDS, aim, say
 
-from run import SECONDS, Platform, aim, failures, say  # noqa: E402
-
-from api import bulk  # noqa: E402
-from api.shop import Owner  # noqa: E402
+from api import bulk
+from api.shop import Owner
 
 PRODUCTS, ORDERS, PAIRS, RATE = 100_000, 200_000, 10, 100
 
@@ -151,13 +150,12 @@ def neighbour(platform, owner):
 
 
 def main():
-    with Platform(settings={"SX_WORKERS": "0"}, durable=True) as platform:
+    with figures.platform() as platform:
         owner = Owner(platform)
         import_products(owner.open_shop())
         export_orders(platform, owner.open_shop())
         neighbour(platform, owner)
-    say("all figures within their bounds" if not failures else "missed: " + ", ".join(failures))
-    return 1 if failures else 0
+    return figures.finish()
 
 
 if __name__ == "__main__":

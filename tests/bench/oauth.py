@@ -7,14 +7,13 @@ durable. The ceiling beside them is pgbench with as many bare commits of one sma
 """
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from run import SECONDS, Bench, Platform, aim, failures, say  # noqa: E402
+import figures
+from figures import SECONDS, Bench, aim, check_answers, http, say
 
 COUNT = 2500 * SECONDS
 CALLBACK = "https://bench.example/cb"
+FORM = "application/x-www-form-urlencoded"
 
 MAKE_STORES = """
 insert into store (owner_account_id, name, created_at, updated_at)
@@ -58,9 +57,8 @@ class OAuth:
         self.bench.platform.postgres.rows("set search_path = auth; " + text, self.values)
 
     def once(self, name, path, bodies, floor):
-        result = self.bench.load([(path, f"A: b\t{body}&{self.client}") for body in bodies], seconds=0)
-        if set(result["statuses"]) != {"200"} or result["resets"]:
-            raise SystemExit(f"{name}: unexpected answers {result['statuses']}, {result['resets']} resets")
+        result = self.bench.load([http("POST", path, body=f"{body}&{self.client}", kind=FORM) for body in bodies], seconds=0)
+        check_answers(result, what=name)
         say(f"{name}: {result['rate']:.0f}/s, p50 {result['p50_us'] / 1000:.1f} ms, p99 {result['p99_us'] / 1000:.1f} ms")
         aim(f"{name}, per second", result["rate"], floor=floor)
 
@@ -72,8 +70,7 @@ def commit_ceiling(bench):
 
 
 def main():
-    limits = {f"SX_RATE_{name}": "1000000/1" for name in ("GLOBAL", "TOKEN", "LOGIN")}
-    with Platform(settings={"SX_WORKERS": "0", **limits}, durable=True) as platform:
+    with figures.platform() as platform:
         bench = Bench(platform)
         oauth = OAuth(bench)
         commit_ceiling(bench)
@@ -90,8 +87,7 @@ def main():
                    [f"grant_type=refresh_token&refresh_token=sx_rt_{n}" for n in numbers], 2000)
         oauth.once("introspection", "/api/apps/oauth/introspect",
                    [f"token=sx_rt_{n}" for _ in range(2) for n in numbers], 10000)
-    say("all figures within their bounds" if not failures else "missed: " + ", ".join(failures))
-    return 1 if failures else 0
+    return figures.finish()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class SupervisedPlatform(Platform):
         self.postgres.make()
         self.supervisor.start()
         self.wait_ready()
+        self.postgres.keep_events_in_sight()
         return self
 
     def wait_ready(self, timeout=START_WAIT_S):

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import Counter
 
+import psycopg2
 import pytest
 import requests
 
@@ -138,7 +139,7 @@ class Storm:
                 else:
                     self.platform.signal(victim, signal.SIGKILL)
                 self.kills[victim] += 1
-            except (OSError, IndexError, ValueError):       # not there at the moment
+            except (OSError, IndexError, ValueError, psycopg2.OperationalError):       # not there at the moment
                 self.kills[f"no {victim}"] += 1
             time.sleep(chance.uniform(*PAUSES_S))
 

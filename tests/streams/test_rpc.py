@@ -28,7 +28,7 @@ def test_an_upload_over_the_rpc(platform, run):
 
 @pytest.mark.parametrize("change, field", [
     ({"seq": None}, "seq"), ({"seq": -1}, "seq"), ({"bytes": None}, "bytes"), ({"bytes": "text\n"}, "bytes"),
-    ({"bytes": b"x" * (PIECE + 1)}, "bytes"), ({"last": None}, "last"), ({"upload": "u" * 65}, "upload")])
+    ({"bytes": b"x" * (PIECE + 2)}, "bytes"), ({"last": None}, "last"), ({"upload": "u" * 65}, "upload")])
 def test_a_piece_that_is_none(platform, run, change, field):
     piece = {"seq": 0, "bytes": b"a\n", "last": True, **change}
     body = {name: value for name, value in piece.items() if value is not None}

@@ -49,14 +49,26 @@ def test_the_connection_lives_on_after_an_upload(platform, run):
 @pytest.mark.parametrize("before", [0, 1000, 600_000])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_line_that_no_piece_can_hold(platform, run, before, chunked):
-    head = ndjson(before) if before else b""
-    data = head + b"z" * PIECE + b"\n" + ndjson(500_000)
-    answer = send(platform, path_of(run), slices(data, 65536) if chunked else data)
-    [problem] = is_error(answer, 400, "validation_error")["errors"]
-    assert problem["field"] == "body" and str(PIECE) in problem["message"]
-    assert f"byte {len(head)}" in problem["message"]
-    assert b"".join(piece for _, _, piece in pieces(platform, run)) == head
+    """Its beginning goes on, longer than any line that fits; the rest of it does not, and what follows does."""
+    head, tail = ndjson(before) if before else b"", ndjson(500_000)
+    for rest in (b"", b"z", b"z" * (3 * PIECE + 7)):
+        data = head + b"z" * PIECE + rest + b"\n" + tail
+        answer = send(platform, path_of(run), slices(data, 65536) if chunked else data)
+        assert answer.status_code == 202, answer.text
+        kept = [piece for _, _, piece in pieces(platform, run)]
+        assert b"".join(kept) == head + b"z" * PIECE + b"\n" + tail
+        assert [len(piece) for piece in kept if len(piece) > PIECE] == [PIECE + 1]
+        run += "x"
     is_well(platform)
+
+
+def test_a_line_without_an_end(platform, run):
+    """However long it is, only its beginning is held."""
+    before = memory(platform)
+    answer = send(platform, path_of(run), b"one\n" + b"z" * (12 << 20))
+    assert answer.status_code == 202, answer.text
+    assert [piece for _, _, piece in pieces(platform, run)] == [b"one\n", b"z" * PIECE + b"\n", b""]
+    assert memory(platform) - before < MEMORY_GROWTH_MAX
 
 
 @pytest.mark.parametrize("at, size", [(0, 100), (0, 16 << 20), (2, 5 << 20)])

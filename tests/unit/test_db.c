@@ -23,8 +23,11 @@ enum statement {
     RAISE,
     SLOW_COMMIT,
     SETTINGS_OF_SESSION,
+    LENGTHS,
     STATEMENT_COUNT
 };
+
+#define LONG_NAME "a_name_as_long_as_postgresql_lets_a_name_be_which_is_63_bytes__" /* 63 bytes: no name is longer */
 
 static const char *const statements[STATEMENT_COUNT] = {
     [ECHO] = "select $1::bigint as l, $2::text as s, $3::boolean as b, $4::numeric(12,2) as m, $5::timestamptz as t, "
@@ -39,6 +42,8 @@ static const char *const statements[STATEMENT_COUNT] = {
     [SLOW_COMMIT] = "insert into slow_commit (ms) values ($1)",
     [SETTINGS_OF_SESSION] = "select current_setting('TimeZone') as zone, current_setting('application_name') as name, "
                             "current_setting('client_encoding') as encoding, current_setting('DateStyle') as style",
+    [LENGTHS] = "select repeat('x', n) as s, repeat('9', n)::json as " LONG_NAME ", repeat('y\"', n) as q, "
+                "case when n % 2 = 0 then '' end as z from generate_series(1, 80) as n order by n",
 };
 
 static const char schema_sql[] =
@@ -245,6 +250,40 @@ rows_become_json(void **state)
     buf_free(&buf);
 }
 
+/* Each is copied in its own way. */
+static void
+texts_of_all_lengths_become_json(void **state)
+{
+    struct buf buf, expected;
+    struct out out;
+
+    (void)state;
+    needs_database();
+    assert_int_equal(db_run(&call, LENGTHS, &rows, ""), 0);
+    buf_init(&buf, 262144);
+    buf_init(&expected, 262144);
+    out_init(&out, &buf, OUT_JSON);
+    out_rows(&out, &rows);
+    assert_true(out_complete(&out));
+    for (unsigned n = 1; n <= 80; n++) {
+        buf_append_text(&expected, n == 1 ? "[{\"s\":\"" : ",{\"s\":\"");
+        for (unsigned i = 0; i < n; i++)
+            buf_append_byte(&expected, 'x');
+        buf_append_text(&expected, "\",\"" LONG_NAME "\":");
+        for (unsigned i = 0; i < n; i++)
+            buf_append_byte(&expected, '9');
+        buf_append_text(&expected, ",\"q\":\"");
+        for (unsigned i = 0; i < n; i++)
+            buf_append_text(&expected, "y\\\"");
+        buf_append_text(&expected, n % 2 == 0 ? "\",\"z\":\"\"}" : "\",\"z\":null}");
+    }
+    buf_append_byte(&expected, ']');
+    assert_int_equal(buf.size, expected.size);
+    assert_memory_equal(buf.data, expected.data, buf.size);
+    buf_free(&buf);
+    buf_free(&expected);
+}
+
 static void
 rows_become_msgpack(void **state)
 {
@@ -364,6 +403,27 @@ a_try_can_go_wrong(void **state)
     assert_int_equal(things(), 4);
     assert_failed(db_run(&call, THING_PUT, &rows, "ls", INT64_C(9), "a"), FAIL_INTERNAL_ERROR); /* not asked for */
     next_request();
+}
+
+/* A statement whose first use stands behind a failure was never prepared, and is prepared with its next one. */
+static void
+a_first_use_that_was_passed_over_is_no_use(void **state)
+{
+    (void)state;
+    needs_database();
+    assert_int_equal(db_begin(&call), 0);
+    assert_int_equal(db_send(&call, DIVIDE, "l", INT64_C(0)), 0);
+    assert_int_equal(db_send(&call, THING_COUNT, ""), 0);
+    assert_failed(db_collect(&call, &rows), FAIL_INTERNAL_ERROR);
+    db_rollback(db);
+    next_request();
+    assert_int_equal(db_begin(&call), 0);
+    put(1, "a");
+    assert_int_equal(db_try(&call, THING_PUT, &rows, "ls", INT64_C(2), "a"), 0);
+    assert_int_equal(db_run(&call, THING_LOCK, &rows, "l", INT64_C(1)), 0); /* first used behind the savepoint's end */
+    assert_int_equal(db_run(&call, THING_COUNT, &rows, ""), 0);
+    assert_int_equal(rows_int(&rows, 0, "n"), 1);
+    assert_int_equal(db_commit(&call), 0);
 }
 
 static void
@@ -666,12 +726,14 @@ main(void)
         cmocka_unit_test(parameters_are_text),
         case_of(values_come_back),
         case_of(rows_become_json),
+        case_of(texts_of_all_lengths_become_json),
         case_of(rows_become_msgpack),
         case_of(session_is_set_up),
         case_of(what_does_not_prepare_is_refused),
         case_of(only_the_outermost_commit_counts),
         case_of(posted_statements_travel_with_the_commit),
         case_of(a_try_can_go_wrong),
+        case_of(a_first_use_that_was_passed_over_is_no_use),
         case_of(several_travel_together),
         case_of(errors_have_their_answers),
         case_of(slow_statements_are_cancelled_by_the_server),

@@ -258,17 +258,29 @@ odd_msgpack_as_json(void **state)
     expect(&f, "null");
 }
 
+static void
+names_and_values_in_one(void **state)
+{
+    struct fixture self;
+
+    (void)state;
+    start(&self, OUT_JSON, 4096);
+    out_map(&self.out, 4);
+    out_key_id(&self.out, "order_id", 7);
+    out_key_id(&self.out, "product_id", 0);
+    out_key_text(&self.out, "note", "n");
+    out_key_text(&self.out, "name", NULL);
+    expect(&self, "{\"order_id\":7,\"product_id\":null,\"note\":\"n\",\"name\":null}");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(containers_close_by_themselves),
-        cmocka_unit_test(msgpack_becomes_the_same_json),
-        cmocka_unit_test(incomplete_is_known),
-        cmocka_unit_test(escapes_at_every_offset),
-        cmocka_unit_test(escapes_are_the_short_ones),
-        cmocka_unit_test(trusted_json_passes),
-        cmocka_unit_test(odd_msgpack_as_json),
+        cmocka_unit_test(names_and_values_in_one),       cmocka_unit_test(containers_close_by_themselves),
+        cmocka_unit_test(msgpack_becomes_the_same_json), cmocka_unit_test(incomplete_is_known),
+        cmocka_unit_test(escapes_at_every_offset),       cmocka_unit_test(escapes_are_the_short_ones),
+        cmocka_unit_test(trusted_json_passes),           cmocka_unit_test(odd_msgpack_as_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ load_master(void **state)
 static void
 hashes_are_the_published_ones(void **state)
 {
+    uint8_t key[131];
     uint8_t hash[SHA256_SIZE];
     char hex[HEX_SIZE(SHA256_SIZE)];
 
@@ -44,6 +45,13 @@ hashes_are_the_published_ones(void **state)
     secret_hmac(hash, "Jefe", 4, "what do ya want for nothing?", 28); /* RFC 4231, case 2 */
     secret_hex(hex, hash, sizeof hash);
     assert_string_equal(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    memset(key, 0xaa, sizeof key); /* case 6: a key that is longer than a block */
+    secret_hmac(hash, key, sizeof key, "Test Using Larger Than Block-Size Key - Hash Key First", 54);
+    secret_hex(hex, hash, sizeof hash);
+    assert_string_equal(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    secret_hmac(hash, "", 0, "", 0);
+    secret_hex(hex, hash, sizeof hash);
+    assert_string_equal(hex, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
 static void

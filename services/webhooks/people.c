@@ -1,0 +1,375 @@
+/* people.c - subscriptions of people who have signed in: developers, for every store that has their app (contract A.6),
+ * and merchants, for their store (A.7). auth says whether they may; from then on they are served as apps are, by the
+ * same functions, which find whose subscriptions it is about by subscription_owner.
+ */
+#include "bounds.h"
+#include "clock.h"
+#include "listing.h"
+#include "statements.h"
+#include "subscription.h"
+#include "webhooks_operations.h"
+
+#define SUBSCRIPTIONS_OF 100 /* of one app for all its stores, of the merchants of one store */
+#define PERMISSION       "apps__view_webhooks"
+#define ARGUMENTS_MAX    8192
+#define LIMIT_DEFAULT    20 /* of the developer family */
+
+/* ---- whether they may -------------------------------------------------------------------------------------------- */
+
+/* The developer's app, or app_not_found; its scopes are what the topics may need. */
+static int
+allow_developer(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "path.app_id", 0);
+    struct buf arguments;
+    struct in reply;
+    struct out out;
+    int rc;
+
+    buf_init(&arguments, ARGUMENTS_MAX);
+    out_init(&out, &arguments, OUT_MSGPACK);
+    out_map(&out, 1);
+    out_key(&out, "body");
+    out_map(&out, 2);
+    out_key(&out, "account_id");
+    out_int(&out, call->caller.account_id);
+    out_key(&out, "app_id");
+    out_int(&out, app_id);
+    rc = call_service(call, "auth.apps.owned", &arguments, &reply);
+    buf_free(&arguments);
+    if (rc)
+        return -1;
+    call->caller.app_id = app_id;
+    call->caller.scopes = in_text(reply, "requested_scopes");
+    return 0;
+}
+
+/* A store of the merchant's, in which they may see webhooks; with `change` one that may be changed now. */
+static int
+allow_merchant(struct call *call, bool change)
+{
+    int64_t store_id = in_int(call->in, "query.store_id", in_int(call->in, "body.store_id", 0));
+    struct buf arguments;
+    struct in reply;
+    struct out out;
+    int rc;
+
+    buf_init(&arguments, ARGUMENTS_MAX);
+    out_init(&out, &arguments, OUT_MSGPACK);
+    out_map(&out, 1);
+    out_key(&out, "body");
+    out_map(&out, 4);
+    out_key(&out, "account_id");
+    out_int(&out, call->caller.account_id);
+    out_key(&out, "store_id");
+    out_int(&out, store_id);
+    out_key(&out, "permission");
+    out_text(&out, PERMISSION);
+    out_key(&out, "change");
+    out_bool(&out, change);
+    rc = call_service(call, "auth.stores.allow", &arguments, &reply);
+    buf_free(&arguments);
+    call->caller.store_id = store_id;
+    return rc;
+}
+
+/* ---- developers -------------------------------------------------------------------------------------------------- */
+
+/* One that an app's route does as well, with the sentence of the developer family. */
+static int
+for_developer(struct call *call, int (*handler)(struct call *call), const char *message)
+{
+    if (allow_developer(call))
+        return -1;
+    call_message(call, message);
+    return handler(call);
+}
+
+int
+developer_subscriptions_get(struct call *call)
+{
+    return for_developer(call, subscriptions_get, "Webhook subscription fetched");
+}
+
+int
+developer_subscriptions_update(struct call *call)
+{
+    return for_developer(call, subscriptions_update, "Webhook subscription updated");
+}
+
+int
+developer_subscriptions_delete(struct call *call)
+{
+    return for_developer(call, subscriptions_delete, "Webhook subscription deleted");
+}
+
+int
+developer_subscriptions_test(struct call *call)
+{
+    return for_developer(call, subscriptions_test, "Test delivery queued");
+}
+
+int
+developer_subscriptions_rotate_secret(struct call *call)
+{
+    return for_developer(call, subscriptions_rotate_secret, "Webhook secret rotated");
+}
+
+int
+developer_subscriptions_promote_secret(struct call *call)
+{
+    return for_developer(call, subscriptions_promote_secret, "Webhook secret promoted");
+}
+
+int
+developer_deliveries_retry(struct call *call)
+{
+    return for_developer(call, deliveries_retry, "Delivery queued");
+}
+
+/* In the open transaction; those that are made at the same time come one after the other. */
+static int
+check_room(struct call *call, unsigned counting, int64_t id, const char *whose)
+{
+    struct rows rows;
+
+    if (db_post(call, SUBSCRIPTIONS_ORDER, "s", subscription_owner(call)) ||
+        db_run(call, counting, &rows, "ll", id, (int64_t)SUBSCRIPTIONS_OF))
+        return -1;
+    if (rows_int(&rows, 0, "total") < SUBSCRIPTIONS_OF)
+        return 0;
+    return call_failf(call, FAIL_CONFLICT, NULL, "%s has at most %d subscriptions; delete some first", whose,
+                      SUBSCRIPTIONS_OF);
+}
+
+int
+developer_subscriptions_create(struct call *call)
+{
+    struct subscription_terms terms = {.made_by = "developer"};
+    struct out *out = &call->out;
+    const char *secret;
+    struct rows rows;
+    int64_t id;
+
+    if (allow_developer(call))
+        return -1;
+    terms.app_id = call->caller.app_id;
+    if (subscription_read(call, &terms) || db_begin(call) ||
+        check_room(call, SUBSCRIPTIONS_OF_DEVELOPER, terms.app_id, "An app for all its stores") ||
+        subscription_make(call, &terms, &id, &secret) ||
+        db_run(call, SUBSCRIPTION_GET, &rows, "tsl", clock_now_us(), subscription_owner(call), id) || db_commit(call))
+        return -1;
+    call_message(call, "Webhook subscription created");
+    call_seal(call);
+    call_data(call);
+    out_map(out, 6);
+    out_key(out, "subscription_id");
+    out_int(out, id);
+    out_key(out, "app_id");
+    out_int(out, terms.app_id);
+    out_key(out, "event_topic");
+    out_text(out, terms.topic);
+    out_key(out, "target_url");
+    out_text(out, terms.url);
+    out_key(out, "signing_secret");
+    out_text(out, secret);
+    out_key(out, "created_at");
+    out_time(out, rows_time(&rows, 0, "created_at"));
+    return call_reply(call, 201);
+}
+
+/* The developer family's list. The rows have _total, and those of a list without rows `id_column` null. */
+static int
+reply_items(struct call *call, const struct rows *rows, const char *id_column, int64_t page, int64_t limit)
+{
+    int64_t total = rows_int(rows, 0, "_total");
+    struct rows shown = *rows;
+
+    if (total > TOTAL_EXACT_MAX)
+        total = TOTAL_EXACT_MAX;
+    if (shown.count == 1 && rows_is_null(rows, 0, id_column))
+        shown.count = 0;
+    call_data(call);
+    out_map(&call->out, 5);
+    out_key(&call->out, "items");
+    out_rows(&call->out, &shown);
+    out_key(&call->out, "page");
+    out_int(&call->out, page);
+    out_key(&call->out, "limit");
+    out_int(&call->out, limit);
+    out_key(&call->out, "total");
+    out_int(&call->out, total);
+    out_key(&call->out, "totalPages");
+    out_int(&call->out, (total + limit - 1) / limit);
+    return call_reply(call, 200);
+}
+
+static int64_t
+offset_of(int64_t page, int64_t limit)
+{
+    return page > PAGES_DEEP ? PAGES_DEEP : (page - 1) * limit;
+}
+
+int
+developer_subscriptions_list(struct call *call)
+{
+    int64_t page = in_int(call->in, "query.page", 1), limit = in_int(call->in, "query.limit", LIMIT_DEFAULT);
+    struct rows rows;
+
+    if (allow_developer(call) || db_run(call, SUBSCRIPTIONS_OF_APP, &rows, "tlsll", clock_now_us(), call->caller.app_id,
+                                        in_text(call->in, "query.status"), limit, offset_of(page, limit)))
+        return -1;
+    call_message(call, "Webhook subscriptions fetched");
+    return reply_items(call, &rows, "subscription_id", page, limit);
+}
+
+int
+developer_deliveries_list(struct call *call)
+{
+    int64_t page = in_int(call->in, "query.page", 1), limit = in_int(call->in, "query.limit", LIMIT_DEFAULT);
+    int64_t subscription_id = in_int(call->in, "query.subscription_id", 0);
+    const char *waiting, *over;
+    struct rows rows;
+
+    if (allow_developer(call) || deliveries_select(call, subscription_id, &waiting, &over) ||
+        db_run(call, DELIVERIES_LIST, &rows, "lllssl", subscription_id, INT64_MAX, limit, waiting, over,
+               offset_of(page, limit)))
+        return -1;
+    call_message(call, "Deliveries fetched");
+    return reply_items(call, &rows, "_id", page, limit);
+}
+
+/* ---- merchants --------------------------------------------------------------------------------------------------- */
+
+int
+merchant_subscriptions_get(struct call *call)
+{
+    return allow_merchant(call, false) ? -1 : subscriptions_get(call);
+}
+
+int
+merchant_subscriptions_update(struct call *call)
+{
+    return allow_merchant(call, true) ? -1 : subscriptions_update(call);
+}
+
+int
+merchant_subscriptions_delete(struct call *call)
+{
+    return allow_merchant(call, true) ? -1 : subscriptions_delete(call);
+}
+
+int
+merchant_subscriptions_test(struct call *call)
+{
+    return allow_merchant(call, true) ? -1 : subscriptions_test(call);
+}
+
+int
+merchant_subscriptions_rotate_secret(struct call *call)
+{
+    return allow_merchant(call, true) ? -1 : subscriptions_rotate_secret(call);
+}
+
+int
+merchant_subscriptions_promote_secret(struct call *call)
+{
+    return allow_merchant(call, true) ? -1 : subscriptions_promote_secret(call);
+}
+
+int
+merchant_deliveries_list(struct call *call)
+{
+    return allow_merchant(call, false) ? -1 : deliveries_list(call);
+}
+
+int
+merchant_deliveries_retry(struct call *call)
+{
+    return allow_merchant(call, true) ? -1 : deliveries_retry(call);
+}
+
+int
+merchant_subscriptions_create(struct call *call)
+{
+    struct subscription_terms terms = {.made_by = "merchant"};
+    const char *secret;
+    int64_t id;
+
+    if (allow_merchant(call, true))
+        return -1;
+    terms.store_id = call->caller.store_id;
+    if (subscription_read(call, &terms) || db_begin(call) ||
+        check_room(call, SUBSCRIPTIONS_OF_MERCHANT, terms.store_id, "A store without its apps") ||
+        subscription_make(call, &terms, &id, &secret) || subscription_reply(call, 201, id, secret))
+        return -1;
+    return db_commit(call);
+}
+
+/* What the apps of a page are called. */
+static int
+read_names(struct call *call, const struct rows *rows, unsigned count, struct in *names)
+{
+    struct buf arguments;
+    struct in reply;
+    struct out out;
+    int rc;
+
+    buf_init(&arguments, ARGUMENTS_MAX);
+    out_init(&out, &arguments, OUT_MSGPACK);
+    out_map(&out, 1);
+    out_key(&out, "body");
+    out_map(&out, 1);
+    out_key(&out, "app_ids");
+    out_list(&out, count);
+    for (unsigned row = 0; row < count; row++)
+        out_int(&out, rows_int(rows, row, "app_id")); /* 0 of a merchant's: nobody's */
+    rc = call_service(call, "auth.apps.names", &arguments, &reply);
+    buf_free(&arguments);
+    if (rc == 0)
+        *names = in_at(reply, "apps");
+    return rc;
+}
+
+static const char *
+name_of(struct in names, int64_t app_id)
+{
+    for (unsigned i = 0; i < in_count(names, ""); i++)
+        if (in_int(in_item(names, i), "app_id", 0) == app_id)
+            return in_text(in_item(names, i), "name");
+    return NULL;
+}
+
+static void
+write_page(struct call *call, const struct rows *rows, unsigned count, struct in names)
+{
+    out_list(&call->out, count);
+    for (unsigned row = 0; row < count; row++) {
+        out_row_with(&call->out, rows, row, 1);
+        out_key_text(&call->out, "source_name",
+                     rows_is_null(rows, row, "app_id") ? "Merchant" : name_of(names, rows_int(rows, row, "app_id")));
+    }
+}
+
+int
+merchant_subscriptions_list(struct call *call)
+{
+    struct listing page = {
+        .list = "subscriptions of a store", .id_column = "subscription_id", .descending = true, .deepest = PAGES_DEEP};
+    struct rows rows;
+    struct in names;
+    unsigned count;
+
+    if (allow_merchant(call, false))
+        return -1;
+    page.of = call->caller.store_id; /* which allow_merchant has read */
+    if (listing_begin(&page, call) || db_run(call, SUBSCRIPTIONS_OF_STORE, &rows, "llll", page.of, listing_id(&page),
+                                             listing_wanted(&page), listing_offset(&page)))
+        return -1;
+    count = listing_count(&page, &rows);
+    if (read_names(call, &rows, count, &names))
+        return -1;
+    call_data_with(call, 1);
+    write_page(call, &rows, count, names);
+    return listing_end(&page, call, &rows, rows_int(&rows, 0, "_total"));
+}
