@@ -158,10 +158,29 @@ is_origin(const char *text)
 }
 
 static int
+check_billing(void)
+{
+    if (strcmp(config.billing_provider, "sandbox") == 0)
+        return 0;
+    if (strcmp(config.billing_provider, "eps") != 0)
+        return refuse("SX_BILLING_PROVIDER", "must be sandbox or eps");
+    if (!is_origin(config.eps_url))
+        return refuse("SX_EPS_URL",
+                      "must be scheme and host, as https://pgapi.eps.com.bd: no path, no slash at the end");
+    if (!config.public_url)
+        return refuse("SX_PUBLIC_URL", "is needed with SX_BILLING_PROVIDER=eps: EPS sends the merchant back there");
+    if (!config.eps_username || !config.eps_password_file || !config.eps_hash_key_file || !config.eps_merchant_id ||
+        !config.eps_store_id)
+        return refuse("SX_BILLING_PROVIDER", "eps needs SX_EPS_USERNAME, SX_EPS_PASSWORD_FILE, SX_EPS_HASH_KEY_FILE, "
+                                             "SX_EPS_MERCHANT_ID and SX_EPS_STORE_ID");
+    return 0;
+}
+
+static int
 check_meaning(void)
 {
     enum log_level level;
-    int status = 0;
+    int status = check_billing();
 
     if (log_level_of(config.log_level, &level))
         status = refuse("SX_LOG_LEVEL", "must be debug, info, warn or error");

@@ -161,7 +161,8 @@ def yaml_scalar(value):
     plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*", value)
     if plain and value.lower() not in ("true", "false", "null", "yes", "no", "on", "off", "y", "n"):
         return value
-    return dump(value)
+    # YAML's numbers need a point in front of the exponent.
+    return dump(value) if isinstance(value, str) else re.sub(r"^(-?[0-9]+)e", r"\1.0e", dump(value))
 
 
 def dump(value):

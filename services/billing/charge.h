@@ -15,10 +15,11 @@ struct terms {
     int64_t commission_rate, gateway_rate;
 };
 
-int terms_get(struct call *call, const char *currency, struct terms *terms) must_check;
+int terms_get(struct call *call, const char *currency, struct terms *terms) must_check; /* of the caller's app */
+int terms_of(struct call *call, int64_t app_id, const char *currency, struct terms *terms) must_check;
 
-/* body.amount in the currency's smallest unit; 400 invalid_amount when it has more decimals than the currency, is not
- * above zero, or is outside smallest..largest (0, 0: no further bounds). */
+/* path: "body.amount" or the like, in the currency's smallest unit; 400 invalid_amount when it has more decimals than
+ * the currency, is not above zero, or is outside smallest..largest (0, 0: no further bounds). */
 int amount_read(struct call *call, const char *path, const struct terms *terms, bool bounded,
                 int64_t *amount) must_check;
 
@@ -49,9 +50,25 @@ int wallet_move(struct call *call, struct wallet *wallet, const struct movement 
 /* Inside a transaction: the event of a charge as it is now, for the app that it names and the merchant. */
 int charge_event(struct call *call, const char *topic, int64_t charge_id) must_check;
 
+/* Inside a transaction: a new charge that waits for the merchant. It has no event yet. */
+struct charge_new {
+    int64_t store_id, app_id, installation_id, generation;
+    const char *type, *name, *description, *currency, *return_url; /* description and return_url may be NULL */
+    struct terms terms;
+    struct fees fees;
+    struct str metadata;
+    int64_t subscription_id; /* 0: none, or one that is made with its first charge */
+    int64_t now_us, expires_us;
+};
+int charge_insert(struct call *call, const struct charge_new *self, int64_t *charge_id) must_check;
+
+/* What the caller asks for, all but its type: 400 invalid_amount when it cannot be. name may be NULL. */
+int charge_read(struct call *call, struct charge_new *self) must_check;
+
 /* A row of charge, locked by whoever changes it. Texts live as the call. */
 struct charge {
     int64_t charge_id, store_id, app_id, installation_id, generation, expires_us;
+    int64_t subscription_id; /* 0: none */
     const char *type, *name, *currency, *status, *return_url;
     struct fees fees;
     int64_t refunded;
@@ -64,9 +81,18 @@ int charge_lock(struct call *call, int64_t charge_id, struct charge *charge) mus
  * wallet, and the event is on its way. */
 int charge_pay(struct call *call, struct charge *charge) must_check;
 
-/* Inside a transaction: what a payment provider says of a try to pay, true once and for all. Its word may come twice,
- * late and in any order: money for a charge that is paid or over is owed to the merchant and changes nothing else. */
-int checkout_end(struct call *call, const char *reference, bool paid) must_check;
+/* Inside a transaction, with the charge locked: when it is pending, nobody is to pay it any more. status is declined,
+ * cancelled or expired; reason may be NULL. With its event and what it means for its subscription. Answers 0 without a
+ * change when it is not pending. */
+int charge_end(struct call *call, struct charge *charge, const char *status, const char *reason) must_check;
+
+/* What became of a try to pay. */
+enum outcome { OUTCOME_OPEN, OUTCOME_PAID, OUTCOME_FAILED, OUTCOME_CANCELLED };
+
+/* Inside a transaction: what a payment provider says of a try to pay; not OUTCOME_OPEN. Its word may come twice, late
+ * and in any order: money is never forgotten again, and comes after a failure still; money for a charge that is paid or
+ * over is owed to the merchant and changes nothing else. */
+int checkout_end(struct call *call, const char *reference, enum outcome outcome) must_check;
 
 /* Inside a transaction, with the charge locked: amount (above 0) goes back, the split reversed in proportion. 409
  * conflict when it was not paid, 400 invalid_amount when less is left of it, 400 insufficient_balance when a wallet

@@ -4,12 +4,13 @@
 #include "billing_operations.h"
 #include "bounds.h"
 #include "charge.h"
-#include "clock.h"
 #include "config.h"
 #include "json_text.h"
 #include "listing.h"
 #include "outbox.h"
 #include "statements.h"
+#include "store_clock.h"
+#include "subscription.h"
 #include "text.h"
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -19,41 +20,64 @@ struct kind {
     const char *type, *name; /* name: when none was sent */
 };
 
-static int
-insert(struct call *call, const struct kind *kind, const struct terms *terms, const struct fees *fees,
-       int64_t *charge_id)
+int
+charge_insert(struct call *call, const struct charge_new *self, int64_t *charge_id)
 {
-    const struct identity *caller = &call->caller;
-    const char *name = in_text(call->in, "body.name");
-    int64_t now_us = clock_now_us();
+    const struct terms *terms = &self->terms;
+    const struct fees *fees = &self->fees;
+    int64_t subscription_id = self->subscription_id;
     struct rows rows;
 
-    if (db_run(call, CHARGE_INSERT, &rows, "llllssssllslllllsjtt", caller->store_id, caller->app_id,
-               caller->installation_id, caller->generation, kind->type, name ? name : kind->name,
-               in_text(call->in, "body.description"), CURRENCY, fees->base, fees->amount,
+    if (db_run(call, CHARGE_INSERT, &rows, "llllssssllslllllsjttL", self->store_id, self->app_id, self->installation_id,
+               self->generation, self->type, self->name, self->description, self->currency, fees->base, fees->amount,
                terms->payer == FEE_PAYER_MERCHANT ? "merchant" : "developer", terms->commission_rate,
-               terms->gateway_rate, fees->platform, fees->gateway, fees->developer,
-               in_text(call->in, "body.return_url"), json_text_of(in_at(call->in, "body.metadata"), call->arena),
-               now_us, now_us + config.charge_expiry_s * US_PER_SECOND))
+               terms->gateway_rate, fees->platform, fees->gateway, fees->developer, self->return_url, self->metadata,
+               self->now_us, self->expires_us, subscription_id ? &subscription_id : NULL))
         return -1;
     *charge_id = rows_int(&rows, 0, "charge_id");
+    return 0;
+}
+
+int
+charge_read(struct call *call, struct charge_new *self)
+{
+    const struct identity *caller = &call->caller;
+    int64_t amount;
+
+    *self = (struct charge_new){
+        .store_id = caller->store_id,
+        .app_id = caller->app_id,
+        .installation_id = caller->installation_id,
+        .generation = caller->generation,
+        .name = in_text(call->in, "body.name"),
+        .description = in_text(call->in, "body.description"),
+        .currency = CURRENCY,
+        .return_url = in_text(call->in, "body.return_url"),
+        .metadata = json_text_of(in_at(call->in, "body.metadata"), call->arena),
+    };
+    if (terms_get(call, CURRENCY, &self->terms) || amount_read(call, "body.amount", &self->terms, true, &amount) ||
+        store_now(call, caller->store_id, &self->now_us))
+        return -1;
+    self->expires_us = self->now_us + config.charge_expiry_s * US_PER_SECOND;
+    if (fees_split(&self->fees, amount, self->terms.payer, self->terms.commission_rate, self->terms.gateway_rate))
+        return call_fail(call, FAIL_INVALID_AMOUNT, "amount",
+                         "leaves nothing after the platform's and the gateway's fee");
     return 0;
 }
 
 static int
 create(struct call *call, const struct kind *kind)
 {
-    int64_t amount, charge_id;
-    struct terms terms;
+    struct charge_new charge;
+    int64_t charge_id;
     struct rows rows;
-    struct fees fees;
 
-    if (terms_get(call, CURRENCY, &terms) || amount_read(call, "body.amount", &terms, true, &amount))
+    if (charge_read(call, &charge))
         return -1;
-    if (fees_split(&fees, amount, terms.payer, terms.commission_rate, terms.gateway_rate))
-        return call_fail(call, FAIL_INVALID_AMOUNT, "amount",
-                         "leaves nothing after the platform's and the gateway's fee");
-    if (db_begin(call) || installation_hold(call) || insert(call, kind, &terms, &fees, &charge_id) ||
+    charge.type = kind->type;
+    if (!charge.name)
+        charge.name = kind->name;
+    if (db_begin(call) || installation_hold(call) || charge_insert(call, &charge, &charge_id) ||
         charge_event(call, "charge.created", charge_id) ||
         db_run(call, CHARGE_GET, &rows, "sll", config.dashboard_origin, call->caller.installation_id, charge_id) ||
         db_commit(call))
@@ -62,10 +86,22 @@ create(struct call *call, const struct kind *kind)
     return call_reply_row(call, 201, &rows, 0);
 }
 
+/* With type recurring: a subscription, of which the first charge is answered. */
 int
 charges_create(struct call *call)
 {
-    return create(call, &(struct kind){"one_time", NULL});
+    const char *type = in_text(call->in, "body.type");
+    int64_t charge_id;
+    struct rows rows;
+
+    if (!type || strcmp(type, "recurring") != 0)
+        return create(call, &(struct kind){"one_time", NULL});
+    if (db_begin(call) || subscription_make(call, &charge_id) ||
+        db_run(call, CHARGE_GET, &rows, "sll", config.dashboard_origin, call->caller.installation_id, charge_id) ||
+        db_commit(call))
+        return -1;
+    call_message(call, "Charge created");
+    return call_reply_row(call, 201, &rows, 0);
 }
 
 int

@@ -4,9 +4,9 @@
 #include "statements.h"
 #include "text.h"
 
-#define BLOCKS_AT_ONCE  4
-#define WALLETS_AT_ONCE 5000
-#define TEXT_MAX        (4 * 1024 * 1024)
+#define BLOCKS_AT_ONCE   4
+#define BALANCES_AT_ONCE 5000
+#define TEXT_MAX         (4 * 1024 * 1024)
 
 static void
 end_block(struct buf *text, const struct rows *blocks, unsigned block)
@@ -82,8 +82,9 @@ ledger_read(struct call *call)
     return rc;
 }
 
-int
-ledger_wallets(struct call *call)
+/* Lines W|account|balance of what a statement finds. */
+static int
+reply_balances(struct call *call, unsigned statement)
 {
     int64_t last = in_int(call->in, "body.after", 0);
     char number[INT_TEXT_SIZE];
@@ -91,11 +92,11 @@ ledger_wallets(struct call *call)
     struct buf text;
     int rc;
 
-    if (db_run(call, LEDGER_WALLETS, &rows, "lll", in_int(call->in, "body.block", 0), last, (int64_t)WALLETS_AT_ONCE))
+    if (db_run(call, statement, &rows, "lll", in_int(call->in, "body.block", 0), last, (int64_t)BALANCES_AT_ONCE))
         return -1;
     buf_init(&text, TEXT_MAX);
     for (unsigned row = 0; row < rows.count; row++) {
-        last = rows_int(&rows, row, "wallet_id");
+        last = rows_int(&rows, row, "id");
         buf_append_text(&text, "W|");
         buf_append_text(&text, rows_text(&rows, row, "name"));
         buf_append_byte(&text, '|');
@@ -104,7 +105,19 @@ ledger_wallets(struct call *call)
     }
     call_data(call);
     out_map(&call->out, 3);
-    rc = reply_text(call, &text, last, "wallets", rows.count);
+    rc = reply_text(call, &text, last, "balances", rows.count);
     buf_free(&text);
     return rc;
+}
+
+int
+ledger_wallets(struct call *call)
+{
+    return reply_balances(call, LEDGER_WALLETS);
+}
+
+int
+ledger_developers(struct call *call)
+{
+    return reply_balances(call, LEDGER_DEVELOPERS);
 }

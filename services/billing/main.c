@@ -1,11 +1,16 @@
 /* main.c - billing: what apps charge, what merchants pay, and the ledger.
  *
  * Reading order: schema/001_init.sql (what is kept), fees.c (how a payment is split), ledger.c with ledger_hash.c and
- * ledger_seal.c (where each amount goes, and why nobody can change it), charges.c, wallets.c.
+ * ledger_seal.c (where each amount goes, and why nobody can change it), charges.c, wallets.c, subscription_life.c with
+ * period.c (what comes back), usage_bill.c (what is counted), schedule.c (what time brings); merchant.c and
+ * approval_page.c (who approves), checkouts.c with provider.h and both providers (how it is paid); developer.c and
+ * payouts.c (what developers get of it).
  */
 #include "billing_operations.h"
+#include "checkout.h"
 #include "ledger_seal.h"
 #include "outbox_publish.h"
+#include "schedule.h"
 #include "service.h"
 #include "statements.h"
 
@@ -18,7 +23,7 @@ static const char *const statements[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {ledger_seal_plan, outbox_plan};
+    const struct actor_plan actors[] = {checkout_plan, ledger_seal_plan, outbox_plan, schedule_plan};
     const struct service self = {
         .name = "billing",
         .handlers = billing_handlers,
@@ -27,6 +32,7 @@ main(int argc, char **argv)
         .statement_count = STATEMENT_COUNT,
         .migrations = billing_migrations,
         .migration_count = billing_migration_count,
+        .aside = "billing-aside", /* a payment provider that hangs holds up nobody else */
         .actors = actors,
         .actor_count = ARRAY_COUNT(actors),
     };

@@ -4,7 +4,10 @@
 
 #include "charge.h"
 #include "clock.h"
+#include "developer.h"
 #include "statements.h"
+#include "store_clock.h"
+#include "subscription.h"
 
 int
 charge_lock(struct call *call, int64_t charge_id, struct charge *charge)
@@ -30,6 +33,7 @@ charge_lock(struct call *call, int64_t charge_id, struct charge *charge)
         .fees = {rows_int(&rows, 0, "base_amount"), rows_int(&rows, 0, "amount"), rows_int(&rows, 0, "platform_amount"),
                  rows_int(&rows, 0, "gateway_fee_amount"), rows_int(&rows, 0, "developer_amount")},
         .refunded = rows_int(&rows, 0, "refunded_amount"),
+        .subscription_id = rows_int(&rows, 0, "subscription_id"),
     };
     return 0;
 }
@@ -38,6 +42,7 @@ charge_lock(struct call *call, int64_t charge_id, struct charge *charge)
 static int
 post_split(struct call *call, const struct charge *charge, const char *reason, const struct fees *fees, bool back)
 {
+    enum { DEVELOPER = 2 };
     const struct account_name provider = {ACCOUNT_PROVIDER, 0, 0};
     const struct {
         struct account_name account;
@@ -45,13 +50,17 @@ post_split(struct call *call, const struct charge *charge, const char *reason, c
     } parts[] = {
         {{ACCOUNT_PLATFORM, 0, 0}, fees->platform},
         {{ACCOUNT_GATEWAY, 0, 0}, fees->gateway},
-        {{ACCOUNT_DEVELOPER, charge->app_id, 0}, fees->developer},
+        [DEVELOPER] = {{ACCOUNT_DEVELOPER, charge->app_id, 0}, fees->developer},
     };
     struct transfer transfers[ARRAY_COUNT(parts)];
+    int64_t ids[ARRAY_COUNT(parts)];
+    int sign = back ? -1 : 1;
 
     for (unsigned i = 0; i < ARRAY_COUNT(parts); i++)
-        transfers[i] = (struct transfer){provider, parts[i].account, back ? -parts[i].amount : parts[i].amount};
-    return ledger_post(call, charge->currency, reason, charge->charge_id, transfers, ARRAY_COUNT(transfers), NULL);
+        transfers[i] = (struct transfer){provider, parts[i].account, sign * parts[i].amount};
+    if (ledger_post(call, charge->currency, reason, charge->charge_id, transfers, ARRAY_COUNT(transfers), ids))
+        return -1;
+    return revenue_add(call, charge, reason, sign * fees->amount, sign * fees->developer, ids[DEVELOPER]);
 }
 
 static bool
@@ -77,12 +86,31 @@ fill_wallet(struct call *call, const struct charge *charge)
 int
 charge_pay(struct call *call, struct charge *charge)
 {
-    if (db_post(call, CHARGE_PAID, "lt", charge->charge_id, clock_now_us()) ||
+    int64_t now_us;
+
+    if (store_now(call, charge->store_id, &now_us) || db_post(call, CHARGE_PAID, "lt", charge->charge_id, now_us) ||
         post_split(call, charge, is_topup(charge) ? "topup" : "charge", &charge->fees, false) ||
-        (is_topup(charge) && fill_wallet(call, charge)))
+        (is_topup(charge) && fill_wallet(call, charge)) ||
+        (charge->subscription_id && subscription_paid(call, charge, now_us)))
         return -1;
     charge->status = "paid";
     return charge_event(call, "charge.activated", charge->charge_id);
+}
+
+int
+charge_end(struct call *call, struct charge *charge, const char *status, const char *reason)
+{
+    int64_t now_us;
+
+    if (strcmp(charge->status, "pending") != 0)
+        return 0;
+    if (store_now(call, charge->store_id, &now_us) ||
+        db_post(call, CHARGE_END, "lsst", charge->charge_id, status, reason, now_us))
+        return -1;
+    charge->status = status;
+    if (charge_event(call, arena_printf(call->arena, "charge.%s", status), charge->charge_id))
+        return -1;
+    return charge->subscription_id ? subscription_unpaid(call, charge, reason, now_us) : 0;
 }
 
 /* It came for a charge that nobody may take money for any more. */
@@ -97,11 +125,13 @@ owe(struct call *call, const struct charge *charge)
 
 /* The charge first, then its checkout: the order in which everybody locks them. */
 int
-checkout_end(struct call *call, const char *reference, bool paid)
+checkout_end(struct call *call, const char *reference, enum outcome outcome)
 {
+    static const char *const words[] = {[OUTCOME_FAILED] = "failed", [OUTCOME_CANCELLED] = "cancelled"};
+    bool pending, paid = outcome == OUTCOME_PAID;
     struct charge charge;
+    const char *status;
     struct rows rows;
-    bool pending;
 
     if (db_run(call, CHECKOUT_FIND, &rows, "s", reference))
         return -1;
@@ -110,11 +140,12 @@ checkout_end(struct call *call, const char *reference, bool paid)
     if (charge_lock(call, rows_int(&rows, 0, "charge_id"), &charge) ||
         db_run(call, CHECKOUT_LOCK, &rows, "s", reference))
         return -1;
-    if (strcmp(rows_text(&rows, 0, "status"), "open") != 0)
+    status = rows_text(&rows, 0, "status");
+    if (strcmp(status, "open") != 0 && (!paid || strcmp(status, "paid") == 0 || strcmp(status, "duplicate") == 0))
         return 0; /* known */
     pending = strcmp(charge.status, "pending") == 0;
     if (db_post(call, CHECKOUT_END, "sst", reference,
-                !paid     ? "failed"
+                !paid     ? words[outcome]
                 : pending ? "paid"
                           : "duplicate",
                 clock_now_us()))

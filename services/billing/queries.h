@@ -3,4 +3,9 @@
  */
 #include "queries_charges.h"
 #include "queries_ledger.h"
+#include "queries_merchant.h"
+#include "queries_payouts.h"
+#include "queries_schedule.h"
+#include "queries_subscriptions.h"
+#include "queries_usage.h"
 #include "queries_wallets.h"

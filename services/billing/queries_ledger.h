@@ -55,14 +55,22 @@ QUERY(LEDGER_LINES,
       " where b.block_id >= $1 and b.block_id <= $2 order by b.block_id, s.place")
 
 /* What is kept beside the ledger must be what the ledger says, as of block $1: what came later is taken off. $2 behind
- * this wallet, $3 how many. */
-QUERY(
-    LEDGER_WALLETS,
-    "with late as materialized (select t.from_account, t.to_account, t.amount from (select transfer_id from unsealed "
-    "union all select unnest(transfers) from block where block_id > $1) as n join transfer as t using (transfer_id)) "
-    "select w.wallet_id, " ACCOUNT_TEXT(
-        "f") " as name, w.balance - coalesce((select sum(case when to_account = "
-             "w.account_id then amount else -amount end) from late where w.account_id in (from_account, to_account)), 0)::bigint "
-             "as balance from wallet as w join account as f using (account_id) where w.wallet_id > $2 order by w.wallet_id "
-             "limit $3")
+ * this wallet or app, $3 how many. */
+#define LEDGER_LATER                                                                                                    \
+    "with late as materialized (select t.from_account, t.to_account, t.amount from (select transfer_id from unsealed "  \
+    "union all select unnest(transfers) from block where block_id > $1) as n join transfer as t using (transfer_id)), " \
+    "later as materialized (select account_id, sum(amount) as amount from (select to_account as account_id, amount "    \
+    "from late union all select from_account, -amount from late) as moved group by 1) "
+QUERY(LEDGER_WALLETS,
+      LEDGER_LATER "select w.wallet_id as id, " ACCOUNT_TEXT(
+          "f") " as name, (w.balance - coalesce(later.amount, 0))::bigint as balance from (select * from wallet where "
+               "wallet_id > $2 order by wallet_id limit $3) as w join account as f using (account_id) left join later "
+               "using (account_id) order by w.wallet_id")
+QUERY(LEDGER_DEVELOPERS, LEDGER_LATER
+      "select b.app_id as id, k.kind || ':' || b.app_id || ':0:' || b.currency as name, (k.kept - "
+      "coalesce(later.amount, 0))::bigint as balance from (select * from developer_balance where app_id > "
+      "$2 order by app_id fetch first $3 rows with ties) as b cross join lateral (values ('developer', "
+      "earned - paid_out), ('payout', on_its_way), ('paid', paid_out - on_its_way)) as k (kind, kept) "
+      "left join account as a on a.kind = k.kind and a.app_id = b.app_id and a.store_id = 0 and a.currency "
+      "= b.currency left join later using (account_id) order by b.app_id")
 QUERY(LEDGER_TAIL, "select count(*) as count from unsealed")

@@ -1,5 +1,9 @@
 /* terms.c - by which rates an app's payments are split, and what an amount may be. */
+#include <string.h>
+
+#include "billing_operations.h"
 #include "charge.h"
+#include "clock.h"
 #include "config.h"
 #include "money.h"
 #include "statements.h"
@@ -11,9 +15,15 @@ static const int64_t scales[] = {1000, 100, 10, 1};
 int
 terms_get(struct call *call, const char *currency, struct terms *terms)
 {
+    return terms_of(call, call->caller.app_id, currency, terms);
+}
+
+int
+terms_of(struct call *call, int64_t app_id, const char *currency, struct terms *terms)
+{
     struct rows rows;
 
-    if (db_run(call, TERMS_GET, &rows, "sl", currency, call->caller.app_id))
+    if (db_run(call, TERMS_GET, &rows, "sl", currency, app_id))
         return -1;
     if (rows.count == 0)
         return call_failf(call, FAIL_VALIDATION_ERROR, "currency", "must be %s", CURRENCY);
@@ -35,14 +45,15 @@ amount_read(struct call *call, const char *path, const struct terms *terms, bool
 {
     char low[MONEY_TEXT_SIZE], high[MONEY_TEXT_SIZE];
     int64_t sent = in_money(call->in, path, 0), scale = scales[terms->decimals];
+    const char *field = path + strlen("body.");
 
     money_print(low, bounded ? terms->smallest : 1, terms->decimals);
     money_print(high, bounded ? terms->largest : MONEY_MAX, terms->decimals);
     *amount = sent / scale;
     if (sent % scale != 0)
-        return call_failf(call, FAIL_INVALID_AMOUNT, "amount", "has at most %u decimals", terms->decimals);
+        return call_failf(call, FAIL_INVALID_AMOUNT, field, "has at most %u decimals", terms->decimals);
     if (*amount < (bounded ? terms->smallest : 1) || (bounded && *amount > terms->largest))
-        return call_failf(call, FAIL_INVALID_AMOUNT, "amount", "must be from %s to %s", low, high);
+        return call_failf(call, FAIL_INVALID_AMOUNT, field, "must be from %s to %s", low, high);
     return 0;
 }
 
@@ -60,4 +71,18 @@ installation_hold(struct call *call)
     if (rows_int(&rows, 0, "over"))
         return call_fail(call, FAIL_INVALID_INSTALLATION, NULL, "The app is no longer installed on this store");
     return 0;
+}
+
+/* Charges that are there keep what was copied onto them. */
+int
+terms_set(struct call *call)
+{
+    int64_t rate = in_int(call->in, "body.commission_rate", 0);
+    const char *payer = in_text(call->in, "body.fee_payer");
+    struct rows rows;
+
+    if (db_run(call, TERMS_SET, &rows, "lsLt", in_int(call->in, "body.app_id", 0), payer ? payer : "developer",
+               in_has(call->in, "body.commission_rate") ? &rate : NULL, clock_now_us()))
+        return -1;
+    return call_reply_row(call, 200, &rows, 0);
 }

@@ -29,17 +29,18 @@ struct balance {
 
 struct check {
     uint8_t before[SHA256_SIZE];
-    int64_t blocks, transfers, wallets;
+    int64_t blocks, transfers, balances;
     struct buf text; /* of the block that is open */
     bool open, ended;
     uint8_t *seen; /* a bit for each transfer's id */
     size_t seen_size;
-    void *balances;
+    void *accounts;
     char why[WHY_SIZE]; /* "" while nothing is wrong */
 };
 
 static int wrong(struct check *self, const char *format, ...) printf_like(2, 3);
 
+/* What it tells of a text that may have been changed is for a terminal. */
 static int
 wrong(struct check *self, const char *format, ...)
 {
@@ -48,6 +49,9 @@ wrong(struct check *self, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(self->why, sizeof self->why, format, arguments);
     va_end(arguments);
+    for (char *at = self->why; *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
     return -1;
 }
 
@@ -67,16 +71,23 @@ balance_of(struct check *self, struct str account)
 
     memcpy(name, account.base, account.len);
     name[account.len] = '\0';
-    found = tfind(&wanted, &self->balances, by_account);
+    found = tfind(&wanted, &self->accounts, by_account);
     if (!found) {
         struct balance *made = xmalloc(sizeof *made);
 
         *made = wanted;
-        found = tsearch(made, &self->balances, by_account);
+        found = tsearch(made, &self->accounts, by_account);
         return *found;
     }
     free(name);
     return *found;
+}
+
+static void
+free_balance(void *balance)
+{
+    free(((struct balance *)balance)->account);
+    free(balance);
 }
 
 static struct str
@@ -170,19 +181,19 @@ take_hash(struct check *self, struct str text)
 }
 
 static int
-take_wallet(struct check *self, struct str text)
+take_balance(struct check *self, struct str text)
 {
     const char *bar = memchr(text.base, '|', text.len);
     struct str account;
     int64_t kept, summed;
 
     if (!bar)
-        return wrong(self, "a line W| is no wallet");
+        return wrong(self, "a line W| is no balance");
     account = (struct str){text.base, (size_t)(bar - text.base)};
     if (take_number((struct str){bar + 1, (size_t)(text.base + text.len - bar - 1)}, &kept))
-        return wrong(self, "a line W| is no wallet");
+        return wrong(self, "a line W| is no balance");
     summed = balance_of(self, account)->amount;
-    self->wallets++;
+    self->balances++;
     if (kept != summed)
         return wrong(self, "%.*s is kept as %" PRId64 ", but its transfers make %" PRId64, (int)account.len,
                      account.base, kept, summed);
@@ -202,7 +213,7 @@ take_line(struct check *self, struct str line)
     if (memcmp(line.base, "H|", 2) == 0)
         return take_hash(self, rest);
     if (memcmp(line.base, "W|", 2) == 0)
-        return take_wallet(self, rest);
+        return take_balance(self, rest);
     return take_transfer(self, line);
 }
 
@@ -225,17 +236,37 @@ take_text(struct check *self, struct str text)
 
 /* ---- from the platform ------------------------------------------------------------------------------------------- */
 
-/* Reads everything, as much at a time as one answer holds. -1: take said no. */
+/* The balances that an operation tells, as of a block. */
 static int
-read_all(int (*take)(void *taker, struct str text), void *taker)
+read_balances(const char *operation, int64_t block, int (*take)(void *taker, struct str text), void *taker)
 {
-    int64_t last = 0, wallet = 0, count;
+    int64_t after = 0, count;
     struct rpc *rpc;
     struct in reply;
     int rc;
 
     do {
         rpc = rpc_new(); /* with an arena of its own: the answers are large */
+        rpc_call(rpc, &reply, operation, "{\"block\": %" PRId64 ", \"after\": %" PRId64 "}", block, after);
+        count = in_int(reply, "balances", 0);
+        after = in_int(reply, "last", after);
+        rc = take(taker, in_str(reply, "text"));
+        rpc_destroy(&rpc);
+    } while (rc == 0 && count > 0);
+    return rc;
+}
+
+/* Reads everything, as much at a time as one answer holds. -1: take said no. */
+static int
+read_all(int (*take)(void *taker, struct str text), void *taker)
+{
+    int64_t last = 0, count;
+    struct rpc *rpc;
+    struct in reply;
+    int rc;
+
+    do {
+        rpc = rpc_new();
         rpc_call(rpc, &reply, "billing.ledger.read", "{\"after\": %" PRId64 "}", last);
         count = in_int(reply, "blocks", 0);
         last = in_int(reply, "last", last);
@@ -244,18 +275,10 @@ read_all(int (*take)(void *taker, struct str text), void *taker)
         if (count && last / PROGRESS_EACH != (last - count) / PROGRESS_EACH)
             fprintf(stderr, "%" PRId64 " blocks\n", last);
     } while (rc == 0 && count > 0);
-    do {
-        if (rc)
-            break;
-        rpc = rpc_new();
-        rpc_call(rpc, &reply, "billing.ledger.wallets", "{\"block\": %" PRId64 ", \"after\": %" PRId64 "}", last,
-                 wallet);
-        count = in_int(reply, "wallets", 0);
-        wallet = in_int(reply, "last", wallet);
-        rc = take(taker, in_str(reply, "text"));
-        rpc_destroy(&rpc);
-    } while (rc == 0 && count > 0);
-    return rc;
+    return rc || read_balances("billing.ledger.wallets", last, take, taker) ||
+                   read_balances("billing.ledger.developers", last, take, taker)
+               ? -1
+               : 0;
 }
 
 static int
@@ -373,12 +396,14 @@ verify(const char *path)
     if (file)
         fclose(file);
     buf_free(&check.text);
+    free(check.seen);
+    tdestroy(check.accounts, free_balance);
     if (rc) {
         fprintf(stderr, "sxctl: the ledger is not what it was: %s\n", check.why);
         return EXIT_FAILURE;
     }
-    printf("{\"ok\":true,\"blocks\":%" PRId64 ",\"transfers\":%" PRId64 ",\"wallets\":%" PRId64 "}\n", check.blocks,
-           check.transfers, check.wallets);
+    printf("{\"ok\":true,\"blocks\":%" PRId64 ",\"transfers\":%" PRId64 ",\"balances\":%" PRId64 "}\n", check.blocks,
+           check.transfers, check.balances);
     return EXIT_SUCCESS;
 }
 

@@ -219,8 +219,9 @@ class Postgres:
 
     def keep_events_in_sight(self):
         """A view seen_SERVICE.outbox: what a service has put into its outbox, also after it was published."""
-        for service, topics in (("auth", "topic like 'app.%' or topic like '%/%'"),
-                                ("store_data", "topic not like 'app.%' and topic not like '%/%'")):
+        of_billing = "split_part(topic, '.', 1) in ('charge', 'subscription', 'usage')"
+        for service, topics in (("auth", "topic like 'app.%' or topic like '%/%'"), ("billing", of_billing),
+                                ("store_data", f"topic not like 'app.%' and topic not like '%/%' and not {of_billing}")):
             if not self.rows("select 1 from information_schema.tables where table_schema in (%s, 'webhooks') and "
                              "table_name in ('outbox', 'event') having count(*) = 3", (service,)):
                 continue

@@ -122,17 +122,111 @@ create table wallet_transaction (
 );
 create index on wallet_transaction (wallet_id, transaction_id desc);
 
+-- ---- subscriptions ----------------------------------------------------------------------------------------------------
+
+-- What comes back each month or year until somebody ends it. Every period is paid by a charge of its own; charge_id is the
+-- latest of them. A trial is a period that nobody pays for.
+--   pending -> active (paid, or in its trial; also while the next payment is late) -> cancelled
+-- Periods are counted from anchor_at, so that the month after a short one has its own length again (period.h).
+create table subscription (
+    subscription_id       bigint primary key,       -- the number of its first charge
+    store_id              bigint not null,
+    app_id                bigint not null,
+    installation_id       bigint not null,
+    generation            integer not null,
+    name                  text not null,
+    description           text,
+    currency              text not null references currency,
+    base_amount           bigint not null check (base_amount > 0),
+    billing_interval      text not null check (billing_interval in ('monthly', 'yearly')),
+    trial_days            integer not null check (trial_days between 0 and 365),
+    return_url            text,
+    metadata              json,
+    status                text not null check (status in ('pending', 'active', 'cancelled')),
+    reason                text,
+    charge_id             bigint,
+    anchor_at             timestamptz,              -- the first paid period's beginning
+    periods               integer not null default 0,   -- paid for
+    period_starts_at      timestamptz,
+    period_ends_at        timestamptz,
+    cancel_at_period_end  boolean not null default false,
+    due_at                timestamptz,              -- when the scheduler has something to do (schedule.c)
+    created_at            timestamptz not null,
+    activated_at          timestamptz,
+    ended_at              timestamptz
+);
+create index subscription_of_installation on subscription (installation_id, subscription_id desc);
+create index subscription_of_store on subscription (store_id, subscription_id desc);
+create index subscription_due on subscription (due_at) where due_at is not null;
+create index subscription_living on subscription (installation_id) where status <> 'cancelled';
+
+-- ---- usage -----------------------------------------------------------------------------------------------------------
+
+-- What an installation has used and not been asked to pay yet: one open bill each. At the end of its month it becomes a
+-- charge, or stays open for another month while it is below the smallest charge. used is this month's part, which
+-- capped_amount limits; told is the highest part of the cap, in percent, of which an event was sent.
+create table usage_bill (
+    usage_bill_id    bigint generated always as identity primary key,
+    store_id         bigint not null,
+    app_id           bigint not null,
+    installation_id  bigint not null,
+    generation       integer not null,
+    currency         text not null references currency,
+    status           text not null default 'open' check (status in ('open', 'billed', 'cancelled')),
+    starts_at        timestamptz not null,
+    ends_at          timestamptz not null,
+    used             bigint not null default 0 check (used >= 0),
+    capped_amount    bigint check (capped_amount > 0),
+    told             smallint not null default 0 check (told in (0, 50, 80, 100)),
+    amount           bigint not null default 0 check (amount >= used),
+    platform_amount  bigint not null default 0 check (platform_amount between 0 and amount),
+    charge_id        bigint,
+    due_at           timestamptz,                   -- as with a subscription; null: nothing is owed
+    check (used <= capped_amount)
+) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+create unique index usage_bill_open on usage_bill (installation_id, currency) where status = 'open';
+create index usage_bill_of_installation on usage_bill (installation_id, usage_bill_id desc);
+create index usage_bill_of_store on usage_bill (store_id) where status = 'open';
+create index usage_bill_due on usage_bill (due_at) where due_at is not null;
+
+-- quantity is in thousandths. The developer pays the commission, and no payment provider takes part (contract E.3).
+create table usage_charge (
+    usage_charge_id   bigint generated always as identity primary key,
+    usage_bill_id     bigint not null references usage_bill,
+    installation_id   bigint not null,
+    description       text not null,
+    quantity          bigint not null check (quantity > 0),
+    unit_price        bigint not null check (unit_price > 0),
+    amount            bigint not null check (amount > 0),
+    platform_amount   bigint not null check (platform_amount between 0 and amount),
+    metadata          json,
+    idempotency_key   text,
+    created_at        timestamptz not null
+);
+create index usage_charge_of_installation on usage_charge (installation_id, usage_charge_id desc);
+create unique index usage_charge_key on usage_charge (installation_id, idempotency_key) where idempotency_key is not null;
+
+-- ---- a store's own clock ---------------------------------------------------------------------------------------------
+
+-- Under SX_DEV=1 a store's time can be stopped and moved on by billing.clock.advance. Empty otherwise.
+create table clock (
+    store_id  bigint primary key,
+    at        timestamptz not null
+);
+
 -- ---- charges ---------------------------------------------------------------------------------------------------------
 
 -- What an app asks a merchant for. The split and the rates are copied here when it is made, and never worked out again.
--- status: paid is shown as active to apps and as completed to developers (contract K.5).
+-- status: paid is shown as active to apps and as completed to developers (contract K.5). A recurring charge stays paid when
+-- its time is over: ended_at is set then, and reason when its subscription was cancelled.
 create table charge (
     charge_id           bigint generated always as identity primary key,
     store_id            bigint not null,
     app_id              bigint not null,
     installation_id     bigint not null,
     generation          integer not null,
-    charge_type         text not null check (charge_type in ('one_time', 'wallet_topup')),
+    charge_type         text not null check (charge_type in ('one_time', 'recurring', 'usage', 'wallet_topup')),
+    subscription_id     bigint references subscription,   -- recurring: whose period it pays for
     name                text not null,
     description         text,
     currency            text not null references currency,
@@ -155,24 +249,43 @@ create table charge (
     ended_at            timestamptz,
     check (amount = platform_amount + gateway_fee_amount + developer_amount)
 );
+create index charge_of_subscription on charge (subscription_id, charge_id desc) where subscription_id is not null;
 create index charge_of_installation on charge (installation_id, charge_id desc);
 create index charge_of_store on charge (store_id, charge_id desc);
+create index charge_of_store_in on charge (store_id, (case when status <> 'paid' then status when ended_at is null then
+    'active' when reason is null then 'completed' else 'cancelled' end), charge_id desc); -- CHARGE_STATUS
 create index charge_of_app on charge (app_id, charge_id desc);
+create index charge_of_app_status on charge (app_id, status, charge_id desc);
 create index charge_due on charge (expires_at) where status = 'pending';
 create index charge_pending on charge (installation_id) where status = 'pending';
 
 -- One try to pay a charge, at a payment provider. reference is what the provider knows it by (merchant_transaction_id).
 -- duplicate: the money came although the charge was paid or over; it is to go back.
+-- location: where the provider wants the browser, once it was asked; nobody else asks until busy_until. While the
+-- payment is open and nothing is heard of it, the provider is asked what became of it at ask_at, less and less often.
 create table checkout (
     checkout_id  bigint generated always as identity primary key,
     charge_id    bigint not null references charge,
+    account_id   bigint not null,              -- who approved the charge
     provider     text not null check (provider in ('sandbox', 'eps')),
     reference    text not null unique,
-    status       text not null check (status in ('open', 'paid', 'failed', 'duplicate')),
+    status       text not null check (status in ('open', 'paid', 'failed', 'cancelled', 'duplicate')),
+    location     text,
+    busy_until   timestamptz,
+    ask_at       timestamptz not null,
+    asked        smallint not null default 0,
     created_at   timestamptz not null,
     finished_at  timestamptz
 );
 create index on checkout (charge_id, checkout_id desc);
+create index checkout_unheard on checkout (ask_at) where status = 'open';
+
+-- What the sandbox remembers of the payments made on its page: its own word, as a real provider would keep it.
+create table sandbox_payment (
+    reference  text primary key,
+    outcome    text not null check (outcome in ('paid', 'failed', 'cancelled', 'stalled')),
+    at         timestamptz not null
+);
 
 create table refund (
     refund_id    bigint generated always as identity primary key,
@@ -182,6 +295,51 @@ create table refund (
     created_at   timestamptz not null
 );
 create index on refund (charge_id, refund_id desc);
+
+-- ---- developers ------------------------------------------------------------------------------------------------------
+
+-- What the ledger says of an app's developer, as they ask for it: a row for each transfer into or out of their account
+-- that a payment or a refund made, and their sums. paid_out counts a payout from the moment it is asked for, of which
+-- on_its_way has not arrived yet. The row is the lock on which payouts wait for each other.
+create table revenue (
+    transfer_id  bigint primary key references transfer,
+    app_id       bigint not null,
+    charge_id    bigint not null references charge,
+    type         text not null,                 -- the transfer's reason
+    paid         bigint not null,               -- by the merchant; of a refund below zero
+    earned       bigint not null,               -- of it, by the developer
+    currency     text not null references currency,
+    created_at   timestamptz not null
+);
+create index on revenue (app_id, transfer_id desc);
+
+create table developer_balance (
+    app_id      bigint,
+    currency    text references currency,
+    earned      bigint not null default 0,      -- less what was refunded: may fall below what has been paid out
+    paid_out    bigint not null default 0 check (paid_out >= 0),
+    on_its_way  bigint not null default 0 check (on_its_way between 0 and paid_out),
+    updated_at  timestamptz not null,
+    primary key (app_id, currency)
+) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- An operator sends the money, and then says that it has arrived or come back.
+create table payout (
+    payout_id        bigint generated always as identity primary key,
+    app_id           bigint not null,
+    currency         text not null references currency,
+    amount           bigint not null check (amount > 0),
+    all_of_it        boolean not null,          -- asked for without an amount
+    status           text not null default 'pending' check (status in ('pending', 'paid', 'failed')),
+    note             text,                      -- the bank's reference, or why it failed
+    idempotency_key  text,
+    requested_by     bigint not null,           -- account
+    created_at       timestamptz not null,
+    finished_at      timestamptz,
+    unique (app_id, idempotency_key)
+);
+create index on payout (app_id, payout_id desc);
+create index payout_pending on payout (payout_id) where status = 'pending';
 
 -- An amount as the API shows it.
 create function money(amount bigint, of_currency text) returns numeric language sql stable as $$
