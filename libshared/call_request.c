@@ -32,6 +32,7 @@ read_caller(struct call *call, struct in request)
         .app_id = in_int(caller, "app_id", 0),
         .store_id = in_int(caller, "store_id", 0),
         .installation_id = in_int(caller, "installation_id", 0),
+        .generation = in_int(caller, "generation", 0),
         .account_id = in_int(caller, "account_id", 0),
         .session_id = in_int(caller, "session_id", 0),
         .scopes = text_or_empty(caller, "scopes"),

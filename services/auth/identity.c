@@ -24,7 +24,7 @@ struct finding {
     int64_t token_id, session_id; /* 0 where there is none */
     int64_t session_keys;         /* SESSION_KEYS_TAG_ID when one of the platform's key pairs has signed */
     int64_t developer_keys;       /* DEVELOPER_KEYS_TAG_ID when the key derived for developers has */
-    int64_t app_id, store_id, installation_id, account_id;
+    int64_t app_id, store_id, installation_id, generation, account_id;
     int64_t member_id; /* for whom a session token was made: the caller is the app */
     const char *scopes;
     const char *credential; /* what an app has shown: the name its last use is kept under */
@@ -54,6 +54,7 @@ take_installation(struct finding *found, const struct rows *rows)
     found->app_id = rows_int(rows, 0, "app_id");
     found->store_id = rows_int(rows, 0, "store_id");
     found->installation_id = rows_int(rows, 0, "installation_id");
+    found->generation = rows_int(rows, 0, "generation");
     found->scopes = rows_text(rows, 0, "granted_scopes");
     found->store_active = rows_int(rows, 0, "store_active");
 }
@@ -247,6 +248,7 @@ write_caller(struct out *out, const struct finding *found, enum audience audienc
         {"audience", (int64_t)audience},   {"app_id", found->app_id},
         {"store_id", found->store_id},     {"installation_id", found->installation_id},
         {"account_id", found->account_id}, {"session_id", found->session_id},
+        {"generation", found->generation},
     };
 
     out_map(out, ARRAY_COUNT(ids) + 1);

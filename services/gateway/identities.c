@@ -306,6 +306,7 @@ read_identity(struct in in, struct identity *identity)
                                   .app_id = in_int(in, "caller.app_id", 0),
                                   .store_id = in_int(in, "caller.store_id", 0),
                                   .installation_id = in_int(in, "caller.installation_id", 0),
+                                  .generation = in_int(in, "caller.generation", 0),
                                   .account_id = in_int(in, "caller.account_id", 0),
                                   .session_id = in_int(in, "caller.session_id", 0),
                                   .scopes = scopes == NULL ? "" : scopes,

@@ -169,7 +169,7 @@ static void
 pack_caller(struct out *out, const struct identity *identity)
 {
     out_key(out, "caller");
-    out_map(out, 7);
+    out_map(out, 8);
     out_key(out, "audience");
     out_int(out, identity->audience);
     out_key(out, "app_id");
@@ -178,6 +178,8 @@ pack_caller(struct out *out, const struct identity *identity)
     out_int(out, identity->store_id);
     out_key(out, "installation_id");
     out_int(out, identity->installation_id);
+    out_key(out, "generation");
+    out_int(out, identity->generation);
     out_key(out, "account_id");
     out_int(out, identity->account_id);
     out_key(out, "session_id");
