@@ -429,3 +429,23 @@ call_service(struct call *self, const char *operation, const struct buf *argumen
     client_reply_close(&answer);
     return rc;
 }
+
+struct out *
+call_question(struct call_question *self, unsigned members)
+{
+    buf_init(&self->arguments, WIRE_MESSAGE_MAX);
+    out_init(&self->out, &self->arguments, OUT_MSGPACK);
+    out_map(&self->out, 1);
+    out_key(&self->out, "body");
+    out_map(&self->out, members);
+    return &self->out;
+}
+
+int
+call_ask(struct call *self, const char *operation, struct call_question *question, struct in *reply)
+{
+    int rc = call_service(self, operation, &question->arguments, reply);
+
+    buf_free(&question->arguments);
+    return rc;
+}

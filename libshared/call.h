@@ -138,6 +138,22 @@ void call_seal(struct call *self);
  * A handler may be run again after a failed transaction (db.h), and then asks again. */
 int call_service(struct call *self, const char *operation, const struct buf *arguments, struct in *reply) must_check;
 
+/* The same where the arguments are a body alone: call_question opens {body: {}} for so many members, which the caller
+ * writes to what it answers; call_ask sends it as call_service does and releases it, and must follow.
+ *
+ *     struct out *body = call_question(&question, 1);
+ *
+ *     out_key_int(body, "app_id", app_id);
+ *     if (call_ask(call, "auth.apps.get", &question, &reply))
+ *         return -1;
+ */
+struct call_question {
+    struct buf arguments;
+    struct out out;
+};
+struct out *call_question(struct call_question *self, unsigned members);
+int call_ask(struct call *self, const char *operation, struct call_question *question, struct in *reply) must_check;
+
 /* The handler of SERVICE.metrics.read, of every service: the metrics of the process that took the call, as text. */
 int metrics_read(struct call *call);
 

@@ -251,6 +251,13 @@ out_int(struct out *self, int64_t value)
 }
 
 void
+out_key_int(struct out *self, const char *name, int64_t value)
+{
+    out_key(self, name);
+    out_int(self, value);
+}
+
+void
 out_key_id(struct out *self, const char *name, int64_t id)
 {
     out_key(self, name);

@@ -37,7 +37,8 @@ void out_key_str(struct out *self, struct str name);
 void out_str(struct out *self, struct str text);                         /* absent is null */
 void out_text(struct out *self, const char *text);                       /* NULL is null */
 void out_key_text(struct out *self, const char *name, const char *text); /* both in one: of maps of many texts */
-void out_key_id(struct out *self, const char *name, int64_t id);         /* 0 is null */
+void out_key_int(struct out *self, const char *name, int64_t value);
+void out_key_id(struct out *self, const char *name, int64_t id); /* 0 is null */
 void out_int(struct out *self, int64_t value);
 void out_bool(struct out *self, bool value);
 void out_null(struct out *self);

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "bounds.h"
 #include "shared_statements.h"
 #include "text.h"
 
@@ -37,23 +36,15 @@ write_event(struct out *out, const struct rows *rows, unsigned row)
 static int
 publish(struct call *call, const struct rows *rows)
 {
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 1);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, WIRE_MESSAGE_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 1);
-    out_key(&out, "events");
-    out_list(&out, rows->count);
+    out_key(body, "events");
+    out_list(body, rows->count);
     for (unsigned row = 0; row < rows->count; row++)
-        write_event(&out, rows, row);
-    rc = call_service(call, "webhooks.events.publish", &arguments, &reply);
-    buf_free(&arguments);
-    return rc;
+        write_event(body, rows, row);
+    return call_ask(call, "webhooks.events.publish", &question, &reply);
 }
 
 /* As PostgreSQL writes an array of numbers. */

@@ -15,11 +15,10 @@
 #include "outbox.h"
 #include "statements.h"
 
-#define EVENT_MAX     2048
-#define ARGUMENTS_MAX 256
-#define HOLD_S        5 /* a row whose actor was killed is taken up again after this */
-#define LOOK_S        1 /* between two looks at an erasing that goes on */
-#define DELAY_MAX_S   60
+#define EVENT_MAX   2048
+#define HOLD_S      5 /* a row whose actor was killed is taken up again after this */
+#define LOOK_S      1 /* between two looks at an erasing that goes on */
+#define DELAY_MAX_S 60
 
 struct wish {
     int64_t id, store_id, customer_id, created_us, tries;
@@ -57,26 +56,16 @@ static int
 ask(struct call *call, const struct wish *self, const char *operation, struct in *reply)
 {
     bool redact = strcmp(operation, "store-data.customers.redact") == 0;
-    struct buf arguments;
-    struct out out;
-    int rc;
+    struct call_question question;
+    struct out *body = call_question(&question, 2 + redact);
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 2 + redact);
-    out_key(&out, "store_id");
-    out_int(&out, self->store_id);
-    out_key(&out, "customer_id");
-    out_int(&out, self->customer_id);
+    out_key_int(body, "store_id", self->store_id);
+    out_key_int(body, "customer_id", self->customer_id);
     if (redact) {
-        out_key(&out, "asked_at");
-        out_time(&out, self->created_us);
+        out_key(body, "asked_at");
+        out_time(body, self->created_us);
     }
-    rc = call_service(call, operation, &arguments, reply);
-    buf_free(&arguments);
-    return rc;
+    return call_ask(call, operation, &question, reply);
 }
 
 /* Of two processes that got here one tells it. */

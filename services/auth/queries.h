@@ -57,14 +57,16 @@ QUERY(IDENTIFY_TOKEN,
       "select v, token_id, token.expires_at, "
       "(token.revoked_at is null and token.generation = installation.generation and token_id >= tokens_from "
       "and installation.status = 'active' and app.is_active and app.deleted_at is null)::int as alive, "
-      "app_id, store_id, installation_id, installation.generation, granted_scopes, (store.status = 'active')::int as store_active "
+      "app_id, store_id, installation_id, installation.generation, granted_scopes, (store.status = 'active')::int as "
+      "store_active "
       "from identity_version left join (token join installation using (installation_id) join app using (app_id) "
       "join store using (store_id)) on token_hash = $1 and kind = 'access'")
 
 QUERY(IDENTIFY_CLIENT,
       "select v, app.app_id, " CLIENT_SECRET_COLUMNS ", "
       "(app.is_active and app.deleted_at is null)::int as app_active, "
-      "installation_id, generation, (installation.status = 'active')::int as installed, granted_scopes, store.store_id, "
+      "installation_id, generation, (installation.status = 'active')::int as installed, granted_scopes, "
+      "store.store_id, "
       "(store.status = 'active')::int as store_active "
       "from identity_version left join app on client_id = $1 "
       "left join (installation join store using (store_id)) "

@@ -10,47 +10,35 @@
 #include "statements.h"
 #include "stores.h"
 
-#define ACTOR_NAME    "store-setup"
-#define ARGUMENTS_MAX 16384
+#define ACTOR_NAME "store-setup"
 
-static void
-write_arguments(struct buf *target, const struct rows *rows)
+static int
+make_profile(struct call *call, const struct rows *rows)
 {
     static const char *const texts[] = {"name", "email", "phone", "address", "domain", "language"};
-    struct out out;
+    struct call_question question;
+    struct out *body = call_question(&question, 1 + ARRAY_COUNT(texts));
+    struct in reply;
 
-    out_init(&out, target, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 1 + ARRAY_COUNT(texts));
-    out_key(&out, "store_id");
-    out_int(&out, rows_int(rows, 0, "store_id"));
-    for (unsigned i = 0; i < ARRAY_COUNT(texts); i++) {
-        out_key(&out, texts[i]);
-        out_text(&out, rows_text(rows, 0, texts[i]));
-    }
+    out_key_int(body, "store_id", rows_int(rows, 0, "store_id"));
+    for (unsigned i = 0; i < ARRAY_COUNT(texts); i++)
+        out_key_text(body, texts[i], rows_text(rows, 0, texts[i]));
+    return call_ask(call, "store-data.stores.create", &question, &reply);
 }
 
 /* What store-data could not do now stands in its row with a later time, out of the way of other stores. */
 static int
 turn(struct call *call)
 {
-    struct buf arguments;
     struct rows rows;
-    struct in reply;
     int64_t store_id;
-    int rc;
 
     if (db_run(call, STORE_SETUP_TAKE, &rows, "t", clock_now_us()))
         return -1;
     if (rows.count == 0)
         return ACTOR_DONE;
     store_id = rows_int(&rows, 0, "store_id");
-    buf_init(&arguments, ARGUMENTS_MAX);
-    write_arguments(&arguments, &rows);
-    rc = call_service(call, "store-data.stores.create", &arguments, &reply);
-    buf_free(&arguments);
-    if (rc != 0) {
+    if (make_profile(call, &rows)) {
         log_event(LOG_WARN, "store_setup_failed", "s:request_id", call->request_id, "l:store_id", store_id, "l:tries",
                   rows_int(&rows, 0, "tries"), NULL);
         return ACTOR_AGAIN;

@@ -8,10 +8,9 @@
 #include "outbox.h"
 #include "statements.h"
 
-#define HOLD_S        5 /* a row whose actor was killed is taken up again after this */
-#define DELAY_MAX_S   60
-#define ARGUMENTS_MAX 16384
-#define REDACT_S      (48 * 3600) /* contract C.3 */
+#define HOLD_S      5 /* a row whose actor was killed is taken up again after this */
+#define DELAY_MAX_S 60
+#define REDACT_S    (48 * 3600) /* contract C.3 */
 
 /* What a step answers beside -1. */
 enum { STEP_DONE, STEP_WAITS /* the next one is due later */ };
@@ -40,42 +39,25 @@ tell_app(struct call *call, const struct saga *self)
     return STEP_DONE;
 }
 
-static void
-number(struct out *out, const char *name, int64_t value)
-{
-    out_key(out, name);
-    out_int(out, value);
-}
-
 /* Asked again they do nothing for a generation that they have ended already, and webhooks drops an event that it has.
  */
 static int
 ask(struct call *call, const struct saga *self, const char *operation, bool event)
 {
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, event ? 7 : 4);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, event ? 7 : 4);
-    number(&out, "installation_id", self->installation_id);
-    number(&out, "generation", self->generation);
-    number(&out, "store_id", self->store_id);
-    number(&out, "app_id", self->app_id);
+    out_key_int(body, "installation_id", self->installation_id);
+    out_key_int(body, "generation", self->generation);
+    out_key_int(body, "store_id", self->store_id);
+    out_key_int(body, "app_id", self->app_id);
     if (event) {
-        out_key(&out, "event_id");
-        out_text(&out, self->event_id);
-        number(&out, "created_us", self->created_us);
-        out_key(&out, "data");
-        out_text(&out, self->event);
+        out_key_text(body, "event_id", self->event_id);
+        out_key_int(body, "created_us", self->created_us);
+        out_key_text(body, "data", self->event);
     }
-    rc = call_service(call, operation, &arguments, &reply);
-    buf_free(&arguments);
-    return rc;
+    return call_ask(call, operation, &question, &reply);
 }
 
 static int

@@ -66,27 +66,18 @@ is_checked(const struct lane *self, int64_t job_id)
 static int
 ask_standing(struct call *call, const struct bulk_job *job, const char **standing)
 {
-    struct buf arguments;
-    struct out out;
+    struct call_question question;
+    struct out *body = call_question(&question, 3);
     struct in reply;
-    int rc;
 
-    buf_init(&arguments, WIRE_MESSAGE_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 3);
-    out_key(&out, "installation_id");
-    out_int(&out, job->installation_id);
-    out_key(&out, "since");
-    out_time(&out, job->created_us);
-    out_key(&out, "scope");
-    out_text(&out, bulk_write_scopes[job->resource]);
-    rc = call_service(call, "auth.installations.standing", &arguments, &reply);
-    buf_free(&arguments);
-    if (rc == 0)
-        *standing = in_text(reply, "standing");
-    return rc;
+    out_key_int(body, "installation_id", job->installation_id);
+    out_key(body, "since");
+    out_time(body, job->created_us);
+    out_key_text(body, "scope", bulk_write_scopes[job->resource]);
+    if (call_ask(call, "auth.installations.standing", &question, &reply))
+        return -1;
+    *standing = in_text(reply, "standing");
+    return 0;
 }
 
 static const char *

@@ -121,7 +121,7 @@ begin_all(struct call *call)
 {
     if (clock_monotonic_ms() - kept.renewed_ms > LEASE_SAFE_MS || actor_is_stopping(call))
         return;
-    for (unsigned i = 0; i < kept.count && kept.all.active.count < TRANSFERS_MAX; i++) {
+    for (unsigned i = 0; i < kept.count; i++) {
         struct endpoint *endpoint = kept.endpoints[(kept.turn_of + i) % kept.count];
 
         for (struct item *item = endpoint->first; item; item = item->next) {
@@ -154,8 +154,7 @@ take_answer(const struct outbound_request *request)
 
     item->state = ITEM_OVER;
     kept.over++;
-    endpoint_ends(&kept, item);
-    endpoint_learn(item->endpoint, request->status >= 200 && request->status < 300, request->duration_ms);
+    endpoint_answers(&kept, item, request->status >= 200 && request->status < 300, request->duration_ms);
 }
 
 void
@@ -217,7 +216,7 @@ leave(struct call *call)
     struct rows rows;
     int rc;
 
-    while (kept.all.active.count > 0 && clock_monotonic_ms() < until_ms)
+    while (kept.active > 0 && clock_monotonic_ms() < until_ms)
         take_answers(until_ms - clock_monotonic_ms(), -1);
     do
         rc = delivery_note(call, &kept);

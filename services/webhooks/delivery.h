@@ -4,11 +4,18 @@
  * Of each it has the next deliveries in memory, never more than ITEMS_MAX, however many wait. A delivery is begun when
  * every earlier one of the same resource is over.
  *
- * An endpoint is trusted while its answers are good and quick. One that is new, fails or hangs has few requests under
- * way, all such endpoints together have DOUBTFUL_MAX and those of one owner DOUBTFUL_OF: the rest of the transfers is
- * kept free for the others. While places are scarce (PLACES_FREE), endpoints of which nothing is under way, because
- * those like them have all that they may have and are slow to let go of it, are put off (delivery_release), and a slow
- * owner has requests under way to PLACES_OF_OWNER endpoints: so there are always places for what comes for others.
+ * An endpoint is trusted while its answers are good and quick, and failing when the last ones were not good; doubted is
+ * one that has not answered yet, or is slow. Each of these has a part of the requests under way (PART_OF_...): what
+ * hangs in one leaves the others alone. Of a part an owner may have a 16th of what is free, and one more with each good
+ * and quick answer while it waits for more, but never more than are free. So an owner that hangs takes little, and the
+ * next one less. Of failing ones any number may hang without keeping a new or trusted one waiting, of new ones without
+ * keeping a trusted one; that one more of a kind must wait it takes 33 failing, 43 new or 58 trusted owners who hang
+ * all at once, and they are failing then.
+ *
+ * There are more places for queues than there may be requests under way. When all are taken, queues whose owner has all
+ * that it may have, and is slow to let go of it, are put off (delivery_release) and come back one after the other:
+ * there are places for what comes for others. Each process keeps these rules for itself, so that they hold for any
+ * number of them; what an endpoint was last the others, and those that start, read in its row.
  */
 #ifndef DELIVERY_H
 #define DELIVERY_H
@@ -17,19 +24,16 @@
 #include "signature.h"
 #include "subscription.h"
 
-#define ENDPOINTS_MAX   256                                 /* queues held at a time */
-#define ITEMS_MAX       256                                 /* of one queue, in memory */
-#define ITEMS_LOW       96                                  /* more are read when so few are left */
-#define ITEMS_DOUBTFUL  16                                  /* of a queue whose endpoint is not trusted */
-#define TRANSFERS_MAX   512                                 /* under way at a time */
-#define OF_ENDPOINT     64                                  /* of one subscription, when its endpoint is fast */
-#define OF_OWNER        192                                 /* of one app, or one store's merchant */
-#define PLACES_FREE     (ENDPOINTS_MAX - ENDPOINTS_MAX / 4) /* more than that, and places are scarce */
-#define PLACES_OF_OWNER (ENDPOINTS_MAX / 4)                 /* while they are, and its endpoints are slow */
-#define DOUBTFUL_MAX    192                                 /* of all endpoints that are not trusted, and */
-#define DOUBTFUL_OF     32                                  /* of those of one owner */
+#define PART_OF_FAILING 64  /* requests under way at a time, */
+#define PART_OF_DOUBTED 128 /* of all endpoints that are so */
+#define PART_OF_TRUSTED 320
+#define TRANSFERS_MAX   (PART_OF_FAILING + PART_OF_DOUBTED + PART_OF_TRUSTED)
+#define ENDPOINTS_MAX   (TRANSFERS_MAX + 64) /* queues held at a time */
+#define OF_ENDPOINT     64                   /* under way of one subscription, when its endpoint is fast */
+#define ITEMS_MAX       256                  /* of one queue, in memory */
+#define ITEMS_DOUBTED   16                   /* of a queue whose endpoint is not trusted */
+#define ITEMS_ALL       65536                /* of all, about */
 #define QUICK_MS        2000
-#define OWNERS_KNOWN    1024 /* by the owner's number; two that meet share what one may have */
 #define NOTED_AT_ONCE   384  /* results in one statement: all of them at their largest fit (delivery_note.c) */
 #define OVER_MAX        2048 /* nothing more is begun while so many are not noted */
 #define ANSWER_KEPT     4096
@@ -39,6 +43,9 @@
 #define TOPIC_SIZE      101
 
 struct endpoint;
+
+/* What its last answers say of an endpoint. */
+enum standing { FAILING, DOUBTED, TRUSTED, STANDINGS };
 
 enum item_state {
     ITEM_WAITS,
@@ -53,8 +60,8 @@ struct item {
     struct item *next, *before; /* of its endpoint, in their order */
     struct item *behind;        /* the next one of its resource that is in hand */
     enum item_state state;
-    bool doubtful;    /* was begun as such */
-    int64_t begun_ms; /* by the monotonic clock */
+    enum standing standing; /* of its endpoint when it was begun */
+    int64_t begun_ms;       /* by the monotonic clock */
     int64_t delivery_id;
     int64_t attempt; /* this one's number, from 1 */
     char event_id[EVENT_ID_SIZE], attempt_id[EVENT_ID_SIZE], topic[TOPIC_SIZE];
@@ -67,30 +74,32 @@ struct item {
     int64_t next_us;
 };
 
-/* Requests under way that have a limit together. */
+/* Requests under way of one owner, in one part. */
 struct crowd {
     unsigned count;
-    int64_t full_ms; /* since when no more may begin; 0: they may */
+    unsigned more;   /* may be under way than at first */
+    int64_t full_ms; /* since when none may be begun; 0: they may */
     int64_t took_ms; /* about as long as they took lately */
 };
 
-/* Of those who are in one place of the table. */
+/* Of the endpoints that are held: one app, or the merchant of one store. */
 struct owner {
-    struct crowd active, doubtful; /* the one holds the other */
-    unsigned places;               /* endpoints to which something is under way */
-    int64_t back_ms;               /* when the last one that was put off comes back */
+    int64_t number;
+    unsigned endpoints; /* 0: nobody's place in the table */
+    struct crowd crowds[STANDINGS];
 };
 
 struct endpoint {
     int64_t subscription_id, store_id, version;
-    struct owner *owner; /* of delivery.owners */
+    struct owner *owner; /* of delivery.owners; NULL until it is read */
     char *url;
     char secret[SECRET_TEXT_SIZE], old_secret[SECRET_TEXT_SIZE];
     bool has_old, readable;
     int64_t old_until_us, updated_us, reread_us;
     enum profile profile;
     struct item *first, *last;
-    unsigned count, active, cap;
+    unsigned count, active;
+    unsigned cap; /* how many may be under way; 0: not known before it is read */
     bool may_have_more;
 };
 
@@ -99,8 +108,10 @@ struct delivery {
     struct outbound *outbound;
     struct endpoint *endpoints[ENDPOINTS_MAX];
     unsigned count;
-    struct owner all, owners[OWNERS_KNOWN];
+    struct owner owners[ENDPOINTS_MAX];
+    unsigned under_way[STANDINGS], active; /* of all owners; together */
     int64_t renewed_ms, claimed_ms;
+    int64_t back_ms;     /* when the last queue that was put off comes back */
     unsigned connection; /* db_connection_number */
     unsigned turn_of;    /* whose turn it is to begin, and to be noted */
     unsigned over;       /* about how many are not noted yet */
@@ -115,13 +126,14 @@ struct item *endpoint_find_item(const struct endpoint *self, int64_t delivery_id
 struct item *item_add(struct endpoint *self, int64_t delivery_id);
 void item_free(struct item *self);
 void endpoint_forget_waiting(struct endpoint *self); /* all that is not under way or over: they are read again */
-void endpoint_learn(struct endpoint *self, bool good, int64_t took_ms); /* how many at a time its endpoint can take */
-bool endpoint_is_trusted(const struct endpoint *self);
-bool endpoint_fails(const struct endpoint *self); /* it did last */
+/* Whose it is, and what is to be thought of it where this process has learned nothing. */
+void endpoint_introduce(struct delivery *self, struct endpoint *endpoint, int64_t owner, enum standing standing);
+enum standing endpoint_standing(const struct endpoint *self);
 bool endpoint_may_begin(const struct delivery *self, struct endpoint *endpoint);
-bool endpoint_hangs(const struct delivery *self, const struct endpoint *endpoint); /* it stands in others' way */
+bool endpoint_hangs(const struct delivery *self, const struct endpoint *endpoint); /* it could only wait, and long */
 void endpoint_begins(struct delivery *self, struct item *item);
-void endpoint_ends(struct delivery *self, struct item *item);
+void endpoint_ends(struct delivery *self, struct item *item); /* broken off; otherwise it answers, or does not */
+void endpoint_answers(struct delivery *self, struct item *item, bool good, int64_t took_ms);
 
 /* deliver.c: requests go on until the database has answered what was sent to it. */
 void delivery_meanwhile(struct call *call, struct delivery *self);

@@ -10,13 +10,12 @@
 #include "statements.h"
 #include "text.h"
 
-#define CLAIM_EACH_MS 5 /* and not more often, under load */
-#define RENEW_EACH_MS 1000
-#define PUT_OFF_MS    10000 /* one that fails */
-#define YIELD_MS      1000  /* one that could only wait, and each next one of its owner */
-#define YIELD_EACH_MS 2     /* later, so that many of them do not keep us busy with putting them off */
-#define LIST_MAX      4194304
-#define IDS_MAX       1048576
+#define CLAIM_EACH_MS   5 /* and not more often, under load */
+#define RENEW_EACH_MS   1000
+#define PUT_OFF_MS      1000 /* and each next one later, so that however many there are they neither */
+#define PUT_OFF_EACH_MS 2    /* keep us busy nor take the places as fast as those become free */
+#define LIST_MAX        4194304
+#define IDS_MAX         1048576
 
 /* ---- numbers as PostgreSQL's arrays, written into a buffer ------------------------------------------------------- */
 
@@ -120,15 +119,17 @@ delivery_claim(struct call *call, struct delivery *self)
 
 /* Of what cannot go out soon only a few are read. */
 static unsigned
-items_max(const struct endpoint *self)
+items_max(const struct delivery *self, const struct endpoint *endpoint)
 {
-    return endpoint_is_trusted(self) ? ITEMS_MAX : ITEMS_DOUBTFUL;
+    if (endpoint_standing(endpoint) != TRUSTED)
+        return ITEMS_DOUBTED;
+    return ITEMS_ALL / self->count < ITEMS_MAX ? ITEMS_ALL / self->count : ITEMS_MAX;
 }
 
 static bool
-wants_more(const struct endpoint *self)
+wants_more(const struct delivery *self, const struct endpoint *endpoint)
 {
-    return self->may_have_more && self->count <= (endpoint_is_trusted(self) ? ITEMS_LOW : ITEMS_DOUBTFUL / 2);
+    return endpoint->may_have_more && endpoint->count <= items_max(self, endpoint) * 3 / 8;
 }
 
 static struct str
@@ -144,13 +145,13 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
     for (unsigned i = 0; i < self->count; i++) {
         struct endpoint *endpoint = self->endpoints[i];
 
-        if (!wants_more(endpoint))
+        if (!wants_more(self, endpoint))
             continue;
         out_map(&out, 3);
         out_key(&out, "s");
         out_int(&out, endpoint->subscription_id);
         out_key(&out, "n");
-        out_int(&out, items_max(endpoint) - endpoint->count);
+        out_int(&out, items_max(self, endpoint) - endpoint->count);
         out_key(&out, "x");
         out_list(&out, endpoint->count);
         for (struct item *item = endpoint->first; item; item = item->next)
@@ -161,10 +162,20 @@ wanted_json(struct call *call, struct delivery *self, unsigned count)
     return json;
 }
 
+static enum standing
+last_standing(const struct rows *rows, unsigned row)
+{
+    if (rows_is_null(rows, row, "last_success_at"))
+        return rows_is_null(rows, row, "last_failure_at") ? DOUBTED : FAILING;
+    if (rows_is_null(rows, row, "last_failure_at"))
+        return TRUSTED;
+    return rows_time(rows, row, "last_success_at") < rows_time(rows, row, "last_failure_at") ? FAILING : TRUSTED;
+}
+
 static void
 read_endpoint(struct delivery *delivery, struct endpoint *self, const struct rows *rows, unsigned row)
 {
-    self->owner = &delivery->owners[(uint64_t)rows_int(rows, row, "owner") % OWNERS_KNOWN];
+    endpoint_introduce(delivery, self, rows_int(rows, row, "owner"), last_standing(rows, row));
     self->version = rows_int(rows, row, "version");
     self->store_id = rows_int(rows, row, "store_id");
     self->updated_us = rows_time(rows, row, "updated_at");
@@ -248,7 +259,7 @@ delivery_load(struct call *call, struct delivery *self)
 
     ids_begin(&ids);
     for (unsigned i = 0; i < self->count; i++)
-        if (wants_more(self->endpoints[i])) {
+        if (wants_more(self, self->endpoints[i])) {
             ids_add(&ids, self->endpoints[i]->subscription_id);
             count++;
         }
@@ -279,11 +290,11 @@ delivery_load(struct call *call, struct delivery *self)
 
 /* ---- letting go -------------------------------------------------------------------------------------------------- */
 
-/* While places are scarce those that could only wait, for a bad endpoint or for others of their owner, have none. */
+/* While all places are taken those that could only wait for others of their owner have none. */
 static bool
 is_put_off(const struct delivery *self, const struct endpoint *endpoint)
 {
-    if (self->count <= PLACES_FREE || !endpoint_hangs(self, endpoint))
+    if (self->count < ENDPOINTS_MAX || !endpoint_hangs(self, endpoint))
         return false;
     for (const struct item *item = endpoint->first; item; item = item->next)
         if (item->state == ITEM_OVER || item->state == ITEM_NOTED)
@@ -297,23 +308,20 @@ is_done_with(const struct delivery *self, const struct endpoint *endpoint)
     return (endpoint->count == 0 && !endpoint->may_have_more) || is_put_off(self, endpoint);
 }
 
-/* How long it is put off. */
+/* How long the next one is put off. */
 static int64_t
-wait_ms(struct endpoint *self)
+wait_ms(struct delivery *self)
 {
     int64_t now_ms = clock_monotonic_ms();
-    struct owner *owner = self->owner;
 
-    if (endpoint_fails(self))
-        return PUT_OFF_MS;
-    owner->back_ms += YIELD_EACH_MS;
-    if (owner->back_ms < now_ms + YIELD_MS)
-        owner->back_ms = now_ms + YIELD_MS;
-    return owner->back_ms - now_ms;
+    self->back_ms += PUT_OFF_EACH_MS;
+    if (self->back_ms < now_ms + PUT_OFF_MS)
+        self->back_ms = now_ms + PUT_OFF_MS;
+    return self->back_ms - now_ms;
 }
 
 static void
-write_release(struct out *out, struct endpoint *self)
+write_release(struct delivery *delivery, struct out *out, struct endpoint *self)
 {
     bool put_off = self->count > 0 || self->may_have_more;
 
@@ -326,7 +334,7 @@ write_release(struct out *out, struct endpoint *self)
     out_int(out, self->version);
     if (put_off) {
         out_key(out, "until");
-        out_time(out, clock_now_us() + wait_ms(self) * INT64_C(1000));
+        out_time(out, clock_now_us() + wait_ms(delivery) * INT64_C(1000));
     }
     self->may_have_more = true; /* those that are not given back have got something new */
 }
@@ -334,6 +342,7 @@ write_release(struct out *out, struct endpoint *self)
 int
 delivery_release(struct call *call, struct delivery *self)
 {
+    struct endpoint *done[ENDPOINTS_MAX];
     unsigned count = 0;
     struct rows rows;
     struct buf buf;
@@ -341,15 +350,15 @@ delivery_release(struct call *call, struct delivery *self)
     int rc;
 
     for (unsigned i = 0; i < self->count; i++)
-        count += is_done_with(self, self->endpoints[i]);
+        if (is_done_with(self, self->endpoints[i]))
+            done[count++] = self->endpoints[i];
     if (count == 0)
         return 0;
     buf_init(&buf, LIST_MAX);
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
-    for (unsigned i = 0; i < self->count; i++)
-        if (is_done_with(self, self->endpoints[i]))
-            write_release(&out, self->endpoints[i]);
+    for (unsigned i = 0; i < count; i++)
+        write_release(self, &out, done[i]);
     rc = db_run(call, QUEUE_RELEASE, &rows, "jl", (struct str){buf.data, buf.size}, self->holder);
     buf_free(&buf);
     for (unsigned row = 0; rc == 0 && row < rows.count; row++)

@@ -152,32 +152,25 @@ results_json(struct call *call, struct delivery *self, unsigned count, bool *all
 
 /* ---- switching off ----------------------------------------------------------------------------------------------- */
 
-/* The developer hears of it by an event, which the log has as well. */
+/* The developer hears of it by an event, which the log of the store's install has as well, where it is of a store. */
 static int
 announce(struct call *call, const struct rows *rows, int64_t subscription_id, int64_t now_us)
 {
-    struct str json;
-    struct buf buf;
-    struct out out;
+    const struct event event = {
+        .event_id = str_of(rows_text(rows, 0, "event_id")),
+        .topic = str_of("webhook.disabled"),
+        .resource_type = str_of("webhook"),
+        .data = str_of(rows_text(rows, 0, "_event")),
+        .store_id = rows_int(rows, 0, "store_id"),
+        .resource_id = subscription_id,
+        .created_us = now_us,
+    };
 
-    buf_init(&buf, 65536);
-    out_init(&out, &buf, OUT_JSON);
-    out_list(&out, 1);
-    out_map(&out, 8);
-    member_int(&out, "n", 0);
-    member_text(&out, "event_id", rows_text(rows, 0, "event_id"));
-    member_time(&out, "created_at", now_us);
-    member_text(&out, "topic", "webhook.disabled");
-    member_int(&out, "store_id", rows_int(rows, 0, "store_id"));
-    member_text(&out, "resource_type", "webhook");
-    member_int(&out, "resource_id", subscription_id);
-    out_key(&out, "data");
-    out_json(&out, str_of(rows_text(rows, 0, "_event")));
-    json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
-    buf_free(&buf);
-    return events_take(call, json, arena_printf(call->arena, "{%lld}", (long long)rows_int(rows, 0, "store_id"))) < 0
-               ? -1
-               : 0;
+    if (!rows_is_null(rows, 0, "store_id"))
+        return events_take(call, &event, 1) < 0 ? -1 : 0;
+    db_after_commit(call, deliver_wake);
+    return db_post(call, DEVELOPER_TELL, "stllj", event.event_id.base, now_us, rows_int(rows, 0, "app_id"),
+                   subscription_id, event.data);
 }
 
 static int
@@ -188,7 +181,6 @@ disable(struct call *call, struct delivery *self, const struct rows *noted, unsi
     struct endpoint *endpoint = endpoint_find(self, subscription_id);
     struct rows rows;
 
-    now_us -= now_us % 1000; /* the event's time is part of its key, and written in milliseconds */
     if (db_run(call, SUBSCRIPTION_DISABLE, &rows, "lts", subscription_id, now_us, why))
         return -1;
     if (rows.count == 0)

@@ -6,21 +6,27 @@
 
 #define CAP_FIRST  4 /* more than that is trust */
 #define STUCK_MS   500
-#define CAPS_KNOWN 4096 /* by the subscription's number; two that share a place only guess worse */
+#define CAPS_KNOWN 4096
+#define AT_FIRST   16 /* one of so many that are free an owner may have before it has shown more */
 
-static uint8_t caps[CAPS_KNOWN];
+static const unsigned parts[STANDINGS] = {PART_OF_FAILING, PART_OF_DOUBTED, PART_OF_TRUSTED};
+
+/* What was learned of endpoints, for when their queue is held again; of two that share a place the later one. */
+static struct {
+    int64_t subscription_id;
+    unsigned cap;
+} caps[CAPS_KNOWN];
 
 struct endpoint *
 endpoint_add(struct delivery *self, int64_t subscription_id)
 {
     struct endpoint *endpoint = xcalloc(1, sizeof *endpoint);
+    uint64_t place = (uint64_t)subscription_id % CAPS_KNOWN;
 
     endpoint->subscription_id = subscription_id;
-    endpoint->cap = caps[(uint64_t)subscription_id % CAPS_KNOWN];
-    if (endpoint->cap == 0)
-        endpoint->cap = CAP_FIRST;
+    if (caps[place].subscription_id == subscription_id)
+        endpoint->cap = caps[place].cap;
     endpoint->may_have_more = true;
-    endpoint->owner = &self->owners[0]; /* until it is read */
     self->endpoints[self->count++] = endpoint;
     return endpoint;
 }
@@ -36,11 +42,39 @@ endpoint_remove(struct delivery *self, unsigned index)
             endpoint_ends(self, item);
         item_free(item);
     }
+    if (endpoint->owner)
+        endpoint->owner->endpoints--;
     secret_wipe(endpoint->secret, sizeof endpoint->secret);
     secret_wipe(endpoint->old_secret, sizeof endpoint->old_secret);
     free(endpoint->url);
     free(endpoint);
     self->endpoints[index] = self->endpoints[--self->count];
+}
+
+/* An owner is known as long as one of its endpoints is held, so that there are never more of them than places. */
+void
+endpoint_introduce(struct delivery *self, struct endpoint *endpoint, int64_t number, enum standing standing)
+{
+    static const unsigned first_caps[STANDINGS] = {1, CAP_FIRST, CAP_FIRST + 1};
+    struct owner *owner = NULL;
+
+    if (endpoint->owner)
+        return;
+    if (endpoint->cap == 0)
+        endpoint->cap = first_caps[standing];
+    for (unsigned i = 0; i < ENDPOINTS_MAX; i++) {
+        struct owner *at = &self->owners[i];
+
+        if (at->endpoints > 0 && at->number == number) {
+            owner = at;
+            break;
+        }
+        if (at->endpoints == 0 && !owner)
+            owner = at;
+    }
+    if (owner->endpoints++ == 0)
+        *owner = (struct owner){.number = number, .endpoints = 1};
+    endpoint->owner = owner;
 }
 
 struct endpoint *
@@ -120,28 +154,27 @@ endpoint_forget_waiting(struct endpoint *self)
 /* ---- how many at a time ------------------------------------------------------------------------------------------ */
 
 /* One that answers at once gets more at a time, one that fails or never answers soon has a single request under way. */
-void
+static void
 endpoint_learn(struct endpoint *self, bool good, int64_t took_ms)
 {
+    uint64_t place = (uint64_t)self->subscription_id % CAPS_KNOWN;
+
     if (good && took_ms > QUICK_MS)
         self->cap = self->cap / 2 > CAP_FIRST ? self->cap / 2 : CAP_FIRST;
     else if (good && self->cap < OF_ENDPOINT)
         self->cap++;
     else if (!good && self->cap > 1)
         self->cap /= 2;
-    caps[(uint64_t)self->subscription_id % CAPS_KNOWN] = (uint8_t)self->cap;
+    caps[place].subscription_id = self->subscription_id;
+    caps[place].cap = self->cap;
 }
 
-bool
-endpoint_is_trusted(const struct endpoint *self)
+enum standing
+endpoint_standing(const struct endpoint *self)
 {
-    return self->cap > CAP_FIRST;
-}
-
-bool
-endpoint_fails(const struct endpoint *self)
-{
-    return self->cap < CAP_FIRST;
+    if (self->cap > CAP_FIRST)
+        return TRUSTED;
+    return self->cap < CAP_FIRST ? FAILING : DOUBTED;
 }
 
 /* Items are begun in their order, so that the first one under way is among the oldest. */
@@ -155,96 +188,87 @@ is_slow(const struct endpoint *self)
     return item && clock_monotonic_ms() - item->begun_ms > QUICK_MS;
 }
 
-/* Whoever waits for one of them waits long: they hang, or take their time one after the other. Those who are quick are
- * full as well when there is much to do, but not for long. */
 static bool
-is_stuck(const struct crowd *self)
+has_room(const struct delivery *self, const struct endpoint *endpoint)
 {
-    return self->full_ms && (self->took_ms > STUCK_MS || clock_monotonic_ms() - self->full_ms > STUCK_MS);
-}
+    enum standing standing = endpoint_standing(endpoint);
+    const struct crowd *crowd = &endpoint->owner->crowds[standing];
+    unsigned left = parts[standing] - self->under_way[standing];
 
-static bool
-has_its_places(const struct delivery *self, const struct owner *owner)
-{
-    return self->count > PLACES_FREE && owner->places >= PLACES_OF_OWNER && owner->active.took_ms > STUCK_MS;
+    return crowd->count < left && crowd->count < left / AT_FIRST + 1 + crowd->more;
 }
 
 bool
 endpoint_may_begin(const struct delivery *self, struct endpoint *endpoint)
 {
-    const struct owner *owner = endpoint->owner;
+    struct crowd *crowd;
 
-    if (endpoint->active >= endpoint->cap || self->all.active.count >= TRANSFERS_MAX)
-        return false;
-    if (endpoint->active == 0 && has_its_places(self, owner))
-        return false;
-    if (endpoint_is_trusted(endpoint) && is_slow(endpoint))
+    if (endpoint_standing(endpoint) == TRUSTED && is_slow(endpoint))
         endpoint->cap = CAP_FIRST; /* before the first of them is over */
-    if (endpoint_is_trusted(endpoint))
-        return owner->active.count < OF_OWNER;
-    return endpoint->active < endpoint->cap && self->all.doubtful.count < DOUBTFUL_MAX &&
-           owner->doubtful.count < DOUBTFUL_OF;
-}
-
-static void
-crowd_grows(struct crowd *self, unsigned max)
-{
-    if (++self->count >= max && self->full_ms == 0)
-        self->full_ms = clock_monotonic_ms();
-}
-
-static void
-crowd_shrinks(struct crowd *self, unsigned max, int64_t took_ms)
-{
-    if (took_ms > QUICK_MS)
-        took_ms = QUICK_MS; /* a single one that hangs says little of the others */
-    self->took_ms = (7 * self->took_ms + took_ms) / 8;
-    if (--self->count < max)
-        self->full_ms = 0;
+    if (endpoint->active >= endpoint->cap)
+        return false;
+    crowd = &endpoint->owner->crowds[endpoint_standing(endpoint)];
+    if (has_room(self, endpoint)) {
+        crowd->full_ms = 0;
+        return true;
+    }
+    if (crowd->full_ms == 0)
+        crowd->full_ms = clock_monotonic_ms();
+    return false;
 }
 
 void
 endpoint_begins(struct delivery *self, struct item *item)
 {
     struct endpoint *endpoint = item->endpoint;
-    struct owner *owner = endpoint->owner;
 
-    item->doubtful = !endpoint_is_trusted(endpoint);
+    item->standing = endpoint_standing(endpoint);
     item->begun_ms = clock_monotonic_ms();
-    owner->places += endpoint->active++ == 0;
-    crowd_grows(&self->all.active, TRANSFERS_MAX);
-    crowd_grows(&owner->active, OF_OWNER);
-    if (!item->doubtful)
-        return;
-    crowd_grows(&self->all.doubtful, DOUBTFUL_MAX);
-    crowd_grows(&owner->doubtful, DOUBTFUL_OF);
+    endpoint->active++;
+    endpoint->owner->crowds[item->standing].count++;
+    self->under_way[item->standing]++;
+    self->active++;
+}
+
+/* Its owner gets more as long as it has use for that and answers are good and quick, and loses what it does not use. */
+static void
+crowd_learn(struct crowd *self, unsigned part, bool good, int64_t took_ms)
+{
+    bool quick = took_ms <= QUICK_MS;
+
+    if (good && quick && self->full_ms && self->more < part)
+        self->more++;
+    else if (self->more > 0 && (!quick || (!self->full_ms && self->more > 2 * self->count)))
+        self->more--;
+    self->took_ms = (7 * self->took_ms + (quick ? took_ms : QUICK_MS)) / 8; /* one that hangs says little of others */
 }
 
 void
 endpoint_ends(struct delivery *self, struct item *item)
 {
-    int64_t took_ms = clock_monotonic_ms() - item->begun_ms;
-    struct endpoint *endpoint = item->endpoint;
-    struct owner *owner = endpoint->owner;
-
-    owner->places -= --endpoint->active == 0;
-    crowd_shrinks(&self->all.active, TRANSFERS_MAX, took_ms);
-    crowd_shrinks(&owner->active, OF_OWNER, took_ms);
-    if (!item->doubtful)
-        return;
-    crowd_shrinks(&self->all.doubtful, DOUBTFUL_MAX, took_ms);
-    crowd_shrinks(&owner->doubtful, DOUBTFUL_OF, took_ms);
+    item->endpoint->active--;
+    item->endpoint->owner->crowds[item->standing].count--;
+    self->under_way[item->standing]--;
+    self->active--;
 }
 
+void
+endpoint_answers(struct delivery *self, struct item *item, bool good, int64_t took_ms)
+{
+    endpoint_ends(self, item);
+    crowd_learn(&item->endpoint->owner->crowds[item->standing], parts[item->standing], good, took_ms);
+    endpoint_learn(item->endpoint, good, took_ms);
+}
+
+/* Whoever waits for its owner's other requests waits long when they hang, or take their time one after the other. Those
+ * that are quick leave no room as well when there is much to do, but not for long. */
 bool
 endpoint_hangs(const struct delivery *self, const struct endpoint *endpoint)
 {
-    const struct owner *owner = endpoint->owner;
+    const struct crowd *crowd;
 
-    if (endpoint->active > 0)
+    if (!endpoint->first || endpoint->active > 0 || has_room(self, endpoint))
         return false;
-    if (has_its_places(self, owner) || is_stuck(&owner->active))
-        return true;
-    return !endpoint_is_trusted(endpoint) &&
-           (endpoint_fails(endpoint) || is_stuck(&owner->doubtful) || is_stuck(&self->all.doubtful));
+    crowd = &endpoint->owner->crowds[endpoint_standing(endpoint)];
+    return crowd->took_ms > STUCK_MS || (crowd->full_ms && clock_monotonic_ms() - crowd->full_ms > STUCK_MS);
 }

@@ -117,16 +117,20 @@ int
 events_list(struct call *call)
 {
     int64_t after = in_int(call->in, "query.after", 0), limit = in_int(call->in, "query.limit", PAGE_LIMIT_DEFAULT);
-    int64_t installation_id = call->caller.installation_id, oldest, last;
+    int64_t installation_id = call->caller.installation_id, generation = call->caller.generation, oldest, last;
     const char *topic = in_text(call->in, "query.topic"), *scopes = subscription_scopes(call);
     struct rows rows, begin, end;
 
-    /* Its end first: what is behind it was not looked for. Its beginning last: a day may be dropped in between. */
+    /* Its end first: what is behind it was not looked for. Its beginning last: a day may be dropped in between, or the
+     * app be installed again, and then what was read is of two installs. */
     if (installation_await(call, LOG_END, &end) ||
         (topic ? db_send(call, EVENTS_AFTER_TOPIC, "lllss", installation_id, after, limit, scopes, topic)
                : db_send(call, EVENTS_AFTER_ALL, "llls", installation_id, after, limit, scopes)) ||
-        db_send(call, LOG_BEGIN, "l", installation_id) || db_collect(call, &rows) || db_collect(call, &begin))
+        db_send(call, LOG_BEGIN, "ll", installation_id, generation) || db_collect(call, &rows) ||
+        db_collect(call, &begin))
         return -1;
+    if (begin.count == 0)
+        return installation_unheard(call);
     last = rows_int(&end, 0, "last");
     oldest = rows_int(&begin, 0, "oldest");
     if (after > last)
@@ -135,8 +139,8 @@ events_list(struct call *call)
     if (after > 0 && after + 1 < oldest) {
         call_fail_detail(call, "oldest_seq", arena_printf(call->arena, "%lld", (long long)oldest));
         return call_failf(call, FAIL_EVENTS_EXPIRED, "after",
-                          "Events up to %lld are kept no more. Read the present state over the API, then go on with "
-                          "after=%lld",
+                          "Events up to %lld are kept no more, or are of an earlier install. Read the present state "
+                          "over the API, then go on with after=%lld",
                           (long long)oldest - 1, (long long)oldest - 1);
     }
     return write_events(call, &rows, next_after(&rows, after, limit, last), oldest, last);

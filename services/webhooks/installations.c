@@ -1,52 +1,27 @@
 /* installations.c - the two steps of auth's uninstall saga that happen here (protocols 8). Each may come again, and
  * late: it acts on its generation and earlier ones, and does nothing twice. */
-#include <stdio.h>
-
 #include "clock.h"
 #include "intake.h"
 #include "statements.h"
-#include "text.h"
 #include "webhooks_operations.h"
 
-#define EVENT_MAX         131072
 #define CANCELLED_AT_ONCE 5000
 #define CANCEL_BATCHES    50
 
-/* app.uninstalled as events_take wants it. */
-static struct str
-event_json(struct call *call)
+static int64_t
+take_uninstalled(struct call *call)
 {
-    int64_t created_us = in_int(call->in, "body.created_us", 0);
-    char moment[TIME_TEXT_SIZE + 8];
-    size_t len = text_from_time(moment, created_us) - 5;
-    struct str json;
-    struct buf buf;
-    struct out out;
+    const struct event event = {
+        .event_id = in_str(call->in, "body.event_id"),
+        .topic = str_of("app.uninstalled"),
+        .resource_type = str_of("installation"),
+        .data = in_str(call->in, "body.data"),
+        .store_id = in_int(call->in, "body.store_id", 0),
+        .resource_id = in_int(call->in, "body.installation_id", 0),
+        .created_us = in_int(call->in, "body.created_us", 0),
+    };
 
-    snprintf(moment + len, sizeof moment - len, ".%06dZ", (int)(created_us % US_PER_SECOND));
-    buf_init(&buf, EVENT_MAX);
-    out_init(&out, &buf, OUT_JSON);
-    out_list(&out, 1);
-    out_map(&out, 8);
-    out_key(&out, "n");
-    out_int(&out, 0);
-    out_key(&out, "event_id");
-    out_str(&out, in_str(call->in, "body.event_id"));
-    out_key(&out, "created_at");
-    out_text(&out, moment);
-    out_key(&out, "topic");
-    out_text(&out, "app.uninstalled");
-    out_key(&out, "store_id");
-    out_int(&out, in_int(call->in, "body.store_id", 0));
-    out_key(&out, "resource_type");
-    out_text(&out, "installation");
-    out_key(&out, "resource_id");
-    out_int(&out, in_int(call->in, "body.installation_id", 0));
-    out_key(&out, "data");
-    out_json(&out, in_str(call->in, "body.data"));
-    json = (struct str){arena_strndup(call->arena, buf.data, buf.size), buf.size};
-    buf_free(&buf);
-    return json;
+    return events_take(call, &event, 1);
 }
 
 static int
@@ -92,6 +67,7 @@ installations_ending(struct call *call)
     if (cancel_most(call, installation_id, generation))
         return -1;
     if ((has_event && partitions_need(call, in_int(call->in, "body.created_us", 0))) || db_begin(call) ||
+        db_post(call, SEQUENCE_LOCK, "l", installation_id) ||
         db_run(call, INSTALLATION_BEGIN_END, &rows, "llllt", installation_id, generation,
                in_int(call->in, "body.store_id", 0), in_int(call->in, "body.app_id", 0), now_us) ||
         db_post(call, SEQUENCE_PUT, "l", installation_id) ||
@@ -102,8 +78,7 @@ installations_ending(struct call *call)
     if (cancelled.affected == CANCELLED_AT_ONCE)
         return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "More deliveries wait than can be cancelled at once");
     if (has_event)
-        taken = events_take(call, event_json(call),
-                            arena_printf(call->arena, "{%lld}", (long long)in_int(call->in, "body.store_id", 0)));
+        taken = take_uninstalled(call);
     if (taken < 0 || db_commit(call))
         return -1;
     return reply(call, true, taken);

@@ -52,12 +52,14 @@ installation_put(struct call *call, const struct installation_news *news)
     struct rows rows;
     int64_t now_us = clock_now_us();
 
-    if (db_run(call, INSTALLATION_PUT, &rows, "llllst", news->installation_id, news->store_id, news->app_id,
+    if (db_post(call, SEQUENCE_LOCK, "l", news->installation_id) ||
+        db_run(call, INSTALLATION_PUT, &rows, "llllst", news->installation_id, news->store_id, news->app_id,
                news->generation, news->scopes, now_us))
         return -1;
     if (rows.count == 0)
         return 0;
     if (db_post(call, SEQUENCE_PUT, "l", news->installation_id) ||
+        db_post(call, INSTALLATION_LOG_BEGIN, "l", news->installation_id) ||
         db_post(call, SUBSCRIPTIONS_OF_EARLIER, "llt", news->installation_id, news->generation, now_us))
         return -1;
     if (!news->topics.base || rows_int(&rows, 0, "subscribed") >= news->generation)
@@ -157,66 +159,29 @@ out_moment(struct out *out, int64_t time_us)
 }
 
 static void
-write_event(struct out *out, struct in event, unsigned n)
+write_event(struct out *out, const struct event *self, unsigned n)
 {
-    static const char *const texts[] = {"event_id", "topic", "resource_type"};
-    static const char *const numbers[] = {"store_id", "resource_id"};
-
     out_map(out, 8);
     out_key(out, "n");
     out_int(out, n);
-    for (unsigned i = 0; i < ARRAY_COUNT(texts); i++) {
-        out_key(out, texts[i]);
-        out_str(out, in_str(event, texts[i]));
-    }
-    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++) {
-        out_key(out, numbers[i]);
-        out_int(out, in_int(event, numbers[i], 0));
-    }
+    out_key(out, "event_id");
+    out_str(out, self->event_id);
+    out_key(out, "topic");
+    out_str(out, self->topic);
+    out_key(out, "resource_type");
+    out_str(out, self->resource_type);
+    out_key(out, "store_id");
+    out_int(out, self->store_id);
+    out_key(out, "resource_id");
+    out_int(out, self->resource_id);
     out_key(out, "created_at");
-    out_moment(out, in_int(event, "created_us", 0));
+    out_moment(out, self->created_us);
     out_key(out, "data");
-    out_json(out, in_str(event, "data"));
-}
-
-int64_t
-events_take(struct call *call, struct str events, const char *stores)
-{
-    struct rows locked, rows;
-
-    if (db_send(call, SEQUENCES_LOCK, "s", stores) || db_send(call, EVENTS_TAKE, "jt", events, clock_now_us()) ||
-        db_collect(call, &locked) || db_collect(call, &rows))
-        return -1;
-    db_after_commit(call, deliver_wake);
-    return rows_int(&rows, 0, "taken");
-}
-
-/* As PostgreSQL writes an array; one that comes several times does no harm. */
-static const char *
-stores_array(struct call *call, struct in events)
-{
-    unsigned count = in_count(events, "");
-    char *text = arena_alloc(call->arena, count * (INT_TEXT_SIZE + 1) + 3), *end = text;
-    int64_t last = 0;
-
-    *end++ = '{';
-    for (unsigned i = 0; i < count; i++) {
-        int64_t store_id = in_int(in_item(events, i), "store_id", 0);
-
-        if (end > text + 1 && store_id == last)
-            continue;
-        if (end > text + 1)
-            *end++ = ',';
-        end += text_from_int(end, store_id);
-        last = store_id;
-    }
-    *end++ = '}';
-    *end = '\0';
-    return text;
+    out_json(out, self->data);
 }
 
 static struct str
-events_json(struct call *call, struct in events, unsigned count)
+events_json(struct call *call, const struct event *events, unsigned count)
 {
     struct str json;
     struct buf buf;
@@ -225,12 +190,45 @@ events_json(struct call *call, struct in events, unsigned count)
     buf_init(&buf, EVENTS_JSON_MAX);
     out_init(&out, &buf, OUT_JSON);
     out_list(&out, count);
-    for (unsigned i = 0, n = 0; i < in_count(events, ""); i++)
-        if (!is_ours(in_item(events, i)))
-            write_event(&out, in_item(events, i), n++);
+    for (unsigned n = 0; n < count; n++)
+        write_event(&out, &events[n], n);
     json = (struct str){buf_failed(&buf) ? NULL : arena_strndup(call->arena, buf.data, buf.size), buf.size};
     buf_free(&buf);
     return json;
+}
+
+/* As PostgreSQL writes an array; one that comes several times does no harm. */
+static const char *
+stores_array(struct call *call, const struct event *events, unsigned count)
+{
+    char *text = arena_alloc(call->arena, count * (INT_TEXT_SIZE + 1) + 3), *end = text;
+
+    *end++ = '{';
+    for (unsigned n = 0; n < count; n++) {
+        if (n > 0 && events[n].store_id == events[n - 1].store_id)
+            continue;
+        if (n > 0)
+            *end++ = ',';
+        end += text_from_int(end, events[n].store_id);
+    }
+    *end++ = '}';
+    *end = '\0';
+    return text;
+}
+
+int64_t
+events_take(struct call *call, const struct event *events, unsigned count)
+{
+    struct str json = events_json(call, events, count);
+    struct rows locked, rows;
+
+    if (!json.base)
+        return call_fail(call, FAIL_INTERNAL_ERROR, NULL, "the events are larger than one statement may be");
+    if (db_send(call, SEQUENCES_LOCK, "s", stores_array(call, events, count)) ||
+        db_send(call, EVENTS_TAKE, "jt", json, clock_now_us()) || db_collect(call, &locked) || db_collect(call, &rows))
+        return -1;
+    db_after_commit(call, deliver_wake);
+    return rows_int(&rows, 0, "taken");
 }
 
 /* Only auth may say what is installed where, and only store-data whom it has forgotten; an operator is their equal. */
@@ -250,21 +248,35 @@ hear(struct call *call, struct in event)
     return hear_installation(call, event);
 }
 
-static int
-take_all(struct call *call, struct in events, unsigned *count, int64_t *taken)
+static struct event
+read_event(struct in event)
 {
+    return (struct event){
+        .event_id = in_str(event, "event_id"),
+        .topic = in_str(event, "topic"),
+        .resource_type = in_str(event, "resource_type"),
+        .data = in_str(event, "data"),
+        .store_id = in_int(event, "store_id", 0),
+        .resource_id = in_int(event, "resource_id", 0),
+        .created_us = in_int(event, "created_us", 0),
+    };
+}
+
+static int
+take_all(struct call *call, struct in list, unsigned *count, int64_t *taken)
+{
+    struct event *events = arena_alloc(call->arena, in_count(list, "") * sizeof *events);
+
     *count = 0;
-    for (unsigned i = 0; i < in_count(events, ""); i++) {
-        struct in event = in_item(events, i);
+    for (unsigned i = 0; i < in_count(list, ""); i++) {
+        struct in event = in_item(list, i);
 
         if (!is_ours(event))
-            ++*count;
+            events[(*count)++] = read_event(event);
         else if (hear(call, event))
             return -1;
     }
-    *taken = 0;
-    if (*count > 0)
-        *taken = events_take(call, events_json(call, events, *count), stores_array(call, events));
+    *taken = *count > 0 ? events_take(call, events, *count) : 0;
     return *taken < 0 ? -1 : 0;
 }
 

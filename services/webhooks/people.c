@@ -11,7 +11,6 @@
 
 #define SUBSCRIPTIONS_OF 100 /* of one app for all its stores, of the merchants of one store */
 #define PERMISSION       "apps__view_webhooks"
-#define ARGUMENTS_MAX    8192
 
 /* ---- whether they may -------------------------------------------------------------------------------------------- */
 
@@ -20,23 +19,13 @@ static int
 allow_developer(struct call *call)
 {
     int64_t app_id = in_int(call->in, "path.app_id", 0);
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 2);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 2);
-    out_key(&out, "account_id");
-    out_int(&out, call->caller.account_id);
-    out_key(&out, "app_id");
-    out_int(&out, app_id);
-    rc = call_service(call, "auth.apps.owned", &arguments, &reply);
-    buf_free(&arguments);
-    if (rc)
+    out_key_int(body, "account_id", call->caller.account_id);
+    out_key_int(body, "app_id", app_id);
+    if (call_ask(call, "auth.apps.owned", &question, &reply))
         return -1;
     call->caller.app_id = app_id;
     call->caller.scopes = in_text(reply, "requested_scopes");
@@ -48,28 +37,17 @@ static int
 allow_merchant(struct call *call, bool change)
 {
     int64_t store_id = in_int(call->in, "query.store_id", in_int(call->in, "body.store_id", 0));
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 4);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 4);
-    out_key(&out, "account_id");
-    out_int(&out, call->caller.account_id);
-    out_key(&out, "store_id");
-    out_int(&out, store_id);
-    out_key(&out, "permission");
-    out_text(&out, PERMISSION);
-    out_key(&out, "change");
-    out_bool(&out, change);
-    rc = call_service(call, "auth.stores.allow", &arguments, &reply);
-    buf_free(&arguments);
     call->caller.store_id = store_id;
-    return rc;
+    out_key_int(body, "account_id", call->caller.account_id);
+    out_key_int(body, "store_id", store_id);
+    out_key_text(body, "permission", PERMISSION);
+    out_key(body, "change");
+    out_bool(body, change);
+    return call_ask(call, "auth.stores.allow", &question, &reply);
 }
 
 /* ---- developers -------------------------------------------------------------------------------------------------- */
@@ -279,25 +257,18 @@ merchant_subscriptions_create(struct call *call)
 static int
 read_names(struct call *call, const struct rows *rows, unsigned count, struct in *names)
 {
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 1);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 1);
-    out_key(&out, "app_ids");
-    out_list(&out, count);
+    out_key(body, "app_ids");
+    out_list(body, count);
     for (unsigned row = 0; row < count; row++)
-        out_int(&out, rows_int(rows, row, "app_id")); /* 0 of a merchant's: nobody's */
-    rc = call_service(call, "auth.apps.names", &arguments, &reply);
-    buf_free(&arguments);
-    if (rc == 0)
-        *names = in_at(reply, "apps");
-    return rc;
+        out_int(body, rows_int(rows, row, "app_id")); /* 0 of a merchant's: nobody's */
+    if (call_ask(call, "auth.apps.names", &question, &reply))
+        return -1;
+    *names = in_at(reply, "apps");
+    return 0;
 }
 
 static const char *

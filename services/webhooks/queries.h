@@ -5,8 +5,8 @@
 
 /* s, a subscription, is one of those that $2 names, as subscription_owner makes it. */
 #define SUBSCRIPTION_OF                                                                                                \
-    "$2::text in ('installation ' || s.installation_id, 'app ' || s.app_id, case when s.made_by = 'merchant' then "    \
-    "'store ' || s.store_id end)"
+    "$2::text in ('installation ' || s.installation_id || ' ' || s.generation, 'app ' || s.app_id, case when "         \
+    "s.made_by = 'merchant' then 'store ' || s.store_id end)"
 
 /* The table of that day's deliveries is there: retention may have dropped it while one of them was still under way. */
 #define DAY_IS_KEPT "to_regclass('webhooks.delivery_' || to_char(event_at at time zone 'UTC', 'YYYYMMDD')) is not null"

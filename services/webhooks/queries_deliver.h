@@ -40,7 +40,7 @@ QUERY(QUEUE_LEAVE, "update queue set holder = null, held_until = null, version =
 /* Read before what waits, so that a version that is still the same means that nothing was missed. */
 QUERY(ENDPOINTS_READ,
       "select q.subscription_id, q.version, s.target_url, s.secret, s.old_secret, s.old_secret_until, s.profile, "
-      "s.updated_at, q.reread_at, s.store_id, "
+      "s.updated_at, q.reread_at, s.store_id, s.last_success_at, s.last_failure_at, "
       "coalesce(s.app_id, -s.store_id) as owner, (s.status in ('active', 'ending', 'ended') and " LEFT_OVER
       " is null)::int as is_on "
       "from queue as q join subscription as s using (subscription_id) where q.subscription_id = any ($1::bigint[])")
@@ -138,12 +138,25 @@ QUERY(
     "returning x.subscription_id, (x.status = 'active' and (sum.gone or x.failure_count >= $4))::int as is_bad, "
     "sum.gone::int as gone")
 
-/* $1 subscription, $2 now, $3 why. _event: the data of webhook.disabled; null for a merchant's. */
+/* $1 subscription, $2 now, $3 why. _event: the data of webhook.disabled; null for a merchant's. store_id: null for a
+ * developer's, which is for every store. */
 QUERY(SUBSCRIPTION_DISABLE,
       "update subscription set status = 'inactive', disabled_reason = $3, disabled_at = $2, updated_at = $2, "
       "off_before = nextval('delivery_id_seq') "
-      "where subscription_id = $1 and status = 'active' returning store_id, case when installation_id is not null then "
+      "where subscription_id = $1 and status = 'active' returning store_id, app_id, case when app_id is not null then "
       "json_build_object('subscription_id', subscription_id, 'installation_id', installation_id, 'app_id', app_id, "
       "'event_topic', topic, 'target_url', target_url, 'reason', $3::text, 'disabled_at', "
       "to_char($2::timestamptz at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) end as _event, "
       "gen_random_uuid() as event_id")
+
+/* What happened to a subscription for every store is of no store and no install, so that it stands in nobody's log: it
+ * goes to the app's other subscriptions for every store. $1 event, $2 now, $3 app, $4 subscription, $5 data. */
+QUERY(DEVELOPER_TELL,
+      "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, data) values "
+      "($1::uuid, $2, 'webhook.disabled', 0, 'webhook', $4, $5) returning *), made as (insert into waiting "
+      "(subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, created_at) select "
+      "s.subscription_id, e.event_id, e.created_at, e.topic, e.resource_type, e.resource_id, $2, $2 from e cross join "
+      "lateral (select subscription_id from subscription where app_id = $3 and topic = e.topic and store_id is null "
+      "and status = 'active' offset 0) as s returning subscription_id) "
+      "update queue set due_at = least(due_at, $2), version = version + 1 where subscription_id = any (array(select "
+      "subscription_id from made))")

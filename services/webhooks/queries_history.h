@@ -41,13 +41,14 @@ QUERY(
 /* ---- one more time. $1 delivery, $2 whose, $3 now --------------------------------------------------------- */
 
 /* An app gets once more what it may still read (as REPLAY_TARGETS), by that installation where s is for every store; a
- * merchant has no scopes, and a test's sample tells of nobody. */
-#define READABLE(delivery, installation)                                                                               \
-    "(s.app_id is null or " delivery ".resource_type = 'test' or exists (select from installation as h join topic as " \
-    "t on t.topic = " delivery ".topic where h.installation_id = coalesce(s.installation_id, " installation ") and "   \
-    "h.status = 'active' and (t.scope is null or t.scope = any (h.scopes)))) "
-#define READABLE_WAITING READABLE("w", "w.installation_id")
-#define READABLE_PAST    READABLE("d", "i.installation_id")
+ * merchant has no scopes, a test's sample tells of nobody, what is of no store (DEVELOPER_TELL) of the app alone. */
+#define READABLE(delivery, installation, of_no_store)                                                                  \
+    "(s.app_id is null or " delivery ".resource_type = 'test' or " of_no_store                                         \
+    " or exists (select from installation as h join topic as t on t.topic = " delivery ".topic where "                 \
+    "h.installation_id = coalesce(s.installation_id, " installation ") and h.status = 'active' and (t.scope is null "  \
+    "or t.scope = any (h.scopes)))) "
+#define READABLE_WAITING READABLE("w", "w.installation_id", "coalesce(s.store_id, w.installation_id) is null")
+#define READABLE_PAST    READABLE("d", "i.installation_id", "e.store_id = 0")
 
 /* One that waits for its next attempt. */
 QUERY(DELIVERY_HURRY,
@@ -80,16 +81,16 @@ QUERY(
 
 /* ---- the log ----------------------------------------------------------------------------------------------------- */
 
-/* Behind it the log has no holes. $1 installation. */
-#define DROPPED "coalesce((select seq from log_dropped where installation_id = $1), 0)"
+/* Behind it the log has no holes and is of the present install alone; of i, installation $1. */
+#define LOG_BEHIND "greatest(i.log_after, (select seq from log_dropped where installation_id = $1))"
 
 /* $1 installation, $2 after which number, $3 how many, $4 the scopes the app holds now. No more rows are looked at than
  * may be answered: _seen is the last one of them, which may be one that the app may not read any more. At most 4 MiB,
  * but one at least: _last is the last one there would have been. A single row without number when there is none. */
 #define EVENTS_AFTER(filter)                                                                                           \
     "with seen as materialized (select l.*, scope is null or scope = any ($4::text[]) as may from (select * from log " \
-    "where installation_id = $1 and seq > greatest($2::bigint, " DROPPED ")" filter                                    \
-    " order by seq limit $3) as l join topic using (topic)), "                                                         \
+    "where installation_id = $1 and seq > greatest($2::bigint, (select " LOG_BEHIND " from installation as i where "   \
+    "i.installation_id = $1))" filter " order by seq limit $3) as l join topic using (topic)), "                       \
     "told as (select seen.seq, e.*, sum(octet_length(e.data::text)) over (order by seen.seq) - "                       \
     "octet_length(e.data::text) as before from seen cross join lateral (select event_id, event.topic, store_id, "      \
     "created_at, data from event where event_id = seen.event_id and created_at = seen.event_at offset 0) as e "        \
@@ -99,7 +100,9 @@ QUERY(
     "left join told on before < 4194304 order by seq"
 QUERY(EVENTS_AFTER_ALL, EVENTS_AFTER(""))
 QUERY(EVENTS_AFTER_TOPIC, EVENTS_AFTER(" and topic = $5"))
-/* No row while the installation is not active here. */
+/* $1 installation, $2 generation. No row while that one is not active here, and in LOG_BEGIN once it is the present one
+ * no more. */
 QUERY(LOG_END, "select s.last from installation as i join sequence as s using (installation_id) where "
-               "i.installation_id = $1 and i.status = 'active'")
-QUERY(LOG_BEGIN, "select " DROPPED " + 1 as oldest")
+               "i.installation_id = $1 and i.generation = $2 and i.status = 'active'")
+QUERY(LOG_BEGIN, "select " LOG_BEHIND " + 1 as oldest from installation as i where i.installation_id = $1 and "
+                 "i.generation = $2")

@@ -25,13 +25,21 @@ QUERY(
 /* ---- installations ----------------------------------------------------------------------------------------------- */
 
 /* $1 installation, $2 store, $3 app, $4 generation, $5 scopes, $6 now. No row when what it says is late: a later
- * install is known, or this one has begun to end. */
+ * install is known, or this one has begun to end. A new one's log_after is still open. */
 QUERY(INSTALLATION_PUT,
       "insert into installation as known (installation_id, store_id, app_id, generation, scopes, status, updated_at) "
       "values ($1, $2, $3, $4, $5::text[], 'active', $6) on conflict (installation_id) do update set generation = $4, "
-      "scopes = $5::text[], status = 'active', updated_at = $6 where known.generation < $4 or "
+      "scopes = $5::text[], status = 'active', updated_at = $6, log_after = case when known.generation = $4 then "
+      "known.log_after end where known.generation < $4 or "
       "(known.generation = $4 and known.status = 'active') returning subscribed, generation")
+/* First, as intake does, so that they wait for each other and never crosswise. */
+QUERY(SEQUENCE_LOCK, "select from sequence where installation_id = $1 for update")
 QUERY(SEQUENCE_PUT, "insert into sequence (installation_id) values ($1) on conflict do nothing")
+
+/* What is numbered until now is of earlier generations, and what follows is not: intake shares the row that this
+ * transaction has changed (SEQUENCES_LOCK). A statement of its own: it must see what those wrote that it waited for. */
+QUERY(INSTALLATION_LOG_BEGIN, "update installation set log_after = (select last from sequence where installation_id = "
+                              "$1) where installation_id = $1 and log_after is null")
 
 /* Those of an earlier generation whose end has not come through yet: that is all they wait for. */
 QUERY(SUBSCRIPTIONS_OF_EARLIER,
@@ -85,8 +93,10 @@ QUERY(SEQUENCES_LOCK,
 
 /* $1 the events, $2 now. Those that are new, in their order, into the log of all installations of the store that may
  * read them, or of the one that they name, and towards the subscriptions. An installation that is ending takes only
- * what names it, one that has ended the request to forget the store. Each look-up is a lateral one of its own, so that
- * it goes by an index whatever PostgreSQL believes of the size of these tables. */
+ * what names it, one that has ended the request to forget the store; what is of another generation than the present
+ * one stands in nobody's log. Each look-up is a lateral one of its own, so that it goes by an index whatever PostgreSQL
+ * believes of the size of these tables, and one that leads to the rows it wants: what it passes over it would pass over
+ * for every other app of the store again. */
 QUERY(
     EVENTS_TAKE,
     "with e as (insert into event (event_id, created_at, topic, store_id, resource_type, resource_id, installation_id, "
@@ -96,19 +106,20 @@ QUERY(
     "resource_type text, resource_id bigint, data json) left join topic as t using (topic) order by n "
     "on conflict do nothing returning number, event_id, created_at, topic, store_id, resource_type, resource_id, "
     "installation_id as names, generation as of_generation), "
-    "a as materialized (select e.*, t.named, i.*, row_number() over (partition by i.installation_id order by e.number) "
-    "as place from e join topic as t using (topic) cross join lateral ("
+    "a as materialized (select e.*, t.named, i.*, unlogged, row_number() over (partition by unlogged, i.installation_id "
+    "order by e.number) as place from e join topic as t using (topic) cross join lateral ("
     "(select installation_id, generation, status, app_id from installation where not t.named and store_id = "
     "e.store_id and status = 'active' and (t.scope is null or t.scope = any (scopes)) offset 0) union all "
     "(select installation_id, generation, status, app_id from installation where t.named and installation_id = "
-    "e.names and store_id = e.store_id and (status <> 'ended' or e.topic = 'shop/redact') offset 0)) as i), "
+    "e.names and store_id = e.store_id and (status <> 'ended' or e.topic = 'shop/redact') offset 0)) as i "
+    "cross join lateral (select i.status = 'ended' or (e.of_generation <> i.generation) is true) as l (unlogged)), "
     "advanced as (update sequence set last = last + counted.count from (select installation_id, count(*) from a "
-    "where status <> 'ended' group by 1) as counted where sequence.installation_id = counted.installation_id and "
+    "where not unlogged group by 1) as counted where sequence.installation_id = counted.installation_id and "
     "sequence.installation_id = any (array(select installation_id from a)) "
     "returning sequence.installation_id, last - counted.count as base), "
-    "logged as (insert into log (installation_id, seq, event_at, event_id, topic, generation) "
-    "select a.installation_id, base + place, a.created_at, a.event_id, a.topic, a.generation from a join advanced "
-    "using (installation_id) where status <> 'ended'), "
+    "logged as (insert into log (installation_id, seq, event_at, event_id, topic) "
+    "select a.installation_id, base + place, a.created_at, a.event_id, a.topic from a join advanced "
+    "using (installation_id) where not unlogged), "
     "wanted as (select s.subscription_id, a.number, a.event_id, a.created_at, a.topic, a.resource_type, a.resource_id, "
     "null::bigint as installation_id, null::integer as generation "
     "from a cross join lateral (select subscription_id from subscription where store_id = a.store_id and topic = "

@@ -2,15 +2,17 @@
  * delivery is nobody's event and is not replayed.
  */
 
-/* The subscriptions a replay is for. $1 installation, $2 of this one alone, $3 of this topic alone. */
+/* The subscriptions a replay is for. $1 installation, $2 of this one alone, $3 of this topic alone, $4 generation: of
+ * the install that asks for it. */
 #define REPLAY_TARGETS                                                                                                 \
     "subscription as s join installation as i using (installation_id) join topic as t on t.topic = s.topic "           \
-    "where installation_id = $1 and i.status = 'active' and s.status = 'active' and (t.scope is null or t.scope = "    \
-    "any (i.scopes)) and ($2::bigint is null or s.subscription_id = $2) and ($3::text is null or s.topic = $3)"
+    "where installation_id = $1 and i.generation = $4 and i.status = 'active' and s.status = 'active' and (t.scope "   \
+    "is null or t.scope = any (i.scopes)) and ($2::bigint is null or s.subscription_id = $2) and ($3::text is null "   \
+    "or s.topic = $3)"
 #define REPLAY_TARGETS_FEW                                                                                             \
-    "targets as materialized (select s.subscription_id, s.topic from " REPLAY_TARGETS " limit 101)"
+    "targets as materialized (select s.subscription_id, s.topic, i.log_after from " REPLAY_TARGETS " limit 101)"
 
-/* ---- what it would send. $4 from, $5 to. Counted up to 10,001 -------------------------------------------------- */
+/* ---- what it would send. $5 from, $6 to. Counted up to 10,001 -------------------------------------------------- */
 
 #define REPLAY_COUNT(of_target)                                                                                        \
     "with " REPLAY_TARGETS_FEW " select (select count(*) from targets) as subscriptions, (select count(*) from "       \
@@ -18,24 +20,25 @@
 QUERY(REPLAY_COUNT_FAILED,
       REPLAY_COUNT("select from delivery as d where d.subscription_id = targets.subscription_id and d.topic = "
                    "targets.topic and d.state = 'failed' and d.retried_as is null and d.resource_type <> 'test' and "
-                   "d.event_at >= $4 and d.event_at < $5"))
+                   "d.event_at >= $5 and d.event_at < $6"))
 QUERY(REPLAY_COUNT_ALL, REPLAY_COUNT("select from log where log.installation_id = $1 and log.topic = targets.topic and "
-                                     "log.event_at >= $4 and log.event_at < $5"))
+                                     "log.event_at >= $5 and log.event_at < $6 and log.seq > targets.log_after"))
 
-/* $1 installation, $2 event: one that its log has. */
+/* $1 installation, $2 event: one that the log of its generation $3 has. */
 QUERY(
     REPLAY_EVENT_FIND,
     "select e.topic, e.created_at as at from event as e join log as l on l.installation_id = $1 and l.topic = e.topic "
-    "and l.event_at = e.created_at and l.event_id = e.event_id where e.event_id = $2::uuid")
-/* $4 event, $5 its time, $6 now. */
+    "and l.event_at = e.created_at and l.event_id = e.event_id join installation as i on i.installation_id = $1 and "
+    "i.generation = $3 and i.log_after < l.seq where e.event_id = $2::uuid")
+/* $5 event, $6 its time, $7 now. */
 QUERY(REPLAY_EVENT_SEND,
       "with " REPLAY_TARGETS_FEW ", made as (insert into waiting (subscription_id, event_id, event_at, topic, "
       "resource_type, resource_id, next_at, created_at) select targets.subscription_id, e.event_id, e.created_at, "
       "e.topic, " LANE_AGAIN(
-          "e.resource_type") ", e.resource_id, $6, $6 from targets join event as e on e.topic = targets.topic and "
-                             "e.event_id = $4::uuid and e.created_at = $5 order by targets.subscription_id "
+          "e.resource_type") ", e.resource_id, $7, $7 from targets join event as e on e.topic = targets.topic and "
+                             "e.event_id = $5::uuid and e.created_at = $6 order by targets.subscription_id "
                              "returning *), " MARK_REPEATED ", "
-                             "rung as (update queue set due_at = least(due_at, $6), version = version + 1 where "
+                             "rung as (update queue set due_at = least(due_at, $7), version = version + 1 where "
                              "subscription_id in "
                              "(select subscription_id from made)) select count(*) as queued from made")
 
@@ -51,21 +54,23 @@ QUERY(REPLAY_EVENT_SEND,
                    "case when r.queued > 0 then r.at_time end as reached, r.created_at, r.finished_at"
 
 /* $1 installation, $2 subscription, $3 topic, $4 event, $5 status, $6 from, $7 to, $8 rate, $9 state, $10 total,
- * $11 queued, $12 now. */
+ * $11 queued, $12 now, $13 generation. */
 QUERY(
     REPLAY_INSERT,
     "with r as (insert into replay (installation_id, generation, subscription_id, topic, event_id, status, from_at, "
     "to_at, rate, state, total, queued, at_time, next_at, created_at, finished_at) select installation_id, generation, "
     "$2, $3, $4::uuid, $5, $6, $7, $8, $9, $10, $11, $6, $12, $12, case when $9 <> 'running' then $12::timestamptz end "
-    "from installation where installation_id = $1 returning *) select " REPLAY_COLUMNS " from r")
+    "from installation where installation_id = $1 and generation = $13 returning *) select " REPLAY_COLUMNS " from r")
 /* All but the newest hundred of those that are over. */
 QUERY(REPLAY_TRIM, "delete from replay where installation_id = $1 and state <> 'running' and replay_id <= (select "
                    "replay_id from replay where installation_id = $1 order by replay_id desc offset 99 limit 1)")
 QUERY(REPLAYS_LIST,
-      "select " REPLAY_COLUMNS " from replay as r where installation_id = $1 order by replay_id desc limit 100")
-QUERY(REPLAY_GET, "select " REPLAY_COLUMNS " from replay as r where installation_id = $1 and replay_id = $2")
-QUERY(REPLAY_CANCEL, "update replay set state = 'cancelled', finished_at = $3 where installation_id = $1 and "
-                     "replay_id = $2 and state = 'running'")
+      "select " REPLAY_COLUMNS " from replay as r where installation_id = $1 and generation = $2 order by "
+      "replay_id desc limit 100")
+QUERY(REPLAY_GET, "select " REPLAY_COLUMNS " from replay as r where installation_id = $1 and generation = $2 and "
+                  "replay_id = $3")
+QUERY(REPLAY_CANCEL, "update replay set state = 'cancelled', finished_at = $4 where installation_id = $1 and "
+                     "generation = $2 and replay_id = $3 and state = 'running'")
 
 /* ---- its next piece -------------------------------------------------------------------------------------------- */
 
@@ -76,12 +81,12 @@ QUERY(REPLAY_TAKE,
       "state = 'running' and next_at <= $1 order by next_at limit 1 for update skip locked")
 
 /* The subscription that it has come to, and how much is due and waits there, up to $6 and $7. For share, so that the
- * installation does not end in between. $4 from which one on, $5 generation, $8 now. */
+ * installation does not end in between. $5 from which one on, $8 now. */
 QUERY(REPLAY_TARGET,
       "select s.subscription_id, s.topic, (select count(*) from (select from waiting as w where w.subscription_id = "
       "s.subscription_id and w.next_at <= $8 limit $6) as few) as due, (select count(*) from (select from waiting as w "
       "where w.subscription_id = s.subscription_id limit $7) as few) as waiting from " REPLAY_TARGETS
-      " and s.subscription_id >= $4 and i.generation = $5 order by s.subscription_id limit 1 for share of i")
+      " and s.subscription_id >= $5 order by s.subscription_id limit 1 for share of i")
 
 /* $1 subscription, $2 topic, $3 before which delivery or of which installation, $4 to, $5 and $6 behind which place,
  * $7 how many, $8 now. Answers the place of the last one, nothing when there was none. */
@@ -99,7 +104,8 @@ QUERY(
                          "delivery_id as at_number from d order by event_at desc, delivery_id desc limit 1")
 QUERY(REPLAY_QUEUE_ALL,
       "with l as materialized (select seq, event_id, event_at from log where installation_id = $3 and topic = $2 and "
-      "event_at >= $5 and event_at < $4 and (event_at, seq) > ($5, $6) order by event_at, seq limit $7), "
+      "event_at >= $5 and event_at < $4 and (event_at, seq) > ($5, $6) and seq > (select log_after from installation "
+      "where installation_id = $3) order by event_at, seq limit $7), "
       "made as (insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, "
       "created_at) select $1, e.event_id, e.created_at, e.topic, " LANE_AGAIN(
           "e.resource_type") ", e.resource_id, $8, $8 "

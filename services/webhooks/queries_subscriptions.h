@@ -25,8 +25,8 @@ QUERY(SUBSCRIPTIONS_INSERT,
       "insert into queue (subscription_id) select subscription_id from made")
 
 /* For share, so that the installation does not end while a subscription of it is made. */
-QUERY(INSTALLATION_SHARE, "select generation from installation where installation_id = $1 and status = 'active' "
-                          "for share")
+QUERY(INSTALLATION_SHARE, "select from installation where installation_id = $1 and generation = $2 and status = "
+                          "'active' for share")
 
 /* $1 now, $2 whose, $3 subscription. */
 QUERY(SUBSCRIPTION_GET, "select " SUBSCRIPTION_COLUMNS " from subscription as s where " SUBSCRIPTION_MINE)
@@ -64,12 +64,15 @@ QUERY(
     "state, attempt, created_at, finished_at) select delivery_id, event_at, subscription_id, event_id, topic, "
     "resource_type, resource_id, 'failed', attempt, created_at, $2 from gone where " DAY_IS_KEPT)
 
-/* The first $4 by id, downwards from before $3. One row with the total alone when there is none. */
-QUERY(SUBSCRIPTIONS_LIST,
-      "with total as (select count(*) as _total from (select from subscription where installation_id = $2 and status "
-      "in ('active', 'inactive') limit 10001) as few) select total._total, page.* from total left join lateral "
-      "(select " SUBSCRIPTION_COLUMNS " from subscription as s where s.installation_id = $2 and s.subscription_id < $3 "
-      "and s.status in ('active', 'inactive') order by s.subscription_id desc limit $4 offset $5) as page on true")
+/* The first $4 by id, downwards from before $3; of installation $2's generation $6. One row with the total alone when
+ * there is none. */
+QUERY(
+    SUBSCRIPTIONS_LIST,
+    "with total as (select count(*) as _total from (select from subscription where installation_id = $2 and "
+    "generation = $6 and status in ('active', 'inactive') limit 10001) as few) select total._total, page.* from total "
+    "left join lateral (select " SUBSCRIPTION_COLUMNS " from subscription as s where s.installation_id = $2 and "
+    "s.generation = $6 and s.subscription_id < $3 and s.status in ('active', 'inactive') order by s.subscription_id "
+    "desc limit $4 offset $5) as page on true")
 
 /* $4 the new secret. The old one stays for a while; one that was on its way out already goes. */
 QUERY(SUBSCRIPTION_ROTATE, "update subscription as s set old_secret = s.secret, old_secret_until = $5, secret = $4, "
@@ -124,13 +127,16 @@ QUERY(SUBSCRIPTIONS_OF_MERCHANT, "select count(*) as total from (select from sub
 
 /* ---- lists of developers and merchants --------------------------------------------------------------------------- */
 
-/* $1 now, $2 app, $3 status or null, $4 how many, $5 offset. */
+/* $1 now, $2 app, $3 status or null, $4 how many, $5 offset. By each status of its own, so that few cost no more where
+ * there are many of the other. */
 QUERY(SUBSCRIPTIONS_OF_APP,
-      "with total as (select count(*) as _total from (select from subscription where app_id = $2 and status in "
-      "('active', 'inactive') and status = coalesce($3::text, status) limit 10001) as few) select total._total, page.* "
-      "from total left join lateral (select " SUBSCRIPTION_COLUMNS " from subscription as s where s.app_id = $2 and "
-      "s.status in ('active', 'inactive') and s.status = coalesce($3::text, s.status) order by s.subscription_id desc "
-      "limit $4 offset $5) as page on true")
+      "with wanted as (select unnest(case when $3::text is null then '{active,inactive}'::text[] else array[$3::text] "
+      "end) as status), total as (select count(*) as _total from (select from wanted as w cross join lateral (select "
+      "from subscription as s where s.app_id = $2 and s.status = w.status and s.status in ('active', 'inactive') limit "
+      "10001) as each limit 10001) as few) select total._total, page.* from total left join lateral "
+      "(select " SUBSCRIPTION_COLUMNS " from wanted as w cross join lateral (select * from subscription as s where "
+      "s.app_id = $2 and s.status = w.status and s.status in ('active', 'inactive') order by s.subscription_id desc "
+      "limit $4::bigint + $5::bigint) as s order by s.subscription_id desc limit $4 offset $5) as page on true")
 
 /* $1 store, $2 before which one, $3 how many, $4 offset: the merchants' and the apps' in this store. */
 QUERY(SUBSCRIPTIONS_OF_STORE,

@@ -75,7 +75,7 @@ take_target(struct call *call, struct replay *self)
 
     return db_run(call, REPLAY_TARGET, &self->target, "lLsllllt", rows_int(row, 0, "installation_id"),
                   rows_is_null(row, 0, "subscription_id") ? NULL : &only, rows_text(row, 0, "topic"),
-                  rows_int(row, 0, "at_subscription"), rows_int(row, 0, "generation"), (int64_t)DUE_MAX,
+                  rows_int(row, 0, "generation"), rows_int(row, 0, "at_subscription"), (int64_t)DUE_MAX,
                   (int64_t)WAITING_MAX, self->now_us);
 }
 

@@ -11,7 +11,7 @@
 #define REACH_DAYS   31 /* nothing older is kept */
 
 struct wish {
-    int64_t installation_id, subscription_id, from_us, to_us, rate, now_us;
+    int64_t installation_id, generation, subscription_id, from_us, to_us, rate, now_us;
     int64_t event_us;            /* of the single event */
     const int64_t *subscription; /* NULL: all */
     const char *topic, *event_id, *status;
@@ -25,6 +25,7 @@ read_wish(struct call *call, struct wish *self)
 
     *self = (struct wish){
         .installation_id = call->caller.installation_id,
+        .generation = call->caller.generation,
         .subscription_id = in_int(call->in, "body.subscription_id", 0),
         .from_us = in_time(call->in, "body.from", now_us - REACH_DAYS * DAY_US),
         .to_us = in_time(call->in, "body.to", now_us),
@@ -73,7 +74,7 @@ find_event(struct call *call, struct wish *self)
     struct rows rows;
     const char *topic;
 
-    if (db_run(call, REPLAY_EVENT_FIND, &rows, "ls", self->installation_id, self->event_id))
+    if (db_run(call, REPLAY_EVENT_FIND, &rows, "lsl", self->installation_id, self->event_id, self->generation))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_VALIDATION_ERROR, "event_id",
@@ -94,8 +95,8 @@ count_all(struct call *call, const struct wish *self, struct rows *rows)
 {
     bool is_failed = str_is(str_of(self->status), "failed");
 
-    if (db_run(call, is_failed ? REPLAY_COUNT_FAILED : REPLAY_COUNT_ALL, rows, "lLstt", self->installation_id,
-               self->subscription, self->topic, self->from_us, self->to_us))
+    if (db_run(call, is_failed ? REPLAY_COUNT_FAILED : REPLAY_COUNT_ALL, rows, "lLsltt", self->installation_id,
+               self->subscription, self->topic, self->generation, self->from_us, self->to_us))
         return -1;
     if (rows_int(rows, 0, "subscriptions") > TARGETS_MAX)
         return call_failf(call, FAIL_VALIDATION_ERROR, "subscription_id",
@@ -123,17 +124,14 @@ static int
 insert(struct call *call, const struct wish *self, const char *state, int64_t total, int64_t queued, struct rows *rows)
 {
     if (db_post(call, REPLAY_TRIM, "l", self->installation_id) ||
-        db_try(call, REPLAY_INSERT, rows, "lLsssttlsllt", self->installation_id, self->subscription, self->topic,
-               self->event_id, self->status, self->from_us, self->to_us, self->rate, state, total, queued,
-               self->now_us))
+        db_try(call, REPLAY_INSERT, rows, "lLsssttlslltl", self->installation_id, self->subscription, self->topic,
+               self->event_id, self->status, self->from_us, self->to_us, self->rate, state, total, queued, self->now_us,
+               self->generation))
         return -1;
     if (db_violated(rows))
         return call_fail(call, FAIL_CONFLICT, NULL,
                          "Another replay of this installation is running; wait until it is over, or cancel it");
-    if (rows->count == 0) /* auth's word of it is on its way */
-        return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL,
-                         "The installation is being set up; try again in a second");
-    return 0;
+    return rows->count == 0 ? installation_unheard(call) : 0;
 }
 
 /* A single event goes out at once. */
@@ -143,12 +141,12 @@ send_event(struct call *call, const struct wish *self)
     struct rows rows, sent;
     int64_t queued;
 
-    if (db_begin(call) || db_run(call, INSTALLATION_SHARE, &rows, "l", self->installation_id))
+    if (db_begin(call) || db_run(call, INSTALLATION_SHARE, &rows, "ll", self->installation_id, self->generation))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_CONFLICT, NULL, "The app is being uninstalled");
-    if (db_run(call, REPLAY_EVENT_SEND, &sent, "lLsstt", self->installation_id, self->subscription, self->topic,
-               self->event_id, self->event_us, self->now_us))
+    if (db_run(call, REPLAY_EVENT_SEND, &sent, "lLslstt", self->installation_id, self->subscription, self->topic,
+               self->generation, self->event_id, self->event_us, self->now_us))
         return -1;
     queued = rows_int(&sent, 0, "queued");
     if (insert(call, self, "completed", queued, queued, &rows))
@@ -171,7 +169,8 @@ replays_create(struct call *call)
     struct rows counted, rows;
     struct wish wish;
 
-    if (read_wish(call, &wish) || (wish.event_id && find_event(call, &wish)) || count_all(call, &wish, &counted))
+    if (read_wish(call, &wish) || installation_await(call, LOG_END, &rows) ||
+        (wish.event_id && find_event(call, &wish)) || count_all(call, &wish, &counted))
         return -1;
     if (wish.dry_run)
         return reply_count(call, rows_int(&counted, 0, "subscriptions"),
@@ -191,7 +190,7 @@ replays_list(struct call *call)
 {
     struct rows rows;
 
-    if (db_run(call, REPLAYS_LIST, &rows, "l", call->caller.installation_id))
+    if (db_run(call, REPLAYS_LIST, &rows, "ll", call->caller.installation_id, call->caller.generation))
         return -1;
     call_data(call);
     out_rows(&call->out, &rows);
@@ -203,7 +202,8 @@ reply_one(struct call *call)
 {
     struct rows rows;
 
-    if (db_run(call, REPLAY_GET, &rows, "ll", call->caller.installation_id, in_int(call->in, "path.replay_id", 0)))
+    if (db_run(call, REPLAY_GET, &rows, "lll", call->caller.installation_id, call->caller.generation,
+               in_int(call->in, "path.replay_id", 0)))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "replay_id", "No such replay of this app in this store");
@@ -222,8 +222,8 @@ replays_cancel(struct call *call)
 {
     struct rows rows;
 
-    if (db_run(call, REPLAY_CANCEL, &rows, "llt", call->caller.installation_id, in_int(call->in, "path.replay_id", 0),
-               clock_now_us()))
+    if (db_run(call, REPLAY_CANCEL, &rows, "lllt", call->caller.installation_id, call->caller.generation,
+               in_int(call->in, "path.replay_id", 0), clock_now_us()))
         return -1;
     return reply_one(call);
 }

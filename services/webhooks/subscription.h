@@ -17,15 +17,18 @@
 /* In the open transaction: a subscription for each declared topic that there is and that the app may have. */
 int subscriptions_of_app(struct call *call, const struct installation_news *news) must_check;
 
-/* The row that the statement answers of the installation of the app that calls, while it is active here. It may be so
- * new that auth's word of it is still on its way, which takes milliseconds: after a second 503. */
+/* The row that the statement answers of the install that the app's credential is from ($1 installation, $2 generation),
+ * while that one is active here. It may be so new that auth's word of it is still on its way, which takes milliseconds:
+ * after a second 503, whatever is known here of an earlier one (protocols 8). */
 int installation_await(struct call *call, unsigned statement, struct rows *rows) must_check;
+/* Fails with that 503. */
+int installation_unheard(struct call *call);
 
 /* The scopes of the app that calls, as PostgreSQL's array. */
 const char *subscription_scopes(struct call *call);
 
 /* Whose subscriptions the call is about, as the statements compare it (SUBSCRIPTION_OF): those of the app's
- * installation, of the developer's app (all of them), of the merchant's store (those that merchants made). For the last
+ * install, of the developer's app (all of them), of the merchant's store (those that merchants made). For the last
  * two people.c has found out that they may. */
 const char *subscription_owner(struct call *call);
 

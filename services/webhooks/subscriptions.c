@@ -161,7 +161,8 @@ subscription_owner(struct call *call)
         return arena_printf(call->arena, "app %lld", (long long)caller->app_id);
     if (caller->audience == AUDIENCE_MERCHANT)
         return arena_printf(call->arena, "store %lld", (long long)caller->store_id);
-    return arena_printf(call->arena, "installation %lld", (long long)caller->installation_id);
+    return arena_printf(call->arena, "installation %lld %lld", (long long)caller->installation_id,
+                        (long long)caller->generation);
 }
 
 static int
@@ -193,13 +194,19 @@ check_url(struct call *call, const char *url)
 }
 
 int
+installation_unheard(struct call *call)
+{
+    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "The installation is being set up; try again in a second");
+}
+
+int
 installation_await(struct call *call, unsigned statement, struct rows *rows)
 {
     const struct timespec pause = {0, HEARSAY_LOOK_MS * 1000000};
     int64_t until_ms = clock_monotonic_ms() + HEARSAY_WAIT_MS;
 
     for (;;) {
-        if (db_run(call, statement, rows, "l", call->caller.installation_id))
+        if (db_run(call, statement, rows, "ll", call->caller.installation_id, call->caller.generation))
             return -1;
         if (rows->count)
             return 0;
@@ -207,7 +214,7 @@ installation_await(struct call *call, unsigned statement, struct rows *rows)
             break;
         nanosleep(&pause, NULL);
     }
-    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "The installation is being set up; try again in a second");
+    return installation_unheard(call);
 }
 
 int
@@ -326,8 +333,9 @@ subscriptions_list(struct call *call)
                            .deepest = PAGES_DEEP};
     struct rows rows;
 
-    if (listing_begin(&page, call) || db_run(call, SUBSCRIPTIONS_LIST, &rows, "tllll", clock_now_us(), installation_id,
-                                             listing_id(&page), listing_wanted(&page), listing_offset(&page)))
+    if (listing_begin(&page, call) ||
+        db_run(call, SUBSCRIPTIONS_LIST, &rows, "tlllll", clock_now_us(), installation_id, listing_id(&page),
+               listing_wanted(&page), listing_offset(&page), call->caller.generation))
         return -1;
     return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }

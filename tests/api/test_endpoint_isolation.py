@@ -1,5 +1,5 @@
-"""Endpoints that hang take from the others neither requests under way nor places (delivery.h): more of them than a process has
-places for, and what is healthy is served while they still hang. Nothing of theirs is lost.
+"""Endpoints of one owner that hang have no more requests under way than one owner may have (delivery.h), and what is healthy is
+served while they still hang. Nothing of theirs is lost. Many such owners: test_webhook_floods.py.
 """
 
 import threading
@@ -10,7 +10,7 @@ from .hooks import Sink, event, log_of, publish, subscribe
 from .shop import Owner
 from .test_uninstall import until
 
-PLACES, OF_DOUBTFUL_OWNER, OF_ENDPOINT = 256, 32, 64
+MANY, OF_NEW_OWNER, OF_KNOWN_OWNER, OF_ENDPOINT = 100, 8, 19, 64
 
 
 class Holding(Sink):
@@ -54,25 +54,25 @@ def outcomes(platform, *shops):
                                   "using (subscription_id) where s.store_id = any (%s)", ([shop.store_id for shop in shops],))
 
 
-def test_more_hang_than_there_are_places(roomy_platform, shops):
+def test_more_hang_than_one_owner_may_have_under_way(roomy_platform, shops):
     owner, good = Owner(roomy_platform), shops[1]
     app = owner.make_app()
     bad = [owner.open_shop(app=app) for _ in range(4)]
     with Holding() as holding, Sink() as sink:
-        for number in range(PLACES + 50):
+        for number in range(MANY):
             subscribe(bad[number % 4], f"{holding.url}/{number}")
         subscribe(good, sink.url)
         publish(roomy_platform, *[event(shop.store_id) for shop in bad])
-        holding.wait_standing(OF_DOUBTFUL_OWNER)
+        holding.wait_standing(OF_NEW_OWNER)
         for number in range(1, 6):
             publish(roomy_platform, event(good.store_id, resource_id=number))
             sink.wait(number, 10)
-        assert outcomes(roomy_platform, *bad) == [] and holding.most == OF_DOUBTFUL_OWNER
+        assert outcomes(roomy_platform, *bad) == [] and holding.most == OF_NEW_OWNER
         holding.release.set()
-        until(lambda: len(outcomes(roomy_platform, *bad)) >= PLACES + 50, 60)
+        until(lambda: len(outcomes(roomy_platform, *bad)) >= MANY, 60)
         until(lambda: not roomy_platform.postgres.rows("select 1 from webhooks.waiting where subscription_id > 0 limit 1"), 60)
         assert {status for _, status in outcomes(roomy_platform, *bad)} == {200}
-        assert len({path for path, _, _ in holding.requests}) == PLACES + 50
+        assert len({path for path, _, _ in holding.requests}) == MANY
 
 
 def test_one_app_with_ten_that_hang(roomy_platform, shops):
@@ -82,10 +82,10 @@ def test_one_app_with_ten_that_hang(roomy_platform, shops):
             subscribe(bad, f"{holding.url}/{number}")
         subscribe(good, sink.url)
         publish(roomy_platform, *[event(bad.store_id, resource_id=number) for number in range(50)])
-        holding.wait_standing(OF_DOUBTFUL_OWNER)
+        holding.wait_standing(OF_NEW_OWNER)
         publish(roomy_platform, *[event(good.store_id, resource_id=number) for number in range(50)])
         sink.wait(50, 10)
-        assert holding.most == OF_DOUBTFUL_OWNER and outcomes(roomy_platform, bad) == []
+        assert holding.most == OF_NEW_OWNER and outcomes(roomy_platform, bad) == []
         holding.release.set()
         until(lambda: len(outcomes(roomy_platform, bad)) == 500, 60)
 
@@ -101,9 +101,9 @@ def test_one_that_was_fast_and_hangs_now(roomy_platform, shops):
         holding.most = 0
         holding.release.clear()
         publish(roomy_platform, *[event(bad.store_id, resource_id=number) for number in range(200)])
-        holding.wait_standing(OF_ENDPOINT)
+        holding.wait_standing(OF_KNOWN_OWNER)
         publish(roomy_platform, *[event(good.store_id, resource_id=number) for number in range(50)])
         sink.wait(50, 10)
-        assert holding.most == OF_ENDPOINT and len(outcomes(roomy_platform, bad)) == 200
+        assert holding.most <= OF_ENDPOINT and len(outcomes(roomy_platform, bad)) == 200
         holding.release.set()
         until(lambda: len(outcomes(roomy_platform, bad)) == 400, 60)

@@ -1,5 +1,6 @@
 """Deliveries where there is very much of something: answers as large as they may be, subscriptions of one owner whose endpoint takes
-its time, deliveries behind one that waits for its retry; and leases of a process that is not there any more.
+its time, owners whose endpoints all hang, deliveries behind one that waits for its retry; and leases of a process that is not there
+any more.
 """
 
 import asyncio
@@ -16,14 +17,18 @@ from .shop import Owner
 from .test_endpoint_isolation import Holding
 from .test_uninstall import until
 
-SUBSCRIPTIONS, STORES, BEHIND, HOLDER = 400, 5, 3000, 4711
+SUBSCRIPTIONS, STORES, BEHIND, HOLDER = 600, 6, 3000, 4711                # more subscriptions than a process has places
+APPS, EACH = 8, 100
 
 
 class Flooded:
-    """An endpoint that keeps up with anything: /slow answers after `delay` seconds with `text`, all else at once with nothing."""
+    """An endpoint that keeps up with anything: /slow... answers after `delay` seconds, and not while it is held, with `status` and
+    `text`, all else at once with nothing."""
 
     def __init__(self):
-        self.arrived, self.answered, self.delay, self.text = {}, {}, 0, b""
+        self.arrived, self.answered, self.delay, self.text, self.status = {}, {}, 0, b"", 200
+        self.free = asyncio.Event()
+        self.free.set()
         self.loop, ready = asyncio.new_event_loop(), threading.Event()
         self.thread = threading.Thread(target=self.run, args=(ready,), daemon=True)
         self.thread.start()
@@ -39,6 +44,9 @@ class Flooded:
         for task in tasks:
             task.cancel()
         self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.server.close()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
 
     async def serve(self, reader, writer):
         try:
@@ -46,15 +54,19 @@ class Flooded:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = [line for line in head.split("\r\n") if line.lower().startswith("content-length:")][0]
                 await reader.readexactly(int(length.partition(":")[2]))
-                path, slow = head.split()[1], head.split()[1] == "/slow"
+                path, slow = head.split()[1], head.split()[1].startswith("/slow")
                 self.arrived[path] = self.arrived.get(path, 0) + 1
                 if slow and self.delay:
                     await asyncio.sleep(self.delay * random.uniform(0.7, 1.3))      # they do not go on all at once
-                text = self.text if slow else b""
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+                if slow:
+                    await self.free.wait()
+                text, status = (self.text, self.status) if slow else (b"", 200)
+                writer.write(b"HTTP/1.1 %d Word\r\nContent-Length: %d\r\n\r\n%s" % (status, len(text), text))
                 self.answered[path] = self.answered.get(path, 0) + 1
         except (OSError, asyncio.IncompleteReadError):
-            writer.close()
+            pass
+        finally:
+            writer.transport.abort()
 
     def close(self):
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -62,6 +74,19 @@ class Flooded:
 
     def wait(self, path, count, seconds=60):
         until(lambda: self.arrived.get(path, 0) >= count, seconds)
+
+    def hold(self):
+        self.loop.call_soon_threadsafe(self.free.clear)
+
+    def release(self):
+        self.loop.call_soon_threadsafe(self.free.set)
+
+    def wait_full(self, paths):
+        """Until no more come than have come."""
+        seen = -1
+        while seen != (count := sum(self.arrived.get(path, 0) for path in paths)):
+            seen = count
+            time.sleep(1)
 
 
 class Crowd:
@@ -90,10 +115,10 @@ class Crowd:
     def warm_up(self):
         """Until every endpoint is trusted: more good answers than CAP_FIRST."""
         before = self.sink.arrived.get("/slow", 0)
-        for _ in range(3):
+        for _ in range(2):
             self.publish(self.bad, 3)
             self.publish([self.good], 3)
-        self.sink.wait("/slow", before + 9 * SUBSCRIPTIONS)
+        self.sink.wait("/slow", before + 6 * SUBSCRIPTIONS)
         self.drain()
 
 
@@ -115,7 +140,7 @@ def test_answers_of_control_characters(crowd):
     lock = platform.postgres.connect()
     lock.autocommit = False
     lock.cursor().execute("lock table webhooks.attempt in exclusive mode")
-    crowd.publish(crowd.bad, 25)
+    crowd.publish(crowd.bad, 17)
     crowd.publish([crowd.good], 1)
     seen = -1
     while sink.arrived["/slow"] != seen:                                    # as many as are begun without a note
@@ -125,13 +150,13 @@ def test_answers_of_control_characters(crowd):
     lock.rollback()
     lock.close()
     sink.wait("/good", before["/good"] + 1)
-    sink.wait("/slow", before["/slow"] + 25 * SUBSCRIPTIONS, 120)
+    sink.wait("/slow", before["/slow"] + 17 * SUBSCRIPTIONS, 120)
     crowd.drain()
     sink.text = b""
     assert platform.postgres.rows(
         "select count(*), count(distinct delivery_id), count(*) filter (where response_body = repeat(chr(1), 4096)) from webhooks.attempt "
-        "where delivery_id > %s and subscription_id = any (%s)", (first, crowd.subs)) == [(25 * SUBSCRIPTIONS,) * 3]
-    assert sink.arrived["/slow"] == before["/slow"] + 25 * SUBSCRIPTIONS and sink.arrived["/good"] == before["/good"] + 1
+        "where delivery_id > %s and subscription_id = any (%s)", (first, crowd.subs)) == [(17 * SUBSCRIPTIONS,) * 3]
+    assert sink.arrived["/slow"] == before["/slow"] + 17 * SUBSCRIPTIONS and sink.arrived["/good"] == before["/good"] + 1
 
 
 def test_slow_ones_that_are_trusted_leave_places_to_others(crowd):
@@ -156,6 +181,84 @@ def test_slow_ones_that_are_trusted_leave_places_to_others(crowd):
 
 def queue_updates(platform):
     return platform.postgres.rows("select n_tup_upd from pg_stat_all_tables where schemaname = 'webhooks' and relname = 'queue'")[0][0]
+
+
+# ---- owners whose endpoints hang -------------------------------------------------------------------------------------
+
+
+class Hanging:
+    """Apps that have many endpoints each, more together than the processes have places for; all of them can be made to hang."""
+
+    def __init__(self, platform):
+        self.platform, self.sink, self.number = platform, Flooded(), 0
+        self.paths = [f"/slow/{number}" for number in range(APPS)]
+        self.bad = [Owner(platform).open_shop() for _ in range(APPS)]
+        self.subs = [subscribe(shop, self.sink.url + path, "order.updated")["subscription_id"]
+                     for shop, path in zip(self.bad, self.paths) for _ in range(EACH)]
+        self.good = self.open("/good")
+        publish(platform, event(self.good.store_id, "order.updated"))
+        self.sink.wait("/good", 1)
+
+    def open(self, path):
+        """Somebody else's shop, of another app."""
+        shop = Owner(self.platform).open_shop()
+        subscribe(shop, self.sink.url + path, "order.updated")
+        return shop
+
+    def publish(self):
+        """One event for each of their endpoints."""
+        self.number += 1
+        publish(self.platform, *[event(shop.store_id, "order.updated", self.number) for shop in self.bad])
+
+    def outcomes(self):
+        """Of the last one: how many endpoints had it, by what they answered."""
+        return dict(self.platform.postgres.rows(
+            "select response_status, count(distinct subscription_id) from webhooks.attempt where resource_id = %s and "
+            "subscription_id = any (%s) group by 1", (self.number, self.subs)))
+
+    def answer(self, status):
+        """All of them, at once."""
+        self.sink.status = status
+        self.publish()
+        until(lambda: self.outcomes() == {status: len(self.subs)}, 120)
+        self.sink.status = 200
+
+    def hang(self):
+        """Meanwhile events arrive at somebody known and at somebody new, before any of the others has ended."""
+        sink, before = self.sink, dict(self.sink.arrived)
+        new = f"/new/{self.number}"
+        others = [("/good", self.good), (new, self.open(new))]
+        sink.hold()
+        self.publish()
+        for path in self.paths:
+            sink.wait(path, before.get(path, 0) + 1)
+        sink.wait_full(self.paths)
+        for count in range(1, 4):
+            for path, shop in others:
+                publish(self.platform, event(shop.store_id, "order.updated", 100 * self.number + count))
+                sink.wait(path, before.get(path, 0) + count)
+        assert self.outcomes() == {}
+        sink.release()
+        until(lambda: self.outcomes().get(200) == len(self.subs), 120)
+
+
+@pytest.fixture(params=[1, 2], ids=["one process", "two processes"])
+def hanging(make_platform, request):
+    made = Hanging(make_platform(services={"auth": 1, "store-data": 1, "webhooks": request.param}))
+    yield made
+    made.sink.close()
+
+
+def test_owners_whose_endpoints_hang_delay_nobody_else(hanging):
+    """However many they are, and whatever was known of them before. All of them get their turn."""
+    hanging.hang()                                                          # nothing is known of them
+    hanging.answer(200)
+    hanging.answer(200)
+    hanging.hang()                                                          # they were trusted
+    hanging.answer(200)
+    hanging.answer(500)
+    hanging.answer(500)
+    hanging.hang()                                                          # they failed
 
 
 # ---- leases ----------------------------------------------------------------------------------------------------------

@@ -38,10 +38,12 @@ class Ask:
 
 class Entry:
     """asks: a function of a store that answers the requests. settle: a function of it that waits until what they began is done.
-    grows: why a list may cost more in a large store; without it, it may not."""
+    grows: why a list may cost more in a large store; without it, it may not. flat: nor may this one, which is no list of pages.
+    status: where the contract has more than one for success."""
 
-    def __init__(self, operation, asks, what="", settle=None, grows=None):
+    def __init__(self, operation, asks, what="", settle=None, grows=None, flat=False, status=None):
         self.operation, self.asks, self.what, self.settle, self.grows = operation, asks, what, settle, grows
+        self.flat, self.status = flat, status
 
     def __str__(self):
         return f"{self.operation} {self.what}".strip()
@@ -70,6 +72,15 @@ def is_read(operation):
     return operation.method == "get" or is_list(operation)
 
 
+def credentials(who, audience):
+    """What a route of that audience wants in the head, of a store as an app and its people see it."""
+    if audience == "merchant":
+        return f"x-auth-token: {who.merchant_token}\r\n"
+    if audience == "developer":
+        return bearer(who.developer_token)
+    return bearer(who.access_token) if audience == "app" else ""
+
+
 def run_us(pid):
     """CPU time of all threads of a process, in microseconds."""
     total = 0
@@ -96,8 +107,8 @@ class Measured:
 
 
 class Table:
-    def __init__(self, bench, service, entries, small, large):
-        self.bench, self.service, self.entries, self.small, self.large = bench, service, entries, small, large
+    def __init__(self, bench, service, entries, small, large, reference=REFERENCE):
+        self.bench, self.service, self.entries, self.small, self.large, self.reference = bench, service, entries, small, large, reference
         self.operations = operations_of(service)
         self.reference_us = None
 
@@ -114,7 +125,7 @@ class Table:
         operation = self.operations[entry.operation]
         made = []
         for ask in entry.asks(store):
-            headers = bearer((ask.shop or store).access_token) if operation.audience == "app" else ""
+            headers = credentials(ask.shop or store, operation.audience)
             if operation.idempotent:
                 headers += f"Idempotency-Key: bench-{next(keys)}\r\n"
             path = operation.path.format(**ask.ids) + (f"?{ask.query}" if ask.query else "")
@@ -123,17 +134,20 @@ class Table:
             raise SystemExit(f"{entry}: the store has nothing to ask for")
         return made
 
+    def status(self, entry):
+        return entry.status or success(self.operations[entry.operation])
+
     def warm(self, entry, requests, status):
         check_answers(self.bench.load(requests, connections=CONNECTIONS, seconds=WARM_SECONDS, once=True), status, f"{entry}, warming up")
 
     def read(self, entry, store, seconds):
-        requests, status = self.requests(entry, store), success(self.operations[entry.operation])
+        requests, status = self.requests(entry, store), self.status(entry)
         self.warm(entry, list(itertools.islice(itertools.cycle(requests), WARM)), status)
         return Measured(self, requests, seconds, wanted=status, what=str(entry))
 
     def write(self, entry):
         """A few of the requests go first, where there are many."""
-        requests, status = self.requests(entry, self.large), success(self.operations[entry.operation])
+        requests, status = self.requests(entry, self.large), self.status(entry)
         warm = WARM if len(requests) > 4 * WARM else 0
         if warm:
             self.warm(entry, requests[:warm], status)
@@ -141,7 +155,7 @@ class Table:
         return Measured(self, requests[warm:], SECONDS, once=True, settle=settle, wanted=status, what=str(entry))
 
     def is_bound(self, entry):
-        return is_list(self.operations[entry.operation]) and not entry.grows
+        return (entry.flat or is_list(self.operations[entry.operation])) and not entry.grows
 
     def growth(self, entry):
         """What it costs in the large store, and how many times as much as in the small one. What would miss is measured twice more:
@@ -179,10 +193,10 @@ class Table:
         for name in unknown:
             miss(f"{name} is no operation of {self.service}")
         say(f"{CONNECTIONS} connections. CPU in us per request, of gateway, services and PostgreSQL's backends. x: times "
-            f"{self.operations[REFERENCE].path}. growth: CPU in the large store / in the small one; required where a bound stands "
+            f"{self.operations[self.reference].path}. growth: CPU in the large store / in the small one; required where a bound stands "
             f"behind it. dear: more than {COSTLY_US} us")
         say(f"{'operation':<52}{'req/s':>8}{'p50 ms':>8}{'p99 ms':>8}{'gateway':>9}{'services':>9}{'postgres':>9}{'CPU us':>9}{'x':>8}"
             f"{'growth':>8}")
-        for entry in sorted(self.entries, key=lambda entry: entry.operation != REFERENCE):
+        for entry in sorted(self.entries, key=lambda entry: entry.operation != self.reference):
             if entry.operation in self.operations:
                 self.try_line(entry)
