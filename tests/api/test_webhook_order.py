@@ -21,8 +21,8 @@ from .test_uninstall import until
 
 COUNT = round(100000 * float(os.environ.get("SX_TEST_SCALE", "0.1")) / (1 if os.environ.get("VARIANT") != "asan" else 2))
 RESOURCES = 200
-SUBSCRIPTIONS = 300                                                         # more than one process takes at a time
-APPS = 3                                                                    # of a hundred each for the topic
+SUBSCRIPTIONS = 640                                                         # more than one process takes at a time (ENDPOINTS_MAX)
+APPS = 7                                                                    # of a hundred each for the topic
 LANES = 4                                                                   # resources of each, where there are so many
 FAILS = 0.05
 LEASE_S = 5                                                                 # services/webhooks/queries_deliver.h

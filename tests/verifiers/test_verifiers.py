@@ -164,6 +164,13 @@ class Rotations:
         publish(self.platform, event(self.shop.store_id, resource_id=before + 1))
         return self.sink.wait(before + len(self.subs))[before:]
 
+    def until_failures_are_noted(self):
+        failed = "select count(*)::int from webhooks.waiting where subscription_id > 0 and attempt = 1"
+        deadline = time.monotonic() + 30
+        while self.platform.postgres.rows(failed) != [(2 * len(PROFILES),)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
     def check(self, request, by_old, by_new):
         path, headers, body = request
         profile = path.split("/")[1]
@@ -191,6 +198,7 @@ def test_a_rotation(make_platform, sink, libraries):
     for request in run.send():
         over = request[0].endswith("/promoted")
         run.check(request, not over, over or request[0].split("/")[1] in SEVERAL)
+    run.until_failures_are_noted()                                              # by the clock as it is still
     sink.answers, before, run.clock = {}, len(sink.requests), 86410
     run.platform.set_clock(run.clock)
     again = sink.wait(before + 2 * len(PROFILES), 60)[before:]
