@@ -8,6 +8,7 @@ import time
 import uuid
 
 from .receiver import Receiver
+from .rpc import RpcError
 
 HOOKS = "/api/apps/v1/webhooks"
 
@@ -27,7 +28,15 @@ def event(store_id, topic="order.created", resource_id=1, data=None, resource_ty
 
 
 def publish(platform, *events):
-    return platform.call("webhooks.events.publish", events=list(events))
+    """As an outbox does: what is 503 is said again. Whoever holds the log of an installation at that moment makes it so."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            return platform.call("webhooks.events.publish", events=list(events))
+        except RpcError as error:
+            if error.status != 503 or time.monotonic() > until:
+                raise
+        time.sleep(0.2)
 
 
 def subscribe(shop, url, topic="order.created", **fields):
