@@ -74,17 +74,19 @@ def pytest(counts, arguments, **environment):
 
 def pytest_side_by_side(counts, shares, **environment):
     """Each share is a process of its own, with platforms of its own: most tests wait more than they work."""
+    waiting, running = list(shares), {}
     with tempfile.TemporaryDirectory() as directory:
-        started = []
-        for number, arguments in enumerate(shares):
-            report = f"{directory}/{number}.xml"
-            started.append((report, subprocess.Popen(PYTEST + ["--junit-xml", report] + arguments, cwd=ROOT,
-                                                     env={**os.environ, **environment})))
         try:
-            for report, process in started:
-                count_report(counts, report, process.wait())
+            while waiting or running:
+                while waiting and len(running) < SIDE_BY_SIDE:
+                    report = f"{directory}/{len(waiting)}.xml"
+                    running[report] = subprocess.Popen(PYTEST + ["--junit-xml", report] + waiting.pop(0), cwd=ROOT,
+                                                       env={**os.environ, **environment})
+                for report in [report for report, process in running.items() if process.poll() is not None]:
+                    count_report(counts, report, running.pop(report).returncode)
+                time.sleep(0.1)
         except BaseException:
-            for _, process in started:
+            for process in running.values():
                 process.terminate()
             raise
 
@@ -98,7 +100,8 @@ PATIENT = {"test_audit_trim.py", "test_bulk_faults.py", "test_privacy.py", "test
 IS_FULL = os.environ.get("SX_TEST_SCALE") == "1"
 
 
-SHARES = 3
+SIDE_BY_SIDE = 3
+SHARES = 4 * SIDE_BY_SIDE   # so many that none of those side by side has nothing to do for long at the end
 
 
 def is_sanitized(path):
