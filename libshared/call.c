@@ -372,7 +372,8 @@ call_write_error(const struct call *self, struct buf *target)
 static int
 pass_error(struct call *self, struct client_reply *reply, struct in map)
 {
-    const char *code = in_text(map, "code");
+    struct in first = in_item(in_at(map, "errors"), 0);
+    const char *code = in_text(map, "code"), *field = in_text(first, "field");
     enum fail found = FAIL_INTERNAL_ERROR;
 
     for (unsigned i = 0; code && i < fail_count; i++)
@@ -380,6 +381,8 @@ pass_error(struct call *self, struct client_reply *reply, struct in map)
             found = (enum fail)i;
     (void)fail_with(self, found, NULL, NULL);
     if (code && fail_texts[found].status == reply->status) {
+        self->private->field = field; /* these two for who takes it back (call_take_failure) */
+        self->private->why = in_text(field ? first : map, "message");
         self->private->passed.len = zmq_msg_size(&reply->body);
         self->private->passed.base = arena_strndup(self->arena, zmq_msg_data(&reply->body), zmq_msg_size(&reply->body));
     }

@@ -153,11 +153,12 @@ credentials_get(struct call *call)
 int
 apps_rotate_secret(struct call *call)
 {
-    return db_begin(call) ? -1 : credentials_exchange_secret(call, in_int(call->in, "body.app_id", 0));
+    return app_allow(call) || db_begin(call) ? -1
+                                             : credentials_exchange_secret(call, in_int(call->in, "body.app_id", 0));
 }
 
 int
 apps_rotate_signing_key(struct call *call)
 {
-    return exchange_signing_key(call, in_int(call->in, "body.app_id", 0));
+    return app_allow(call) ? -1 : exchange_signing_key(call, in_int(call->in, "body.app_id", 0));
 }

@@ -6,6 +6,11 @@
 QUERY(TERMS_SET, "insert into app_terms (app_id, fee_payer, commission_rate, updated_at) values ($1, $2, $3, $4) on "
                  "conflict (app_id) do update set fee_payer = $2, commission_rate = $3, updated_at = $4 "
                  "returning app_id, fee_payer, commission_rate")
+/* As the app's developer says: $3 which time. What came late changes nothing, and the commission is not theirs. */
+QUERY(TERMS_SET_PAYER,
+      "insert into app_terms as t (app_id, fee_payer, payer_version, updated_at) values ($1, $2, $3, $4) "
+      "on conflict (app_id) do update set fee_payer = $2, payer_version = $3, updated_at = $4 where "
+      "t.payer_version < $3")
 
 /* $1 transfer, $2 app, $3 charge, $4 type, $5 paid, $6 earned, $7 currency, $8 now. */
 QUERY(REVENUE_ADD,

@@ -86,3 +86,18 @@ terms_set(struct call *call)
         return -1;
     return call_reply_row(call, 200, &rows, 0);
 }
+
+int
+terms_set_fee_payer(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "body.app_id", 0);
+    struct rows rows;
+
+    if (db_run(call, TERMS_SET_PAYER, &rows, "lslt", app_id, in_text(call->in, "body.fee_payer"),
+               in_int(call->in, "body.version", 0), clock_now_us()))
+        return -1;
+    call_data(call);
+    out_map(&call->out, 1);
+    out_key_int(&call->out, "app_id", app_id);
+    return call_reply(call, 200);
+}

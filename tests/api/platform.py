@@ -242,7 +242,7 @@ class Platform:
 
     def __init__(self, gateways=1, services=None, settings=None, durable=False):
         # Nothing is ready without the services that every other one needs.
-        self.counts = {**({"billing": 1, "webhooks": 1} if gateways else {}), **({"auth": 1, "store-data": 1} if services is None else services)}
+        self.counts = {**({"billing": 1, "developer-apps": 1, "webhooks": 1} if gateways else {}), **({"auth": 1, "store-data": 1} if services is None else services)}
         # Short, because the path of a unix socket has at most 107 bytes.
         self.home = Path(tempfile.mkdtemp(prefix="sx-"))
         os.chmod(self.home, 0o755)

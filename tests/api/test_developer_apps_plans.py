@@ -1,0 +1,69 @@
+"""A developer's lists where they have few among 40,000 apps, and another one half of them; where an app has few among 40,000
+installations, and another one half of them: no table that grows is read row by row, nor through the rows of others."""
+
+import pytest
+
+from .plans import Plans, buffers, nodes
+from .platform import Platform
+
+ROWS = 20_000                            # half of what there is
+GROWING = {"app", "installation", "token", "installation_usage"}
+OWNERS = APPS = (1, 2)                   # of the first one is a row in a hundred, of the second one half of them
+WHOSE = "case when n % 2 = 0 then 2 when n % 100 = 7 then 1 else 3 + n % 500 end"
+FILL = f"""
+set search_path = auth;
+insert into account (account_id, name, email, password, created_at, updated_at) overriding system value
+    select n, 'Owner', 'owner' || n || '@plans.example', 'none', now(), now() from generate_series(1, 600) as n;
+insert into store (store_id, owner_account_id, name, created_at, updated_at) overriding system value
+    select n, 1, 'Store', now(), now() from generate_series(1, {2 * ROWS}) as n;
+insert into app (app_id, owner_account_id, type, name, slug, redirect_urls, requested_scopes, client_id, client_secret_hash,
+    session_signing_key, is_active, is_listed, created_at, updated_at) overriding system value
+    select n, {WHOSE}, 'platform', 'App', 'app-' || n, '[]', 'read:orders', 'sx_app_' || md5(n::text), '', '', n % 4000 <> 2, n % 2000 = 2,
+    now(), now() from generate_series(1, {2 * ROWS}) as n;
+insert into installation (store_id, app_id, granted_scopes, status, installed_at, consented_at, created_at, updated_at)
+    select n, {WHOSE}, 'read:orders', case when n % 4000 < 3 then 'uninstalled' else 'active' end, now(), now(), now(), now()
+    from generate_series(1, {2 * ROWS}) as n;
+insert into token (installation_id, generation, kind, token_hash, expires_at, created_at)
+    select installation_id, 1, 'access', sha256(n::text::bytea || installation_id::text::bytea), now(), now()
+    from installation, generate_series(1, 2) as n;
+"""
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    with Platform(gateways=0, services={"auth": 1}) as platform:
+        platform["auth-1"].terminate()
+        platform.postgres.rows(FILL)
+        platform.postgres.rows("vacuum analyze")
+        yield Plans(platform, tmp_path_factory.mktemp("plans"), "auth")
+
+
+def left_out(plan):
+    return sum(node.get("Rows Removed by Filter", 0) for node in nodes(plan) if node.get("Relation Name") in GROWING)
+
+
+@pytest.mark.parametrize("active, listed", [(None, None), (1, None), (0, None), (None, 1), (0, 1), (1, 0)])
+def test_a_page_of_apps(plans, active, listed):
+    for owner in OWNERS:
+        for offset in (0, 5000):
+            plan = plans.explain("OWNED_APPS_PAGE", owner, active, listed, 20, offset)
+            assert left_out(plan) == 0, plan
+        assert not plans.scanned("OWNED_APPS_PAGE", owner, active, listed, 20, 0) & GROWING
+    assert buffers(plans.explain("OWNED_APPS_PAGE", 1, active, listed, 20, 0)) <= 500
+    assert buffers(plans.explain("OWNED_APPS_PAGE", 2, 0, 1, 20, 0)) <= 150                # ten of 20,000
+
+
+@pytest.mark.parametrize("name", ["INSTALLATIONS_OF_APP", "INSTALLATIONS_OF_APP_ACTIVE", "INSTALLATIONS_OF_APP_ENDED"])
+def test_a_page_of_installations(plans, name):
+    for app_id in APPS:
+        plan = plans.explain(name, app_id, 20, 0)
+        assert left_out(plan) == 0, plan
+        assert not plans.scanned(name, app_id, 20, 0) & GROWING
+
+
+@pytest.mark.parametrize("name, values", [
+    ("OWNED_APP_GET", (7, 1)), ("APP_OWNED", (7, 1)), ("APP_OF_CREATION", ("00000000-0000-4000-8000-000000000000",)),
+    ("OWNED_APP_DELETE", (7, 1, "2026-01-01")), ("APP_ENDING_INSTALLATIONS", (2,)), ("APP_ENDING_INSTALLATIONS", (1,))])
+def test_what_is_looked_up(plans, name, values):
+    assert not plans.scanned(name, *values) & GROWING
+    assert buffers(plans.explain(name, *values)) <= 60
