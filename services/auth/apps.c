@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "app_access.h"
 #include "audit.h"
 #include "auth_operations.h"
 #include "client_secret.h"
@@ -233,7 +234,7 @@ apps_set_status(struct call *call)
     bool is_active = in_bool(call->in, "body.is_active", false);
     struct rows rows;
 
-    if (app_allow(call) || db_begin(call) ||
+    if (db_begin(call) || app_allow(call) ||
         db_run(call, APP_SET_ACTIVE, &rows, "lbt", app_id, is_active, clock_now_us()))
         return -1;
     if (rows.count == 0)

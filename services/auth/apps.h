@@ -27,10 +27,6 @@ void app_make_credentials(struct call *call, struct app_credentials *credentials
 const char *app_make_secret(struct call *call, uint8_t hash[SHA256_SIZE]);
 const char *app_make_signing_key(struct call *call, const char *client_id, uint8_t sealed[SEALED_KEY_SIZE]);
 
-/* An operation that body.account_id asks for: they are the caller then, and 0 when body.app_id is theirs, else -1 and
- * app_not_found. Without it an operator asks, who may. */
-int app_allow(struct call *call) must_check;
-
 /* Addresses among an app's fields that could never be used are refused, where its maker sees it. */
 int app_check_urls(struct call *call, struct in fields) must_check;
 

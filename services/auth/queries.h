@@ -5,9 +5,11 @@
 #include "sql_columns.h"
 
 #include "queries_accounts.h"
+#include "queries_app_members.h"
 #include "queries_custom.h"
 #include "queries_developer_apps.h"
 #include "queries_installations.h"
+#include "queries_marketplace.h"
 #include "queries_oauth.h"
 #include "queries_session_tokens.h"
 #include "queries_stores.h"

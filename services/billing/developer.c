@@ -26,11 +26,10 @@ developer_allow(struct call *call)
     out_init(&out, &arguments, OUT_MSGPACK);
     out_map(&out, 1);
     out_key(&out, "body");
-    out_map(&out, 2);
-    out_key(&out, "account_id");
-    out_int(&out, call->caller.account_id);
-    out_key(&out, "app_id");
-    out_int(&out, app_id);
+    out_map(&out, 3);
+    out_key_int(&out, "account_id", call->caller.account_id);
+    out_key_int(&out, "app_id", app_id);
+    out_key_text(&out, "role", call->operation->role);
     rc = call_service(call, "auth.apps.owned", &arguments, &reply);
     buf_free(&arguments);
     call->caller.app_id = app_id;
@@ -97,4 +96,26 @@ developer_balance(struct call *call)
         return -1;
     call_message(call, "Balance fetched");
     return call_reply_row(call, 200, &rows, 0);
+}
+
+/* For developer-apps, which knows whose it is. */
+int
+apps_overview(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "body.app_id", 0);
+    struct rows counts, latest;
+
+    if (db_run(call, APP_COUNTS, &counts, "ls", app_id, CURRENCY) ||
+        db_run(call, APP_LATEST_CHARGE, &latest, "l", app_id))
+        return -1;
+    call_data(call);
+    out_map(&call->out, 2);
+    out_key(&call->out, "counts");
+    out_row(&call->out, &counts, 0);
+    out_key(&call->out, "latest");
+    if (latest.count)
+        out_row(&call->out, &latest, 0);
+    else
+        out_null(&call->out);
+    return call_reply(call, 200);
 }

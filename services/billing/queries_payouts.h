@@ -69,6 +69,16 @@ QUERY(BALANCE_LOCK, "select earned - paid_out as available from developer_balanc
 QUERY(BALANCE_MOVE, "update developer_balance set paid_out = paid_out + $3, on_its_way = on_its_way + $4, updated_at = "
                     "$5 where app_id = $1 and currency = $2")
 
+/* What an overview shows, at the cost of a few rows however many charges there are. $1 app, $2 currency: paid charges,
+ * what is left of them after refunds, and what the developer has of it. */
+QUERY(APP_COUNTS,
+      "select coalesce(sum(n), 0)::bigint as count, money(coalesce(sum(amount), 0)::bigint, $2::text)::text as "
+      "total_amount, money(coalesce((select earned from developer_balance where app_id = $1 and currency = $2::text), "
+      "0), $2::text)::text as total_developer_amount from charge_count where app_id = $1 and currency = $2::text")
+QUERY(APP_LATEST_CHARGE,
+      "select charge_id, name, money(amount, currency) as amount, case when status = 'paid' then 'completed' else "
+      "status end as status, created_at from charge where app_id = $1 order by charge_id desc limit 1")
+
 /* ---- payouts ----------------------------------------------------------------------------------------------------- */
 
 #define PAYOUT_COLUMNS                                                                                                 \

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "completion.h"
 #include "json_text.h"
+#include "market.h"
 #include "statements.h"
 
 #define METADATA_SIZE_MAX 65536
@@ -94,9 +95,8 @@ app_check(struct call *call)
 
 /* ---- this service's part ----------------------------------------------------------------------------------------- */
 
-/* The fields that were sent, as JSON text. */
-static struct str
-own_json(struct call *call)
+struct str
+app_own_json(struct call *call)
 {
     struct in body = in_at(call->in, "body");
     struct json_text text;
@@ -114,7 +114,7 @@ own_json(struct call *call)
 int
 listing_put(struct call *call, const char *creation_id, const int64_t *app_id, const int64_t *due_us, struct rows *rows)
 {
-    return db_run(call, LISTING_PUT, rows, "sLljbjTt", creation_id, app_id, call->caller.account_id, own_json(call),
+    return db_run(call, LISTING_PUT, rows, "sLljbjTt", creation_id, app_id, call->caller.account_id, app_own_json(call),
                   in_is_sent(call->in, "body.metadata"), json_text_of(in_at(call->in, "body.metadata"), call->arena),
                   due_us, clock_now_us());
 }
@@ -151,22 +151,61 @@ app_count_fields(struct call *call)
 static struct app
 app_of(struct call *call, struct in reply)
 {
-    return (struct app){json_text_of(reply, call->arena), in_text(reply, "creation_id")};
+    return (struct app){json_text_of(reply, call->arena), in_text(reply, "creation_id"),
+                        in_time(reply, "updated_at", 0)};
+}
+
+/* A merchant's route names none. */
+static const char *
+role_of_route(struct call *call)
+{
+    return call->operation->role ? call->operation->role : "developer";
+}
+
+/* What an app costs and who bears its fees is for admins, by whichever route it is said. */
+static const char *
+role_needed(struct call *call)
+{
+    struct in body = in_at(call->in, "body");
+
+    if (in_is_sent(body, "pricing_type") || in_is_sent(body, "pricing_amount") || in_is_sent(body, "fee_payer"))
+        return "admin";
+    return role_of_route(call);
+}
+
+static void
+write_whose(struct call *call, struct out *body, const char *role)
+{
+    out_key_int(body, "app_id", in_int(call->in, "path.app_id", 0));
+    out_key_int(body, "account_id", call->caller.account_id);
+    out_key_text(body, "role", role);
+}
+
+static int
+read_as(struct call *call, const char *role, struct app *self)
+{
+    struct call_question question;
+    struct in reply;
+
+    write_whose(call, call_question(&question, 3), role);
+    if (call_ask(call, "auth.apps.get", &question, &reply))
+        return -1;
+    *self = app_of(call, reply);
+    return 0;
 }
 
 int
 app_read(struct call *call, struct app *self)
 {
-    struct call_question question;
-    struct out *body = call_question(&question, 2);
-    struct in reply;
+    return read_as(call, role_of_route(call), self);
+}
 
-    out_key_int(body, "app_id", in_int(call->in, "path.app_id", 0));
-    out_key_int(body, "account_id", call->caller.account_id);
-    if (call_ask(call, "auth.apps.get", &question, &reply))
-        return -1;
-    *self = app_of(call, reply);
-    return 0;
+int
+app_may_change(struct call *call)
+{
+    struct app app;
+
+    return read_as(call, role_needed(call), &app);
 }
 
 int
@@ -185,18 +224,27 @@ app_refuse(struct call *call, const char *creation_id)
     return call_fail(call, failure.code, failure.field, failure.why);
 }
 
+/* dry: it is only said what would become of it, to whoever may do anything of the kind. since_us: auth decides, also of
+ * what it does not keep, which of several was first; 0: none is refused. */
 static int
-change_in_auth(struct call *call, struct app *self)
+change_in_auth(struct call *call, struct app *self, bool dry, int64_t since_us)
 {
     struct call_question question;
     struct out *body;
     struct in reply;
 
-    if (app_count_fields(call) == 0)
-        return app_read(call, self);
-    body = call_question(&question, 3);
-    out_key_int(body, "app_id", in_int(call->in, "path.app_id", 0));
-    out_key_int(body, "account_id", call->caller.account_id);
+    if (app_count_fields(call) == 0 && since_us == 0)
+        return read_as(call, role_needed(call), self);
+    body = call_question(&question, 4 + dry + (since_us != 0));
+    write_whose(call, body, dry ? role_of_route(call) : role_needed(call));
+    if (dry) {
+        out_key(body, "dry_run");
+        out_bool(body, true);
+    }
+    if (since_us) {
+        out_key(body, "unchanged_since");
+        out_time(body, since_us);
+    }
     out_key(body, "changes");
     out_map(body, app_count_fields(call));
     app_write_fields(call, body);
@@ -226,15 +274,29 @@ app_tell_billing(struct call *call, int64_t app_id, const char *fee_payer, int64
 }
 
 int
+app_plan(struct call *call, struct app *self)
+{
+    return app_check(call) || change_in_auth(call, self, true, 0) ? -1 : 0;
+}
+
+int
 app_change(struct call *call, struct app *self)
+{
+    return app_check(call) ? -1 : app_change_since(call, 0, self);
+}
+
+int
+app_change_since(struct call *call, int64_t since_us, struct app *self)
 {
     struct in body = in_at(call->in, "body");
     int64_t app_id = in_int(call->in, "path.app_id", 0), due_us = clock_now_us() + COMPLETION_WAIT_US;
     bool payer = in_is_sent(body, "fee_payer");
     struct rows rows;
 
-    if (app_check(call) || change_in_auth(call, self))
+    if (change_in_auth(call, self, false, since_us))
         return -1;
+    if (app_count_fields(call))
+        market_refresh(call, app_id);
     if (count_sent(body, own_names, ARRAY_COUNT(own_names)) == 0 && !in_is_sent(body, "metadata"))
         return 0;
     if (listing_put(call, self->creation_id, &app_id, payer ? &due_us : NULL, &rows))

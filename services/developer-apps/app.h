@@ -10,9 +10,10 @@
 struct app {
     struct str of_auth; /* as JSON, for the statements */
     const char *creation_id;
+    int64_t updated_us; /* of auth's part, and never the same twice */
 };
 
-/* The app at path.app_id. -1 with the error recorded. */
+/* The app at path.app_id, for who has the role that the route takes. -1 with the error recorded. */
 int app_read(struct call *call, struct app *self) must_check;
 
 /* The fields of the body are checked as far as their schemas do not: values that stand twice in a list, topics that
@@ -22,6 +23,17 @@ int app_check(struct call *call) must_check;
 /* What was sent of path.app_id is checked and changed, in auth and here. Whoever is killed in between has changed a
  * part; the same request again changes the rest. */
 int app_change(struct call *call, struct app *self) must_check;
+
+/* The same in two steps: all that can be refused is checked, with auth's part answered as it would be, and nothing is
+ * changed; then it is changed, unless auth's part is not any more what it was at since_us: precondition_failed. */
+int app_plan(struct call *call, struct app *self) must_check;
+int app_change_since(struct call *call, int64_t since_us, struct app *self) must_check;
+
+/* Whether they may change what is sent; -1 with the error recorded. */
+int app_may_change(struct call *call) must_check;
+
+/* Those of the body's fields that this service keeps, but metadata, as JSON. */
+struct str app_own_json(struct call *call);
 
 /* For who makes one: those of the body's fields that auth keeps, and how many they are; and this service's part, for
  * which rows has creation_id, fee_payer and payer_version. app_id NULL: it is still to be made. due_us NULL: nothing is

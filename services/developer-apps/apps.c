@@ -5,6 +5,7 @@
 #include "developer_apps_operations.h"
 #include "items.h"
 #include "json_text.h"
+#include "market.h"
 #include "statements.h"
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -69,9 +70,10 @@ apps_installations(struct call *call)
     struct in reply;
 
     items_begin(&page, call);
-    body = call_question(&question, 4 + (status != NULL));
+    body = call_question(&question, 5 + (status != NULL));
     out_key_int(body, "app_id", in_int(call->in, "path.app_id", 0));
     out_key_int(body, "account_id", call->caller.account_id);
+    out_key_text(body, "role", call->operation->role);
     out_key_int(body, "limit", items_wanted(&page));
     out_key_int(body, "offset", items_offset(&page));
     if (status)
@@ -135,6 +137,7 @@ apps_create(struct call *call)
         call_take_failure(call, &ignored);
     else if (rows_int(&rows, 0, "payer_version"))
         app_tell_billing(call, app_id, rows_text(&rows, 0, "fee_payer"), rows_int(&rows, 0, "payer_version"));
+    market_refresh(call, app_id);
     return reply_created(call, made);
 }
 
@@ -174,13 +177,15 @@ int
 apps_delete(struct call *call)
 {
     struct call_question question;
-    struct out *body = call_question(&question, 2);
+    struct out *body = call_question(&question, 3);
     struct in reply;
 
     out_key_int(body, "app_id", in_int(call->in, "path.app_id", 0));
     out_key_int(body, "account_id", call->caller.account_id);
+    out_key_text(body, "role", call->operation->role);
     if (call_ask(call, "auth.apps.delete", &question, &reply))
         return -1;
+    market_refresh(call, in_int(reply, "app_id", 0));
     call_message(call, "App deleted");
     call_data(call);
     out_map(&call->out, 1);

@@ -74,6 +74,28 @@ QUERY(APP_SHOW_FIELDS,
       "field (key, value, place) where key = any ($2::text[])) as shown from (" APP_VIEW(
           "to_char(" APP_UPDATED " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')") ") as app")
 
+/* ---- an app's manifest ------------------------------------------------------------------------------------------- */
+
+#define MANIFEST_FIELDS                                                                                                \
+    "name, slug, icon, screenshots, description, short_description, homepage_url, app_url, setup_url, webhook_url, "   \
+    "webhook_receive_url, webhook_topics, redirect_urls, requested_scopes, developer_name, developer_email, "          \
+    "pricing_type, pricing_amount, fee_payer, category, metadata"
+
+QUERY(MANIFEST_SHOW, "select row_to_json(manifest) as shown, metadata::text as _metadata from (select " MANIFEST_FIELDS
+                     " from (" APP_VIEW(APP_UPDATED) ") as app) as manifest")
+
+/* $1 auth's part as it would be, $2 this service's without metadata, $3 metadata; $4 the manifest as it is. metadata
+ * may hold what jsonb refuses, and was compared already: its text is that of before when it is the same. */
+QUERY(MANIFEST_CHANGES,
+      "select was.key as field, was.value as before, would.value as after from json_each($4) with ordinality as was "
+      "(key, value, place) join (select entry.key, entry.value from (select " MANIFEST_FIELDS
+      " from json_to_record($1) as a " APP_RECORD " cross join json_to_record($2) as l (screenshots json, description "
+      "text, short_description text, homepage_url text, category text, pricing_type text, pricing_amount "
+      "numeric(12, 2), fee_payer text) cross join (select $3::json as metadata) as m) as manifest "
+      "cross join json_each(row_to_json(manifest)) as entry) as would on would.key = was.key where case when was.key = "
+      "'metadata' then was.value::text <> would.value::text else was.value::jsonb <> would.value::jsonb end "
+      "order by was.place")
+
 /* $2 a group of settings, null: all of them. */
 QUERY(SETTINGS_SHOW,
       "select case when $2::text is null then every else every -> $2 end as shown from (select json_build_object("
@@ -83,3 +105,6 @@ QUERY(SETTINGS_SHOW,
       "'billing', json_build_object('pricing_type', pricing_type, 'pricing_amount', pricing_amount, 'fee_payer', "
       "fee_payer), 'developer', json_build_object('developer_name', developer_name, 'developer_email', "
       "developer_email)) as every from (" APP_VIEW(APP_UPDATED) ") as app) as settings")
+
+#include "queries_marketplace.h"
+#include "queries_reviews.h"

@@ -3,17 +3,19 @@
  */
 #include "call.h"
 #include "developer_apps_operations.h"
+#include "market.h"
 
 /* flag: the member of the body to hand on; NULL: none. */
 static int
 ask_auth(struct call *call, const char *operation, const char *flag, struct in *reply)
 {
     struct call_question question;
-    struct out *body = call_question(&question, flag ? 3 : 2);
+    struct out *body = call_question(&question, flag ? 4 : 3);
     struct call_failure failure;
 
     out_key_int(body, "app_id", in_int(call->in, "path.app_id", 0));
     out_key_int(body, "account_id", call->caller.account_id);
+    out_key_text(body, "role", call->operation->role);
     if (flag) {
         out_key(body, flag);
         out_bool(body, in_bool(in_at(call->in, "body"), flag, false));
@@ -34,6 +36,7 @@ set_flag(struct call *call, const char *operation, const char *flag, const char 
 
     if (ask_auth(call, operation, flag, &reply))
         return -1;
+    market_refresh(call, in_int(reply, "app_id", 0));
     call_message(call, message);
     call_data(call);
     out_map(&call->out, 2);

@@ -406,7 +406,7 @@ def test_one_slug_wanted_by_many_at_once(platform):
 
 ROUTES = [("GET", "", None), ("PATCH", "", {"name": "Mine now"}), ("DELETE", "", None), ("PATCH", "/listing", {"is_listed": True}),
           ("PATCH", "/status", {"is_active": False}), ("POST", "/rotate-secret", None), ("POST", "/regenerate-signing-key", None),
-          ("GET", "/settings", None), ("GET", "/installations", None), ("PATCH", "/settings/oauth", {"redirect_urls": ["https://evil.example/"]}),
+          ("GET", "/settings", None), ("GET", "/installations", None), ("GET", "/overview", None), ("PATCH", "/settings/oauth", {"redirect_urls": ["https://evil.example/"]}),
           ("PATCH", "/settings/webhooks", {"webhook_topics": []}), ("PATCH", "/settings/embed", {"app_url": "https://evil.example/"}),
           ("PATCH", "/settings/billing", {"fee_payer": "merchant"}), ("PATCH", "/settings/billing", {"pricing_amount": 1}),
           ("PATCH", "/settings/developer", {"developer_name": "Evil"})]
@@ -492,6 +492,7 @@ def test_made_twice_under_one_id(platform, one):
     fields = {"creation_id": str(uuid.uuid4()), "owner_account_id": one.account_id, "name": "Made once", "redirect_urls": ["https://a.example/"],
               "requested_scopes": ["read:orders"]}
     first = platform.call("auth.apps.create", **fields)
+    until(lambda: rows_of(platform, first["app_id"])[1])            # auth has told of it
     before = rows_of(platform, first["app_id"])
     with pytest.raises(RpcError) as refused:
         platform.call("auth.apps.create", **fields)

@@ -81,3 +81,12 @@ def test_a_charge_is_paid_with_the_sandbox(reader):
     browser.submit("approve")
     place, fields = redirected(browser.submit("pay"))
     assert (place, fields) == ("https://app.example/done", {"payment": "success", "charge_id": str(charge["charge_id"])})
+
+
+def test_an_app_as_a_document_and_who_helps_with_it(reader):
+    token = next(line for line in README.splitlines() if line.startswith("developer_token="))
+    planned = json.loads(reader.paste(token + "\n" + block("Apps over the API", 1)))["data"]
+    kept = json.loads((reader.clone / "app.json").read_text())
+    assert planned == {"dry_run": True, "changes": [], "manifest": kept} and kept["redirect_urls"]
+    member = json.loads(reader.paste(token + "\n" + block("Apps over the API", 2)))["data"]
+    assert (member["email"], member["role"]) == (reader.demo["merchant"]["email"], "viewer")

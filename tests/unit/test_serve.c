@@ -1,6 +1,6 @@
 /* What the worker does around a handler, against a real PostgreSQL and a gateway of the test's own: runs it again after
  * a serialization failure, keeps and replays answers under Idempotency-Keys, sealed ones too, and lends it
- * call_service. */
+ * call_service and call_ask_all. */
 #include "database.h"
 
 #include <pthread.h>
@@ -120,8 +120,27 @@ others_ask_wrongly(struct call *call)
     return rc == 0 ? call_reply(call, 200) : -1;
 }
 
+/* Answers a list: for each that was asked its text, or the code of its failure. */
+static int
+others_ask_all(struct call *call)
+{
+    struct call_asked asked[] = {{.operation = "other.things.get"}, {.operation = "other.things.find"}};
+
+    for (unsigned i = 0; i < ARRAY_COUNT(asked); i++)
+        out_key_int(call_question(&asked[i].question, 1), "n", i);
+    call_ask_all(call, asked, ARRAY_COUNT(asked), 100);
+    assert_false(call_failed(call));
+    call_data(call);
+    out_list(&call->out, ARRAY_COUNT(asked));
+    for (unsigned i = 0; i < ARRAY_COUNT(asked); i++)
+        out_text(&call->out,
+                 asked[i].answered ? in_text(asked[i].reply, "text") : fail_texts[asked[i].failure.code].code);
+    return call_reply(call, 200);
+}
+
 static const struct schema any = {.type = SCHEMA_ANY};
 static const struct operation ask = {.name = "sx-test.others.ask", .audience = AUDIENCE_INTERNAL};
+static const struct operation ask_all = {.name = "sx-test.others.ask_all", .audience = AUDIENCE_INTERNAL};
 static const struct operation ask_wrongly = {.name = "sx-test.others.ask_wrongly", .audience = AUDIENCE_INTERNAL};
 static const struct operation make_secret = {
     .name = "sx-test.secrets.make", .audience = AUDIENCE_INTERNAL, .idempotent = true, .body = &any};
@@ -130,8 +149,8 @@ static const struct operation put = {
 static const struct operation put_singly = {.name = "sx-test.things.put_singly", .audience = AUDIENCE_INTERNAL};
 
 static const struct handler handlers[] = {
-    {&ask, others_ask}, {&ask_wrongly, others_ask_wrongly}, {&make_secret, secrets_make},
-    {&put, things_put}, {&put_singly, things_put_singly},
+    {&ask, others_ask},           {&ask_all, others_ask_all}, {&ask_wrongly, others_ask_wrongly},
+    {&make_secret, secrets_make}, {&put, things_put},         {&put_singly, things_put_singly},
 };
 
 static const struct service service = {
@@ -605,6 +624,29 @@ without_a_gateway_nothing_has_happened(void **state)
     assert_string_equal(in_text(value, "code"), "service_unavailable");
 }
 
+/* What comes of them is told of each, and the call has not failed, whatever that is. */
+static void
+several_are_asked_at_once(void **state)
+{
+    static const struct {
+        enum manner manner;
+        const char *each;
+    } cases[] = {
+        {ANSWERS, "an answer"}, {REFUSES, "not_found"}, {BABBLES, "internal_error"}, {IS_SILENT, "gateway_timeout"}};
+
+    (void)state;
+    needs_database();
+    gateway_start(ANSWERS);
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        gateway.manner = cases[i].manner;
+        assert_int_equal(serve("sx-test.others.ask_all", NULL, 0, 0, 500), 200);
+        for (unsigned n = 0; n < 2; n++)
+            assert_string_equal(in_text(in_item(value, n), ""), cases[i].each);
+    }
+    assert_int_equal(serve("sx-test.others.ask_all", NULL, 0, 0, 90), 200); /* no time but what is to be spared */
+    assert_string_equal(in_text(in_item(value, 0), ""), "gateway_timeout");
+}
+
 /* ---- names ---- */
 
 static void
@@ -646,6 +688,7 @@ main(void)
         TEST(no_answer_in_time_is_a_timeout),
         TEST(a_gateway_lost_meanwhile_leaves_the_outcome_open),
         TEST(without_a_gateway_nothing_has_happened),
+        TEST(several_are_asked_at_once),
         TEST(only_whole_names_are_found),
     };
 
