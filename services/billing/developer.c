@@ -11,30 +11,18 @@
 #include "items.h"
 #include "statements.h"
 
-#define ARGUMENTS_MAX 1024
-
 int
 developer_allow(struct call *call)
 {
     int64_t app_id = in_int(call->in, "path.app_id", 0);
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 2);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 2);
-    out_key(&out, "account_id");
-    out_int(&out, call->caller.account_id);
-    out_key(&out, "app_id");
-    out_int(&out, app_id);
-    rc = call_service(call, "auth.apps.owned", &arguments, &reply);
-    buf_free(&arguments);
     call->caller.app_id = app_id;
-    return rc;
+    out_key_int(body, "account_id", call->caller.account_id);
+    out_key_int(body, "app_id", app_id);
+    return call_ask(call, "auth.apps.owned", &question, &reply);
 }
 
 int
