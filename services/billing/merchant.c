@@ -211,7 +211,7 @@ int
 merchant_refuse(struct call *call, int64_t store_id, int64_t charge_id, const struct refusal *self)
 {
     bool cancels = strcmp(self->status, "cancelled") == 0;
-    struct known known;
+    struct known known = {.shown = ""};
 
     if (db_begin(call) || find(call, store_id, charge_id, &known))
         return -1;
