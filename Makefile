@@ -143,6 +143,10 @@ $(BUILD)/libgateway.a: $(GATEWAY_OBJ) $(BUILD)/gen/operations.o $(BUILD)/gen/ope
 	rm -f $@
 	ar rcs $@ $^
 
+# Arithmetic of billing that knows no database.
+$(BUILD)/bin/unit/test_fees: $(BUILD)/services/billing/fees.o
+$(BUILD)/bin/unit/test_period: $(BUILD)/services/billing/period.o
+
 $(BUILD)/tests/%.o: ALL_CFLAGS += -Iservices/gateway
 $(BUILD)/bin/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libgateway.a $(BUILD)/libshared.a
 	mkdir -p $(@D)

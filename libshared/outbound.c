@@ -131,7 +131,6 @@ transfer_new(void)
         abort();
     self->handle = handle;
     curl_easy_setopt(handle, CURLOPT_PRIVATE, self);
-    curl_easy_setopt(handle, CURLOPT_POST, 1L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, USER_AGENT);
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
@@ -175,13 +174,19 @@ transfer_begin(struct transfer *self, struct outbound_request *request, int64_t 
     self->refused = false;
     self->answered = false;
     self->error[0] = '\0';
-    self->headers = append_header(NULL, "Content-Type: application/json");
-    self->headers = append_header(self->headers, "Expect:"); /* a large body waits for no leave */
+    self->headers = append_header(NULL, "Expect:"); /* a large body waits for no leave */
+    if (request->body.base)
+        self->headers = append_header(self->headers, "Content-Type: application/json");
     for (unsigned i = 0; i < OUTBOUND_HEADERS_MAX && request->headers[i]; i++)
         self->headers = append_header(self->headers, request->headers[i]);
     curl_easy_setopt(handle, CURLOPT_URL, request->url);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.base);
+    if (request->body.base) {
+        curl_easy_setopt(handle, CURLOPT_POST, 1L);
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.base);
+    } else {
+        curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);
+    }
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, self->headers);
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 }

@@ -15,7 +15,8 @@
 #define OUTBOUND_ERROR_SIZE  256
 #define OUTBOUND_HEADERS_MAX 12
 
-/* One POST of JSON. Its owner's; must stay where it is, with all it points to, until it is over. */
+/* One POST of JSON, or a GET when body is absent. Its owner's; must stay where it is, with all it points to, until it
+ * is over. */
 struct outbound_request {
     const char *url;
     struct str body; /* never logged */

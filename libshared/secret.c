@@ -30,7 +30,7 @@
 
 static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
-static EVP_MAC_CTX *hmac_sha256; /* without a key: copied for each use */
+static EVP_MAC_CTX *hmac_sha256, *hmac_sha512; /* without a key: copied for each use */
 
 static void
 demand(bool good, const char *what)
@@ -41,23 +41,31 @@ demand(bool good, const char *what)
     }
 }
 
-/* Fetched once: looking an algorithm up by name costs more than hashing a token with it. */
-static void
-fetch_algorithms(void)
+static EVP_MAC_CTX *
+hmac_with(EVP_MAC *hmac, char *digest)
 {
-    char digest[] = "SHA256";
     const OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
         OSSL_PARAM_construct_end(),
     };
-    EVP_MAC *hmac;
+    EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
+
+    demand(context && EVP_MAC_CTX_set_params(context, parameters) == 1, "fetch of HMAC");
+    return context;
+}
+
+/* Fetched once: looking an algorithm up by name costs more than hashing a token with it. */
+static void
+fetch_algorithms(void)
+{
+    char sha256_name[] = "SHA256", sha512_name[] = "SHA512";
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    demand(sha256 != NULL, "fetch of SHA256");
-    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    hmac_sha256 = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-    demand(hmac_sha256 && EVP_MAC_CTX_set_params(hmac_sha256, parameters) == 1, "fetch of HMAC");
-    EVP_MAC_free(hmac); /* the context has its own hold of it */
+    demand(hmac != NULL && sha256 != NULL, "fetch of HMAC and SHA256");
+    hmac_sha256 = hmac_with(hmac, sha256_name);
+    hmac_sha512 = hmac_with(hmac, sha512_name);
+    EVP_MAC_free(hmac); /* the contexts have their own hold of it */
 }
 
 void
@@ -126,18 +134,31 @@ secret_sha256(uint8_t target[SHA256_SIZE], const void *data, size_t size)
     demand(EVP_Digest(data, size, target, NULL, sha256, NULL) == 1, "sha256");
 }
 
+static void
+authenticate(const EVP_MAC_CTX *with, uint8_t *target, size_t target_size, const void *key, size_t key_size,
+             const void *data, size_t size)
+{
+    EVP_MAC_CTX *context = EVP_MAC_CTX_dup(with);
+    size_t written = 0;
+
+    demand(context && EVP_MAC_init(context, key, key_size, NULL) == 1 && EVP_MAC_update(context, data, size) == 1 &&
+               EVP_MAC_final(context, target, &written, target_size) == 1 && written == target_size,
+           "hmac");
+    EVP_MAC_CTX_free(context);
+}
+
 void
 secret_hmac(uint8_t target[SHA256_SIZE], const void *key, size_t key_size, const void *data, size_t size)
 {
-    EVP_MAC_CTX *context;
-    size_t written = 0;
-
     pthread_once(&fetched, fetch_algorithms);
-    context = EVP_MAC_CTX_dup(hmac_sha256);
-    demand(context && EVP_MAC_init(context, key, key_size, NULL) == 1 && EVP_MAC_update(context, data, size) == 1 &&
-               EVP_MAC_final(context, target, &written, SHA256_SIZE) == 1 && written == SHA256_SIZE,
-           "hmac");
-    EVP_MAC_CTX_free(context);
+    authenticate(hmac_sha256, target, SHA256_SIZE, key, key_size, data, size);
+}
+
+void
+secret_hmac_sha512(uint8_t target[SHA512_SIZE], const void *key, size_t key_size, const void *data, size_t size)
+{
+    pthread_once(&fetched, fetch_algorithms);
+    authenticate(hmac_sha512, target, SHA512_SIZE, key, key_size, data, size);
 }
 
 bool

@@ -6,6 +6,7 @@
 #include "base.h"
 
 #define SHA256_SIZE     32
+#define SHA512_SIZE     64
 #define HEX_SIZE(bytes) (2 * (bytes) + 1)
 
 void secret_random(void *target, size_t size);
@@ -17,6 +18,7 @@ char *secret_token(struct arena *arena, const char *prefix, size_t bytes);
 
 void secret_sha256(uint8_t target[SHA256_SIZE], const void *data, size_t size);
 void secret_hmac(uint8_t target[SHA256_SIZE], const void *key, size_t key_size, const void *data, size_t size);
+void secret_hmac_sha512(uint8_t target[SHA512_SIZE], const void *key, size_t key_size, const void *data, size_t size);
 bool secret_equal(const void *a, const void *b, size_t size); /* constant time */
 void secret_wipe(void *memory, size_t size);
 

@@ -25,7 +25,7 @@
     TEXT(fault, "SX_FAULT", NULL, "under SX_DEV=1: a fault to happen, db:N loses the connection at the Nth statement") \
     TEXT(log_level, "SX_LOG_LEVEL", "info", "debug, info, warn or error") \
     NUMBER(access_log, "SX_ACCESS_LOG", 1, 0, 1, "0 turns the line per request off") \
-    RATE(rate_global, "SX_RATE_GLOBAL", 1000, 60, "every route under /api/") \
+    RATE(rate_global, "SX_RATE_GLOBAL", 1000, 60, "every route under /api/, and the page that approves charges") \
     RATE(rate_token, "SX_RATE_TOKEN", 10, 60, "OAuth token endpoint, per address") \
     RATE(rate_verify, "SX_RATE_VERIFY", 300, 60, "session verify, per address") \
     RATE(rate_credentials, "SX_RATE_CREDENTIALS", 10, 900, "custom-app credential routes, per address") \
@@ -36,6 +36,16 @@
     TEXT(cors_origins, "SX_CORS_ORIGINS", "*", "origins that browsers may call from, commas between them") \
     TEXT(public_url, "SX_PUBLIC_URL", NULL, "where clients reach the gateways, as https://api.example.com: the OAuth issuer; unset: as the request says") \
     TEXT(dashboard_origin, "SX_DASHBOARD_ORIGIN", "https://admin.selorax.io", "origin of the merchant dashboard, which embedded apps are shown in and talk to") \
+    NUMBER(commission_rate, "SX_COMMISSION_RATE", 200000, 0, 1000000, "the platform's share of what apps earn, in parts of a million; an app may have its own") \
+    NUMBER(gateway_fee_rate, "SX_GATEWAY_FEE_RATE", 25000, 0, 1000000, "the payment provider's share, in parts of a million") \
+    TEXT(billing_provider, "SX_BILLING_PROVIDER", NULL, "where merchants pay: eps, or under SX_DEV=1 sandbox, which takes any card; unset: sandbox under SX_DEV=1, else nowhere") \
+    TEXT(eps_url, "SX_EPS_URL", "https://pgapi.eps.com.bd", "origin of the EPS gateway's API") \
+    TEXT(eps_username, "SX_EPS_USERNAME", NULL, "the platform's account at EPS") \
+    TEXT(eps_password_file, "SX_EPS_PASSWORD_FILE", NULL, "file with its password") \
+    TEXT(eps_hash_key_file, "SX_EPS_HASH_KEY_FILE", NULL, "file with the hash key EPS gave: signs what is asked") \
+    TEXT(eps_merchant_id, "SX_EPS_MERCHANT_ID", NULL, "merchant id at EPS") \
+    TEXT(eps_store_id, "SX_EPS_STORE_ID", NULL, "store id at EPS") \
+    NUMBER(charge_expiry_s, "SX_CHARGE_EXPIRY", 172800, 60, 31536000, "for how many seconds a charge waits for the merchant") \
     NUMBER(audit_days, "SX_AUDIT_DAYS", 400, 30, 36500, "for how many days the audit log keeps an entry") \
     NUMBER(identity_lease_ms, "SX_IDENTITY_LEASE_MS", 800, 0, 800, "how long a gateway trusts its identity cache unrenewed; 0 turns the cache off") \
     NUMBER(postgres_port, "SX_POSTGRES_PORT", 5432, 1, 65535, "port number in the private cluster's unix socket name")

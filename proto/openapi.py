@@ -38,7 +38,7 @@ class Document:
             return node
         result = {word: self.public(value) for word, value in node.items() if word not in (
             "x-strict", "x-pool", "x-timeout", "x-retry", "x-idempotent", "x-body-limit", "x-errors", "x-stream",
-            "x-upload", "x-answer")}
+            "x-upload", "x-batch", "x-answer")}
         if node.get("x-strict"):
             result["additionalProperties"] = False
         return result
@@ -161,7 +161,8 @@ def yaml_scalar(value):
     plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*", value)
     if plain and value.lower() not in ("true", "false", "null", "yes", "no", "on", "off", "y", "n"):
         return value
-    return dump(value)
+    # YAML's numbers need a point in front of the exponent.
+    return dump(value) if isinstance(value, str) else re.sub(r"^(-?[0-9]+)e", r"\1.0e", dump(value))
 
 
 def dump(value):

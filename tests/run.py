@@ -68,44 +68,47 @@ def count_report(counts, path, code):
     counts.add(max(total - failed - skipped, 0), failed, skipped)
 
 
-def pytest(counts, arguments, **environment):
-    pytest_side_by_side(counts, [arguments], **environment)
+def pytest(counts, folders, variant="release"):
+    pytest_side_by_side(counts, [(folders, variant)])
 
 
-def pytest_side_by_side(counts, shares, **environment):
+def pytest_side_by_side(counts, shares):
     """Each share is a process of its own, with platforms of its own: most tests wait more than they work."""
+    waiting, running = list(shares), {}
     with tempfile.TemporaryDirectory() as directory:
-        started = []
-        for number, arguments in enumerate(shares):
-            report = f"{directory}/{number}.xml"
-            started.append((report, subprocess.Popen(PYTEST + ["--junit-xml", report] + arguments, cwd=ROOT,
-                                                     env={**os.environ, **environment})))
         try:
-            for report, process in started:
-                count_report(counts, report, process.wait())
+            while waiting or running:
+                while waiting and len(running) < SIDE_BY_SIDE:
+                    report, (paths, variant) = f"{directory}/{len(waiting)}.xml", waiting.pop(0)
+                    running[report] = subprocess.Popen(PYTEST + ["--junit-xml", report] + paths, cwd=ROOT,
+                                                       env={**os.environ, "VARIANT": variant})
+                for report in [report for report, process in running.items() if process.poll() is not None]:
+                    count_report(counts, report, running.pop(report).returncode)
+                time.sleep(0.1)
         except BaseException:
-            for _, process in started:
+            for process in running.values():
                 process.terminate()
             raise
 
 
 # What these look at is PostgreSQL's: its plans, and which rows a walk meets. A sanitizer would see nothing more.
 OF_POSTGRES = {"test_cursor_walk.py", "test_list_plans.py", "test_products_plans.py", "test_stock_plans.py",
-               "test_flat_costs.py", "test_webhook_plans.py", "test_webhook_queue_plans.py"}
+               "test_flat_costs.py", "test_webhook_plans.py", "test_webhook_queue_plans.py", "test_billing_plans.py"}
 # What waits most of its time: below full scale not with a sanitizer, which would make it longer.
 PATIENT = {"test_audit_trim.py", "test_bulk_faults.py", "test_privacy.py", "test_token_trim.py"}
 # At full scale every file runs as released and with the sanitizers, but for OF_POSTGRES; below it each runs once.
 IS_FULL = os.environ.get("SX_TEST_SCALE") == "1"
 
 
-SHARES = 3
+SIDE_BY_SIDE = 3
+SHARES = 4 * SIDE_BY_SIDE   # so many that none of those side by side has nothing to do for long at the end
 
 
 def is_sanitized(path):
     return path.name not in (OF_POSTGRES if IS_FULL else OF_POSTGRES | PATIENT) and path.parent.name not in ("oauth", "verifiers")
 
 
-def in_shares(chosen):
+def in_shares(variant, chosen):
     """The chosen ones of the API's test files, in shares of about the same length."""
     files = sorted((path for folder in ("api", "rpc", "oauth", "verifiers") for path in (ROOT / "tests" / folder).glob("test_*.py") if chosen(path)),
                    key=lambda path: path.stat().st_size, reverse=True)
@@ -114,19 +117,18 @@ def in_shares(chosen):
         smaller = sizes.index(min(sizes))
         shares[smaller].append(str(path))
         sizes[smaller] += path.stat().st_size
-    return [share for share in shares if share]
+    return [(share, variant) for share in shares if share]
 
 
 STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest_side_by_side(c, in_shares(lambda path: IS_FULL or not is_sanitized(path)), VARIANT="release")),
-    ("api-asan", lambda c: pytest_side_by_side(c, in_shares(is_sanitized), VARIANT="asan")),
-    ("streams", lambda c: pytest(c, ["tests/streams"], VARIANT="release")),
-    ("streams-asan", lambda c: pytest(c, ["tests/streams"], VARIANT="asan")),
+    ("api", lambda c: pytest_side_by_side(c, in_shares("release", lambda path: IS_FULL or not is_sanitized(path)))),
+    ("api-asan", lambda c: pytest_side_by_side(c, in_shares("asan", is_sanitized))),
+    ("streams", lambda c: pytest_side_by_side(c, [(["tests/streams"], variant) for variant in ("release", "asan")])),
     ("conformance", lambda c: pytest(c, ["tests/conformance"])),
-    ("chaos", lambda c: pytest(c, ["tests/chaos"], VARIANT="release")),
+    ("chaos", lambda c: pytest(c, ["tests/chaos"])),
 ]
 
 

@@ -4,7 +4,8 @@
  * that no gateway accepts it any more), then the rows themselves: tokens.c, installations.c, apps.c, stores.c
  * with store_access.c and members.c, accounts.c, sessions.c with session_refresh.c, login.c and otp.c. OAuth:
  * oauth_authorize.c (the merchant consents) with oauth_browser.c and oauth_pages.c, oauth_token.c (codes and refresh
- * tokens become tokens) with oauth_client.c, oauth_tokens.c (revocation, introspection, metadata).
+ * tokens become tokens) with oauth_client.c, oauth_tokens.c (revocation, introspection, metadata); browser_sign_in.c
+ * (the platform's other pages).
  */
 #include "app_push.h"
 #include "apps.h"

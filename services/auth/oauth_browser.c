@@ -14,10 +14,17 @@
 #define TOKEN_BYTES      32
 #define COOKIE_VALUE_LEN (6 + 2 * TOKEN_BYTES)
 
+/* What the gateway told of the browser; in an internal operation the service that was told passes it on. */
+static struct in
+web_of(const struct call *call)
+{
+    return in_at(call->in, in_has(call->in, "web") ? "web" : "body.web");
+}
+
 static bool
 is_https(struct call *call)
 {
-    struct str base_url = in_str(call->in, "web.base_url");
+    struct str base_url = in_str(web_of(call), "base_url");
 
     return base_url.len > 8 && memcmp(base_url.base, "https://", 8) == 0;
 }
@@ -44,7 +51,7 @@ is_ours(struct str value)
 const char *
 browser_cookie(struct call *call)
 {
-    const char *name = cookie_name(call), *place = in_text(call->in, "web.cookie");
+    const char *name = cookie_name(call), *place = in_text(web_of(call), "cookie");
     size_t name_len = strlen(name);
 
     while (place && *place) {

@@ -58,6 +58,32 @@ form_begin(struct buf *target, const char *action, const struct authorization *a
     html_hidden(target, "form_token", form_token);
 }
 
+static void
+write_login(struct buf *target)
+{
+    buf_append_text(
+        target, "<label>E-mail, phone or username<input name=\"identifier\" autocomplete=\"username\" required "
+                "minlength=\"3\" maxlength=\"255\" autofocus></label>\n"
+                "<label>Password<input type=\"password\" name=\"password\" autocomplete=\"current-password\" required "
+                "minlength=\"8\" maxlength=\"128\"></label>\n"
+                "<button class=\"main\">Sign in</button>\n</form>\n");
+}
+
+int
+page_sign_in(struct call *call, const char *action, const char *to, const char *form_token)
+{
+    struct buf *target = page_open(call, "Sign in to SeloraX", NULL, NULL, "'self'");
+
+    buf_append_text(target, "<form method=\"post\" action=\"");
+    html_text(target, str_of(action));
+    buf_append_text(target, "\">\n");
+    html_hidden(target, "to", to);
+    html_hidden(target, "form_token", form_token);
+    write_login(target);
+    html_end(target);
+    return call_reply(call, 200);
+}
+
 int
 page_login(struct call *call, const struct authorization *about, const char *form_token)
 {
@@ -66,12 +92,7 @@ page_login(struct call *call, const struct authorization *about, const char *for
     paragraph_about(target, NULL, rows_text(&about->app, 0, "name"),
                     " asks for access to your store. Sign in to go on.");
     form_begin(target, BASE "/login", about, form_token);
-    buf_append_text(
-        target, "<label>E-mail, phone or username<input name=\"identifier\" autocomplete=\"username\" required "
-                "minlength=\"3\" maxlength=\"255\" autofocus></label>\n"
-                "<label>Password<input type=\"password\" name=\"password\" autocomplete=\"current-password\" required "
-                "minlength=\"8\" maxlength=\"128\"></label>\n"
-                "<button class=\"main\">Sign in</button>\n</form>\n");
+    write_login(target);
     html_end(target);
     return call_reply(call, 200);
 }

@@ -39,9 +39,10 @@ tell_app(struct call *call, const struct saga *self)
     return STEP_DONE;
 }
 
-/* webhooks does nothing for a generation that it has ended already, and drops an event that it has. */
+/* Asked again they do nothing for a generation that they have ended already, and webhooks drops an event that it has.
+ */
 static int
-ask_webhooks(struct call *call, const struct saga *self, const char *operation, bool event)
+ask(struct call *call, const struct saga *self, const char *operation, bool event)
 {
     struct call_question question;
     struct out *body = call_question(&question, event ? 7 : 4);
@@ -56,9 +57,13 @@ ask_webhooks(struct call *call, const struct saga *self, const char *operation, 
         out_key_int(body, "created_us", self->created_us);
         out_key_text(body, "data", self->event);
     }
-    if (call_ask(call, operation, &question, &reply) || db_begin(call) || advance(call, self))
-        return -1;
-    return db_commit(call) ? -1 : STEP_DONE;
+    return call_ask(call, operation, &question, &reply);
+}
+
+static int
+step_done(struct call *call, const struct saga *self)
+{
+    return db_begin(call) || advance(call, self) || db_commit(call) ? -1 : STEP_DONE;
 }
 
 /* Its subscriptions get app.uninstalled and from now on nothing but what belongs to the end. They are there once
@@ -72,14 +77,16 @@ webhooks_ending(struct call *call, const struct saga *self)
         return -1;
     if (rows_int(&rows, 0, "untold"))
         return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "The outbox still holds something of the installation");
-    return ask_webhooks(call, self, "webhooks.installations.ending", self->event != NULL);
+    return ask(call, self, "webhooks.installations.ending", self->event != NULL) ? -1 : step_done(call, self);
 }
 
-/* Everything that belongs to the end has been said. */
+/* What billing cancels belongs to the end; it answers when webhooks has heard of it. Then everything has been said. */
 static int
 webhooks_ended(struct call *call, const struct saga *self)
 {
-    return ask_webhooks(call, self, "webhooks.installations.ended", false);
+    if (ask(call, self, "billing.installations.end", false) || ask(call, self, "webhooks.installations.ended", false))
+        return -1;
+    return step_done(call, self);
 }
 
 /* Nothing of this generation works or waits any more, anywhere. */

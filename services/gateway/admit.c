@@ -507,6 +507,8 @@ admit_begin(struct request *self)
         return;
     }
     class = self->operation->rate;
+    if (class == RATE_GLOBAL)
+        self->is_limited = true; /* a page outside /api that says so */
     if (is_of_address(class) && !take_address(self, class))
         return;
     if (self->operation->audience != AUDIENCE_NONE) {

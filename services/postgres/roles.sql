@@ -12,6 +12,7 @@ declare
     -- One line per service; the schema is the service's name with _ for -.
     services constant text[] := array[
         'auth',
+        'billing',
         'store_data',
         'webhooks'
     ];

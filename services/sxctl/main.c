@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"demo", sxctl_demo,
      "[BASE_URL]: load the demo stores and write demo.json, once; again: renew its tokens that have ended"},
     {"bench-data", sxctl_bench_data, "STORES ORDERS: load stores to measure with and write bench.json"},
+    {"ledger", sxctl_ledger,
+     "export > FILE | verify [FILE]: billing's ledger as a text; check it, or the platform's own"},
     {"keys", sxctl_keys, "DIRECTORY: make the CURVE keys that are missing there"},
     {"rotate-master-key", sxctl_rotate_master_key,
      "[--wait SECONDS] [FILE...]: a new master key, everything that is stored sealed anew; may be killed and run again"},

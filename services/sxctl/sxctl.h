@@ -5,6 +5,7 @@
 /* argv[0] is the command's own name; the result is the exit status. Settings are loaded before. */
 int sxctl_call(int argc, char **argv);
 int sxctl_who(int argc, char **argv);
+int sxctl_ledger(int argc, char **argv);
 int sxctl_keys(int argc, char **argv);
 int sxctl_rotate_master_key(int argc, char **argv);
 int sxctl_settings(int argc, char **argv);

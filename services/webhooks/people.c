@@ -2,8 +2,8 @@
  * and merchants, for their store (A.7). auth says whether they may; from then on they are served as apps are, by the
  * same functions, which find whose subscriptions it is about by subscription_owner.
  */
-#include "bounds.h"
 #include "clock.h"
+#include "items.h"
 #include "listing.h"
 #include "statements.h"
 #include "subscription.h"
@@ -11,7 +11,6 @@
 
 #define SUBSCRIPTIONS_OF 100 /* of one app for all its stores, of the merchants of one store */
 #define PERMISSION       "apps__view_webhooks"
-#define LIMIT_DEFAULT    20 /* of the developer family */
 
 /* ---- whether they may -------------------------------------------------------------------------------------------- */
 
@@ -156,65 +155,35 @@ developer_subscriptions_create(struct call *call)
     return call_reply(call, 201);
 }
 
-/* The developer family's list. The rows have _total, and those of a list without rows `id_column` null. */
-static int
-reply_items(struct call *call, const struct rows *rows, const char *id_column, int64_t page, int64_t limit)
-{
-    int64_t total = rows_int(rows, 0, "_total");
-    struct rows shown = *rows;
-
-    if (total > TOTAL_EXACT_MAX)
-        total = TOTAL_EXACT_MAX;
-    if (shown.count == 1 && rows_is_null(rows, 0, id_column))
-        shown.count = 0;
-    call_data(call);
-    out_map(&call->out, 5);
-    out_key(&call->out, "items");
-    out_rows(&call->out, &shown);
-    out_key(&call->out, "page");
-    out_int(&call->out, page);
-    out_key(&call->out, "limit");
-    out_int(&call->out, limit);
-    out_key(&call->out, "total");
-    out_int(&call->out, total);
-    out_key(&call->out, "totalPages");
-    out_int(&call->out, (total + limit - 1) / limit);
-    return call_reply(call, 200);
-}
-
-static int64_t
-offset_of(int64_t page, int64_t limit)
-{
-    return page > PAGES_DEEP ? PAGES_DEEP : (page - 1) * limit;
-}
-
 int
 developer_subscriptions_list(struct call *call)
 {
-    int64_t page = in_int(call->in, "query.page", 1), limit = in_int(call->in, "query.limit", LIMIT_DEFAULT);
+    struct items page = {.id_column = "subscription_id"};
     struct rows rows;
 
+    items_begin(&page, call);
     if (allow_developer(call) || db_run(call, SUBSCRIPTIONS_OF_APP, &rows, "tlsll", clock_now_us(), call->caller.app_id,
-                                        in_text(call->in, "query.status"), limit, offset_of(page, limit)))
+                                        in_text(call->in, "query.status"), items_wanted(&page), items_offset(&page)))
         return -1;
     call_message(call, "Webhook subscriptions fetched");
-    return reply_items(call, &rows, "subscription_id", page, limit);
+    return items_reply(&page, call, &rows);
 }
 
 int
 developer_deliveries_list(struct call *call)
 {
-    int64_t page = in_int(call->in, "query.page", 1), limit = in_int(call->in, "query.limit", LIMIT_DEFAULT);
     int64_t subscription_id = in_int(call->in, "query.subscription_id", 0);
+    struct items page = {.id_column = "_id"};
     const char *waiting, *over;
     struct rows rows;
 
+    items_begin(&page, call);
     if (allow_developer(call) || deliveries_select(call, subscription_id, &waiting, &over) ||
-        db_run(call, DELIVERIES_LIST, &rows, "lllssl", subscription_id, INT64_MAX, limit, waiting, over,
-               offset_of(page, limit)))
+        db_run(call, DELIVERIES_LIST, &rows, "lllssl", subscription_id, INT64_MAX, items_wanted(&page), waiting, over,
+               items_offset(&page)))
         return -1;
     call_message(call, "Deliveries fetched");
-    return reply_items(call, &rows, "_id", page, limit);
+    return items_reply(&page, call, &rows);
 }
 
 /* ---- merchants --------------------------------------------------------------------------------------------------- */

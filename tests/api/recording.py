@@ -6,6 +6,7 @@ Written into the directory SX_TEST_RECORDING (default build/VARIANT/recording), 
 import json
 import os
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +16,11 @@ BODY_MAX = 32 * 1024 * 1024          # more than any answer has: what is cut off
 def directory():
     given = os.environ.get("SX_TEST_RECORDING")
     return Path(given) if given else ROOT / "build" / os.environ.get("VARIANT", "release") / "recording"
+
+
+def plain(value):
+    """Money that was read exactly is a number of the answer; its shortest float is that number again."""
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 class Recording:
@@ -35,7 +41,7 @@ class Recording:
 
     def write(self, **line):
         with self.lock:
-            self.file.write(json.dumps(line, default=str) + "\n")
+            self.file.write(json.dumps(line, default=plain) + "\n")
             self.file.flush()
 
     def http(self, method, path, body, answer):
@@ -49,3 +55,13 @@ class Recording:
     def rpc(self, operation, body, status, reply):
         test = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
         self.write(kind="rpc", test=test, operation=operation, request=body, status=status, reply=reply)
+
+
+class Unrecorded:
+    """For hundreds of thousands of exchanges that say the same again."""
+
+    def http(self, *_):
+        pass
+
+    def rpc(self, *_):
+        pass

@@ -41,7 +41,9 @@ class Owner:
         store_id = store_id or self.open_store()
         app = app or self.make_app(scopes)
         grant = self.platform.call("auth.installations.create", app_id=app["app_id"], store_id=store_id)
-        return Shop(self.platform, store_id, app, grant)
+        shop = Shop(self.platform, store_id, app, grant)
+        shop.owner = self
+        return shop
 
 
 class Shop:

@@ -68,3 +68,16 @@ def test_an_app_of_a_new_developer_comes_onto_a_store(reader):
     variables = f"client_id={app['client_id']} client_secret={app['client_secret']} callback={place}\n"
     pair = json.loads(reader.paste(variables + block("An app for any store", 1).replace("sx_ac_…", fields["code"])))
     assert pair["access_token"].startswith("sx_at_") and pair["scope"] == "read:orders"
+
+
+def test_a_charge_is_paid_with_the_sandbox(reader):
+    first = block("Two commands", 1).splitlines()[0]
+    charge = json.loads(reader.paste(first + "\n" + block("Money")))["data"]
+    page = f"/1/settings/apps/billing/{charge['charge_id']}"
+    assert f"127.0.0.1:8080{page}" in README
+    browser = Browser(reader.platform)
+    browser.open(page)
+    browser.submit(identifier=reader.demo["merchant"]["email"], password=reader.demo["merchant"]["password"])
+    browser.submit("approve")
+    place, fields = redirected(browser.submit("pay"))
+    assert (place, fields) == ("https://app.example/done", {"payment": "success", "charge_id": str(charge["charge_id"])})

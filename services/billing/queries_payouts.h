@@ -1,0 +1,73 @@
+/* queries_payouts.h - an app as its developer sees it: charges, revenue, balance, payouts. Amounts of the last three
+ * are texts (contract 0.3), those of charges numbers.
+ */
+
+/* $1 app, $2 fee payer, $3 rate, $4 now. */
+QUERY(TERMS_SET, "insert into app_terms (app_id, fee_payer, commission_rate, updated_at) values ($1, $2, $3, $4) on "
+                 "conflict (app_id) do update set fee_payer = $2, commission_rate = $3, updated_at = $4 "
+                 "returning app_id, fee_payer, commission_rate")
+
+/* $1 transfer, $2 app, $3 charge, $4 type, $5 paid, $6 earned, $7 currency, $8 now. */
+QUERY(REVENUE_ADD,
+      "with kept as (insert into developer_balance as b (app_id, currency, earned, updated_at) values ($2, $7, $6, $8) "
+      "on conflict (app_id, currency) do update set earned = b.earned + $6, updated_at = $8) "
+      "insert into revenue (transfer_id, app_id, charge_id, type, paid, earned, currency, created_at) "
+      "values ($1, $2, $3, $4, $5, $6, $7, $8)")
+
+/* Paid is completed here (seed 004). $2 app, $3 before this id, $4 how many, $5 how many not; $6 the status as it is
+ * shown. */
+#define CHARGE_COLUMNS_OF_APP CHARGE_COLUMNS_AS("case c.status when 'paid' then 'completed' else c.status end")
+#define STATUS_OF_APP         "case $6 when 'completed' then 'paid' else $6 end"
+QUERY(CHARGES_OF_APP,
+      CHARGES_PAGE(CHARGE_COLUMNS_OF_APP, NEWEST("charge", "app_id = $2", "charge_id", "$3", "10000", "0"),
+                   NEWEST("charge", "app_id = $2", "charge_id", "$3", "$4", "$5")))
+QUERY(CHARGES_OF_APP_IN_STATUS,
+      CHARGES_PAGE(CHARGE_COLUMNS_OF_APP,
+                   NEWEST("charge", "app_id = $2 and status = " STATUS_OF_APP, "charge_id", "$3", "10000", "0"),
+                   NEWEST("charge", "app_id = $2 and status = " STATUS_OF_APP, "charge_id", "$3", "$4", "$5")))
+
+/* $1 app, $2 before this id, $3 how many, $4 how many not. */
+#define REVENUE_COLUMNS                                                                                                \
+    "r.transfer_id as _id, r.transfer_id::text as ledger_id, r.app_id, r.charge_id, (r.paid * k.unit)::text as "       \
+    "from_wallet_amount, (r.earned * k.unit)::text as to_wallet_amount, (r.paid * k.unit)::text as amount, "           \
+    "r.currency, r.type, c.name as description, r.created_at"
+QUERY(REVENUE_OF_APP,
+      PAGE(REVENUE_COLUMNS, NEWEST("revenue", "app_id = $1", "transfer_id", "$2", "10000", "0"),
+           NEWEST("revenue", "app_id = $1", "transfer_id", "$2", "$3", "$4"),
+           " join revenue as r using (transfer_id) join charge as c using (charge_id) join currency as k on k.code = "
+           "r.currency",
+           "r.transfer_id"))
+
+/* $1 app, $2 currency, $3 now. Of an app that has earned nothing yet there is no row. */
+QUERY(
+    BALANCE_GET,
+    "select $1::bigint as app_id, (coalesce(earned, 0) * unit)::text as total_earned, (coalesce(paid_out, 0) * "
+    "unit)::text as total_paid_out, (coalesce(earned - paid_out, 0) * unit)::text as available_balance, "
+    "(coalesce(on_its_way, 0) * unit)::text as pending_payouts, code as currency, coalesce(b.updated_at, $3) as "
+    "updated_at from currency left join developer_balance as b on b.app_id = $1 and b.currency = code where code = $2")
+QUERY(BALANCE_LOCK, "select earned - paid_out as available from developer_balance where app_id = $1 and currency = $2 "
+                    "for update")
+
+/* $1 app, $2 currency, $3 more paid out, $4 more on its way, $5 now. */
+QUERY(BALANCE_MOVE, "update developer_balance set paid_out = paid_out + $3, on_its_way = on_its_way + $4, updated_at = "
+                    "$5 where app_id = $1 and currency = $2")
+
+/* ---- payouts ----------------------------------------------------------------------------------------------------- */
+
+#define PAYOUT_COLUMNS                                                                                                 \
+    "payout_id, app_id, (amount * (select k.unit from currency as k where k.code = payout.currency))::text as "        \
+    "amount, currency, status, note, created_at, finished_at, amount as _amount, all_of_it::int as _all"
+
+QUERY(PAYOUT_INSERT, "insert into payout (app_id, currency, amount, all_of_it, idempotency_key, requested_by, "
+                     "created_at) values ($1, $2, $3, $4, $5, $6, $7) returning " PAYOUT_COLUMNS)
+QUERY(PAYOUT_OF_KEY, "select " PAYOUT_COLUMNS " from payout where app_id = $1 and idempotency_key = $2")
+
+/* $1 app, $2 before this id, $3 how many, $4 how many not. */
+QUERY(PAYOUTS_OF_APP, PAGE(PAYOUT_COLUMNS, NEWEST("payout", "app_id = $1", "payout_id", "$2", "10000", "0"),
+                           NEWEST("payout", "app_id = $1", "payout_id", "$2", "$3", "$4"),
+                           " join payout using (payout_id)", "payout_id"))
+QUERY(PAYOUTS_PENDING, "select " PAYOUT_COLUMNS " from payout where status = 'pending' and payout_id > $1 order by "
+                       "payout_id limit $2")
+QUERY(PAYOUT_LOCK, "select " PAYOUT_COLUMNS " from payout where payout_id = $1 for update")
+QUERY(PAYOUT_END, "update payout set status = $2, note = $3, finished_at = $4 where payout_id = $1 "
+                  "returning " PAYOUT_COLUMNS)
