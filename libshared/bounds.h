@@ -50,14 +50,17 @@
 #define NESTED_BUDGET_MARGIN_MS  50   /* protocols 4 */
 #define HEARTBEAT_INTERVAL_MS    500  /* ZMTP heartbeats: a silent peer is gone after the timeout */
 #define HEARTBEAT_TIMEOUT_MS     1500
-#define ROUTER_MESSAGES_PER_TURN 256   /* protocols 11: the loop serves HTTP in between */
-#define NO_WORKER_MS             2000  /* a pool without workers for longer answers 503 at once */
-#define WORKER_SILENT_MS         3500  /* an idle worker without READY for this long gets nothing more */
-#define REQUEST_ATTEMPTS_MAX     2     /* workers that one request is sent to */
-#define REQUEST_BUDGET_MAX_MS    60000 /* what a caller may ask the hub to wait */
-#define PEERS_MAX                8192  /* sockets that one gateway knows by name or by what they asked */
-#define PEER_NESTED_MAX          64    /* nested requests of one peer that skip the queue */
-#define SERVICES_MAX             32    /* pools of workers that the contract may name */
+#define ROUTER_MESSAGES_PER_TURN 256     /* protocols 11: the loop serves HTTP in between */
+#define NO_WORKER_MS             2000    /* a pool without workers for longer answers 503 at once */
+#define WORKER_SILENT_MS         3500    /* an idle worker without READY for this long gets nothing more */
+#define BATCH_MAX                64      /* requests that go as one (x-batch), */
+#define BATCH_SIZE_MAX           1048576 /* and bytes of them; one alone may be larger */
+#define BATCH_REPLY_MAX          131072  /* of each: all together fit into a message */
+#define REQUEST_ATTEMPTS_MAX     2       /* workers that one request is sent to */
+#define REQUEST_BUDGET_MAX_MS    60000   /* what a caller may ask the hub to wait */
+#define PEERS_MAX                8192    /* sockets that one gateway knows by name or by what they asked */
+#define PEER_NESTED_MAX          64      /* nested requests of one peer that skip the queue */
+#define SERVICES_MAX             32      /* pools of workers that the contract may name */
 
 /* Identity (protocols 5). */
 #define LEASE_RENEW_MS     250

@@ -86,6 +86,19 @@ call_fail_validation(struct call *self, const struct validation *validation)
     return -1;
 }
 
+int
+call_fail_as(struct call *self, const struct call *from)
+{
+    struct call_private *private = self->private;
+
+    (void)fail_with(self, from->private->code, from->private->field, from->private->why);
+    private->validation = from->private->validation;
+    private->passed = from->private->passed;
+    memcpy(private->details, from->private->details, sizeof private->details);
+    private->detail_count = from->private->detail_count;
+    return -1;
+}
+
 bool
 call_failed(const struct call *self)
 {

@@ -42,9 +42,13 @@ struct call_private {
     struct str passed; /* the error map of a service below, passed on as it is */
 };
 
-/* Fills the call from a REQUEST, from which it then borrows. -1 when the error has been recorded: no map, an operation
- * that this service does not have (call->operation is NULL), or what the contract forbids. */
-int call_read_request(struct call *self, struct peer_message *request) must_check;
+/* Fills the call from a REQUEST's map, from which it then borrows; from_http: flag 1 (JSON) was set. -1 when the error
+ * has been recorded: no map, an operation that this service does not have (call->operation is NULL), or what the
+ * contract forbids. */
+int call_read_request(struct call *self, struct str map, bool from_http) must_check;
+
+/* Makes an error of `from` this call's. */
+int call_fail_as(struct call *self, const struct call *from);
 
 /* Forgets the answer, so that the handler can run again. */
 void call_reset(struct call *self);

@@ -230,13 +230,12 @@ take_key_of_body(struct call *call)
 }
 
 int
-call_read_request(struct call *call, struct peer_message *message)
+call_read_request(struct call *call, struct str map, bool from_http)
 {
     struct call_private *private = call->private;
-    bool from_http = message->wire.flags & WIRE_FLAG_JSON;
     struct in request;
 
-    private->arguments = (struct str){zmq_msg_data(&message->body), zmq_msg_size(&message->body)};
+    private->arguments = map;
     if (in_decode(&request, call->arena, private->arguments.base, private->arguments.len) != 0 ||
         request.object->type != MSGPACK_OBJECT_MAP)
         return call_fail(call, FAIL_BAD_REQUEST, NULL, "Send the request's map as proto/README.md describes it");

@@ -157,16 +157,23 @@ is_origin(const char *text)
     return scheme && text[scheme] && strspn(text + scheme, allowed) == strlen(text + scheme);
 }
 
+/* The sandbox takes any card, and what it says was paid is owed to developers: none of it where money is real. */
 static int
 check_billing(void)
 {
-    if (strcmp(config.billing_provider, "sandbox") == 0)
+    if (!config.billing_provider)
         return 0;
+    if (strcmp(config.billing_provider, "sandbox") == 0)
+        return config.dev ? 0
+                          : refuse("SX_BILLING_PROVIDER", "sandbox takes any card and moves no money, so it needs "
+                                                          "SX_DEV=1; set eps, or leave it out until there is one");
     if (strcmp(config.billing_provider, "eps") != 0)
-        return refuse("SX_BILLING_PROVIDER", "must be sandbox or eps");
+        return refuse("SX_BILLING_PROVIDER", "must be eps, or sandbox under SX_DEV=1");
     if (!is_origin(config.eps_url))
         return refuse("SX_EPS_URL",
                       "must be scheme and host, as https://pgapi.eps.com.bd: no path, no slash at the end");
+    if (!config.dev && strncmp(config.eps_url, "https://", 8) != 0)
+        return refuse("SX_EPS_URL", "must begin with https://: a password goes there");
     if (!config.public_url)
         return refuse("SX_PUBLIC_URL", "is needed with SX_BILLING_PROVIDER=eps: EPS sends the merchant back there");
     if (!config.eps_username || !config.eps_password_file || !config.eps_hash_key_file || !config.eps_merchant_id ||
@@ -228,6 +235,8 @@ config_load(void)
 #undef READ_RATE
     if (config.workers == 0)
         config.workers = workers_for_cores();
+    if (!config.billing_provider && config.dev)
+        config.billing_provider = "sandbox";
     if (make_home_absolute())
         status = -1;
     if (check_meaning())

@@ -100,6 +100,7 @@ struct operation {
     bool retry;      /* may be sent to a second worker after a loss (safe, or keyed) (x-retry) */
     bool stream;     /* answered chunk by chunk (x-stream) */
     bool upload;     /* its body is sent on in pieces while it arrives (x-upload) */
+    bool batch;      /* of one app in one store several may come at once (x-batch) */
     bool upper_case; /* error codes of the developer family */
     enum answer_form answer;
     bool form;      /* takes application/x-www-form-urlencoded */

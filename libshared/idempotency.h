@@ -7,7 +7,7 @@
 #ifndef IDEMPOTENCY_H
 #define IDEMPOTENCY_H
 
-#include "call.h"
+#include "call_batch.h"
 
 enum idempotency_state {
     IDEMPOTENCY_NEW,      /* run the handler, then idempotency_keep */
@@ -21,6 +21,15 @@ enum idempotency_state idempotency_begin(struct call *call);
 
 /* Keeps the answer that stands in the call, if it is a 2xx, and commits. -1 with the error recorded. */
 int idempotency_keep(struct call *call) must_check;
+
+/* The same for a batch (call_batch.h), one statement for all keys, inside the transaction of its call. What is left in
+ * the batch is new; who has ended, with the kept answer or an error, is not in it any more; who has the key of one that
+ * is left is in `later`, to be asked again when that one's answer is committed or it has failed. -1: the batch's call
+ * has failed. */
+int idempotency_begin_all(struct call_batch *batch, struct call_batch *later) must_check;
+
+/* Keeps the answers that stand in the calls; the commit is the worker's. */
+int idempotency_keep_all(const struct call_batch *batch) must_check;
 
 /* Deletes a batch of answers older than 24 h, as a call of its own; true when there may be more. */
 bool idempotency_expire(struct call *call);

@@ -13,6 +13,18 @@
 int outbox_put(struct call *call, const char *topic, int64_t store_id, const char *resource_type, int64_t resource_id,
                struct str data) must_check;
 
+/* What somebody did to whom (contract K.6): a row of the audit log, which is auth's. Inside a transaction, as an event,
+ * and kept there once however often it is sent. action as in "charge.approved"; target is the kind of thing target_id
+ * is. account_id is 0 for the caller's own; store_id and app_id are 0 where they do not apply. Never put a secret into
+ * any of them. */
+struct deed {
+    const char *action, *target;
+    int64_t target_id, store_id, app_id, account_id;
+};
+int outbox_audit(struct call *call, const struct deed *self) must_check;
+
+#define OUTBOX_AUDIT "auth.audit" /* the topic of such a row, which is no event */
+
 /* For db_after_commit, where a statement of the service's own writes to the outbox: the rows go out at once. */
 void outbox_wake(void);
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "outbox.h"
 #include "shared_statements.h"
 #include "text.h"
 
@@ -12,6 +13,18 @@
 /* For commits of other processes of the service, which cannot ring here. */
 #define LOOK_MS 100
 #define KEEN_MS 20
+
+/* Who gets which rows. */
+struct receiver {
+    const char *operation;
+    bool audits;
+};
+
+static bool
+is_for(const struct receiver *self, const struct rows *rows, unsigned row)
+{
+    return str_is(str_of(rows_text(rows, row, "topic")), OUTBOX_AUDIT) == self->audits;
+}
 
 static void
 write_event(struct out *out, const struct rows *rows, unsigned row)
@@ -33,29 +46,17 @@ write_event(struct out *out, const struct rows *rows, unsigned row)
     out_text(out, rows_text(rows, row, "data"));
 }
 
-static int
-publish(struct call *call, const struct rows *rows)
-{
-    struct call_question question;
-    struct out *body = call_question(&question, 1);
-    struct in reply;
-
-    out_key(body, "events");
-    out_list(body, rows->count);
-    for (unsigned row = 0; row < rows->count; row++)
-        write_event(body, rows, row);
-    return call_ask(call, "webhooks.events.publish", &question, &reply);
-}
-
 /* As PostgreSQL writes an array of numbers. */
 static const char *
-ids_text(struct call *call, const struct rows *rows)
+ids_text(struct call *call, const struct receiver *receiver, const struct rows *rows)
 {
     char *text = arena_alloc(call->arena, rows->count * INT_TEXT_SIZE + 3), *end = text;
 
     *end++ = '{';
     for (unsigned row = 0; row < rows->count; row++) {
-        if (row > 0)
+        if (!is_for(receiver, rows, row))
+            continue;
+        if (end > text + 1)
             *end++ = ',';
         end += text_from_int(end, rows_int(rows, row, "id"));
     }
@@ -64,23 +65,49 @@ ids_text(struct call *call, const struct rows *rows)
     return text;
 }
 
+/* What it has taken is deleted at once: the next one may be away. */
+static int
+hand_over(struct call *call, const struct receiver *receiver, const struct rows *rows)
+{
+    struct call_question question;
+    struct rows gone;
+    struct out *body;
+    struct in reply;
+    unsigned count = 0;
+
+    for (unsigned row = 0; row < rows->count; row++)
+        count += is_for(receiver, rows, row);
+    if (count == 0)
+        return 0;
+    body = call_question(&question, 1);
+    out_key(body, "events");
+    out_list(body, count);
+    for (unsigned row = 0; row < rows->count; row++)
+        if (is_for(receiver, rows, row))
+            write_event(body, rows, row);
+    if (call_ask(call, receiver->operation, &question, &reply))
+        return -1;
+    return db_run(call, OUTBOX_DELETE, &gone, "s", ids_text(call, receiver, rows));
+}
+
 /* Where thousands subscribe to the same topic a batch may be more than webhooks can take at once: then fewer. */
 static int
 take_turn(struct call *call)
 {
+    static const struct receiver webhooks = {"webhooks.events.publish", false}, audit = {"auth.audit.add", true};
     static int64_t batch = BATCH_ROWS;
-    struct rows rows, gone;
+    struct rows rows;
 
     if (db_run(call, OUTBOX_READ, &rows, "ll", batch, (int64_t)BATCH_BYTES))
         return -1;
     if (rows.count == 0)
         return ACTOR_DONE;
-    if (publish(call, &rows)) {
+    if (hand_over(call, &webhooks, &rows) || hand_over(call, &audit, &rows)) {
         batch = batch > BATCH_SHRINK ? batch / BATCH_SHRINK : 1;
         return -1;
     }
     batch = 2 * batch < BATCH_ROWS ? 2 * batch : BATCH_ROWS;
-    return db_run(call, OUTBOX_DELETE, &gone, "s", ids_text(call, &rows)) ? -1 : ACTOR_AGAIN;
+    return ACTOR_AGAIN;
 }
 
 const struct actor_plan outbox_plan = {

@@ -1,6 +1,6 @@
 /* serve.c - the way of a request through a worker thread. Whatever goes wrong ends as an error in the call, and there
- * is one place that writes the reply. */
-#include "serve.h"
+ * is one place that writes the reply. What comes together is served by serve_batch.c, step by step in the same way. */
+#include "serve_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,14 +17,6 @@
 #define BODY_KEPT_MAX     65536 /* a larger buffer is given away with the reply, not kept */
 #define METRICS_SIZE_MAX  262144
 #define METRICS_READ      ".metrics.read"
-
-struct server {
-    const struct service *service;
-    struct db *db;
-    struct peers *peers;
-    struct arena *arena;
-    struct buf body; /* its memory goes from reply to reply */
-};
 
 static struct metric calls = METRIC_COUNTER("sx_calls_total", "Requests handled.");
 static struct metric errors = METRIC_COUNTER("sx_call_errors_total", "Requests that ended with a 5xx error.");
@@ -79,7 +71,7 @@ metrics_read(struct call *call)
 }
 
 static const struct operation metrics_operation = {.name = METRICS_READ, .audience = AUDIENCE_INTERNAL};
-static const struct handler metrics_handler = {&metrics_operation, metrics_read};
+static const struct handler metrics_handler = {.operation = &metrics_operation, .run = metrics_read};
 
 /* The order in which the table stands. */
 static int
@@ -115,28 +107,28 @@ find_handler(const struct service *service, struct str name)
 
 /* ---- the handler ------------------------------------------------------------------------------------------------- */
 
-static int
-fail_internally(struct call *call, const char *why)
+int
+serve_fail_internally(struct call *call, const char *why)
 {
     log_event(LOG_ERROR, "handler_broken", "s:operation", call->operation->name, "s:request_id", call->request_id,
               "s:why", why, NULL);
     return call_fail(call, FAIL_INTERNAL_ERROR, NULL, NULL);
 }
 
-/* What no handler may do is found here, in any test that runs it. */
-static int
-check_answer(struct call *call)
+/* Found in any test that runs the handler. */
+int
+serve_check_answer(struct call *call)
 {
     const struct call_private *private = call->private;
 
     if (!private->replied)
-        return fail_internally(call, "it returned 0 without call_reply");
+        return serve_fail_internally(call, "it returned 0 without call_reply");
     if (buf_failed(&private->body))
-        return fail_internally(call, "the answer is larger than REPLY_SIZE_MAX");
+        return serve_fail_internally(call, "the answer is larger than REPLY_SIZE_MAX");
     if (!out_complete(&call->out))
-        return fail_internally(call, "the answer lacks members that were announced");
+        return serve_fail_internally(call, "the answer lacks members that were announced");
     if (call->operation->stream && private->body.size > STREAM_CHUNK_MAX)
-        return fail_internally(call, "the chunk is larger than STREAM_CHUNK_MAX");
+        return serve_fail_internally(call, "the chunk is larger than STREAM_CHUNK_MAX");
     return 0;
 }
 
@@ -155,11 +147,11 @@ run_once(struct call *call, const struct handler *handler)
     }
     rc = handler->run(call);
     if (rc == 0)
-        rc = check_answer(call);
+        rc = serve_check_answer(call);
     if (rc == 0 && keyed)
         rc = idempotency_keep(call);
     if (rc == 0 && db_in_transaction(call->db))
-        rc = fail_internally(call, "it left a transaction open");
+        rc = serve_fail_internally(call, "it left a transaction open");
     return rc;
 }
 
@@ -171,30 +163,44 @@ wants_rerun(const struct call *call)
     return db_wants_retry(call->db) && call->private->failed && call->private->code == FAIL_SERVICE_UNAVAILABLE;
 }
 
+bool
+serve_runs_again(const struct call *call, unsigned runs)
+{
+    bool again = runs < TRANSACTION_TRIES_MAX && wants_rerun(call) && clock_monotonic_ms() < call->deadline_ms;
+
+    metric_add(&reruns, again);
+    return again;
+}
+
+int
+serve_ensure_database(struct call *call)
+{
+    if (db_ensure(call->db) == 0)
+        return 0;
+    log_event(LOG_WARN, "database_away", "s:request_id", call->request_id, NULL);
+    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
+}
+
 static int
 run_handler(struct call *call, const struct handler *handler)
 {
-    int rc = -1;
+    unsigned runs = 0;
+    int rc;
 
     if (clock_monotonic_ms() >= call->deadline_ms)
         return call_fail(call, FAIL_GATEWAY_TIMEOUT, NULL, NULL);
-    if (db_ensure(call->db) != 0 && handler != &metrics_handler) {
-        log_event(LOG_WARN, "database_away", "s:request_id", call->request_id, NULL);
-        return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
-    }
-    for (unsigned run = 1; run <= TRANSACTION_TRIES_MAX; run++) {
+    if (handler != &metrics_handler && serve_ensure_database(call) != 0)
+        return -1;
+    do {
         call_reset(call);
         rc = run_once(call, handler);
         if (rc == 0)
             return 0;
         if (db_in_transaction(call->db))
             db_rollback(call->db);
-        if (!wants_rerun(call) || clock_monotonic_ms() >= call->deadline_ms)
-            break;
-        metric_add(&reruns, 1);
-    }
+    } while (serve_runs_again(call, ++runs));
     if (!call_failed(call))
-        rc = fail_internally(call, "it returned -1 without call_fail");
+        rc = serve_fail_internally(call, "it returned -1 without call_fail");
     return rc;
 }
 
@@ -207,14 +213,14 @@ free_body(void *data, void *hint)
     free(data);
 }
 
-static void
-write_reply(struct call *call, const struct peer_message *request, struct served *reply)
+void
+serve_write_reply(struct call *call, uint64_t id, struct served *reply)
 {
     struct call_private *private = call->private;
     size_t size;
     char *data;
 
-    reply->wire = (struct wire){.type = WIRE_REPLY, .id = request->wire.id, .status = (uint16_t)call_status(call)};
+    reply->wire = (struct wire){.type = WIRE_REPLY, .id = id, .status = (uint16_t)call_status(call)};
     buf_reset(&reply->headers);
     call_write_headers(call, &reply->headers);
     if (private->failed) {
@@ -232,8 +238,8 @@ write_reply(struct call *call, const struct peer_message *request, struct served
         memcpy(zmq_msg_data(&reply->body), private->body.data, private->body.size);
 }
 
-static void
-account(const struct call *call, struct str name, int64_t started_us)
+void
+serve_account(const struct call *call, struct str name, int64_t started_us)
 {
     int64_t took_us = clock_monotonic_us() - started_us;
     int status = call_status(call);
@@ -249,9 +255,8 @@ account(const struct call *call, struct str name, int64_t started_us)
                   "l:took_us", took_us, NULL);
 }
 
-/* A call as it is before anything is known about it. */
-static void
-begin_call(struct server *self, struct call *call, struct call_private *private)
+void
+server_begin(struct server *self, struct call *call, struct call_private *private)
 {
     *private = (struct call_private){.service = self->service->name, .body = self->body};
     *call = (struct call){
@@ -266,8 +271,8 @@ begin_call(struct server *self, struct call *call, struct call_private *private)
     out_init(&call->out, &private->body, OUT_MSGPACK);
 }
 
-static void
-end_call(struct server *self, struct call *call)
+void
+server_end(struct server *self, struct call *call)
 {
     self->body = call->private->body;
     db_release(self->db);
@@ -284,18 +289,26 @@ serve_request(struct server *self, const char *from, struct peer_message *reques
     struct call_private private;
     struct call call;
 
-    begin_call(self, &call, &private);
+    if (handler != NULL && handler->run_batch != NULL) {
+        serve_batch(self, handler, from, request, received_ms, reply);
+        return;
+    }
+    server_begin(self, &call, &private);
     private.from = from;
     call.operation = handler ? handler->operation : NULL;
     call.second_attempt = request->wire.flags & WIRE_FLAG_AGAIN;
     call.deadline_ms = received_ms + request->wire.budget_ms;
     call.out.encoding = request->wire.flags & WIRE_FLAG_JSON ? OUT_JSON : OUT_MSGPACK;
     call_reset(&call);
-    if (call_read_request(&call, request) == 0 && run_handler(&call, handler) != 0)
-        assert(call_failed(&call));
-    write_reply(&call, request, reply);
-    account(&call, name, started_us);
-    end_call(self, &call);
+    if (call_read_request(&call, (struct str){zmq_msg_data(&request->body), zmq_msg_size(&request->body)},
+                          request->wire.flags & WIRE_FLAG_JSON) == 0) {
+        assert(handler != NULL); /* what has none is refused */
+        if (run_handler(&call, handler) != 0)
+            assert(call_failed(&call));
+    }
+    serve_write_reply(&call, request->wire.id, reply);
+    serve_account(&call, name, started_us);
+    server_end(self, &call);
 }
 
 bool
@@ -307,10 +320,10 @@ server_tidy(struct server *self)
 
     if (db_ensure(self->db) != 0)
         return false;
-    begin_call(self, &call, &private);
+    server_begin(self, &call, &private);
     call.deadline_ms = clock_monotonic_ms() + STATEMENT_WAIT_MS;
     call_reset(&call);
     more = idempotency_expire(&call);
-    end_call(self, &call);
+    server_end(self, &call);
     return more;
 }

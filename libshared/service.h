@@ -9,6 +9,7 @@
 
 #include "actor.h"
 #include "call.h"
+#include "call_batch.h"
 #include "migrate.h"
 #include "peers.h"
 #include "reseal.h"
@@ -16,6 +17,7 @@
 struct handler {
     const struct operation *operation;
     int (*run)(struct call *call);
+    int (*run_batch)(struct call_batch *batch); /* instead, where the operation has x-batch */
 };
 
 struct service {

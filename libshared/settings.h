@@ -38,7 +38,7 @@
     TEXT(dashboard_origin, "SX_DASHBOARD_ORIGIN", "https://admin.selorax.io", "origin of the merchant dashboard, which embedded apps are shown in and talk to") \
     NUMBER(commission_rate, "SX_COMMISSION_RATE", 200000, 0, 1000000, "the platform's share of what apps earn, in parts of a million; an app may have its own") \
     NUMBER(gateway_fee_rate, "SX_GATEWAY_FEE_RATE", 25000, 0, 1000000, "the payment provider's share, in parts of a million") \
-    TEXT(billing_provider, "SX_BILLING_PROVIDER", "sandbox", "where merchants pay: sandbox, on whose own page no money moves, or eps") \
+    TEXT(billing_provider, "SX_BILLING_PROVIDER", NULL, "where merchants pay: eps, or under SX_DEV=1 sandbox, which takes any card; unset: sandbox under SX_DEV=1, else nowhere") \
     TEXT(eps_url, "SX_EPS_URL", "https://pgapi.eps.com.bd", "origin of the EPS gateway's API") \
     TEXT(eps_username, "SX_EPS_USERNAME", NULL, "the platform's account at EPS") \
     TEXT(eps_password_file, "SX_EPS_PASSWORD_FILE", NULL, "file with its password") \

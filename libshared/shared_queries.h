@@ -21,6 +21,23 @@ QUERY(IDEMPOTENCY_KEEP,
       "insert into idempotency (store_id, app_id, key, operation, request_hash, status, headers, body, "
       "sealed, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
 
+/* The same for all keys of a batch (call_batch.h), each with its place in the list. Who waits does so in one order. */
+QUERY(IDEMPOTENCY_TRY_LOCKS, "select n, pg_try_advisory_xact_lock(hashtextextended(name, 0)) as locked "
+                             "from unnest($1::text[]) with ordinality as k (name, n)")
+QUERY(IDEMPOTENCY_WAIT_LOCKS,
+      "select set_config('lock_timeout', $2, true), pg_advisory_xact_lock(h) from (select distinct "
+      "hashtextextended(name, 0) as h from unnest($1::text[]) as k (name) order by h) as k")
+/* Each key by itself, or all keys of a busy app would be read: a plan for everybody takes them for few. */
+QUERY(IDEMPOTENCY_FIND_ALL,
+      "select k.n, i.* from unnest($3::text[]) with ordinality as k (key, n) cross join lateral (select "
+      "request_hash, status, headers, body, sealed, (created_at <= $4)::int as expired from idempotency "
+      "where store_id = $1 and app_id = $2 and key = k.key limit 1) as i")
+QUERY(IDEMPOTENCY_KEEP_ALL,
+      "insert into idempotency (store_id, app_id, key, operation, request_hash, status, headers, body, "
+      "sealed, created_at) select $1, $2, key, $3, request_hash, status, headers, body, sealed = 1, $10 "
+      "from unnest($4::text[], $5::bytea[], $6::smallint[], $7::bytea[], $8::bytea[], $9::integer[]) "
+      "as k (key, request_hash, status, headers, body, sealed)")
+
 /* In batches, so that no delete holds many rows for long. */
 QUERY(IDEMPOTENCY_EXPIRE, "delete from idempotency where ctid = any (array("
                           "select ctid from idempotency where created_at <= $1 order by created_at limit 500))")

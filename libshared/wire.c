@@ -10,7 +10,7 @@
 #include "bounds.h"
 #include "secret.h"
 
-#define WIRE_FLAGS (WIRE_FLAG_JSON | WIRE_FLAG_AGAIN | WIRE_FLAG_ERROR | WIRE_FLAG_NESTED)
+#define WIRE_FLAGS (WIRE_FLAG_JSON | WIRE_FLAG_AGAIN | WIRE_FLAG_ERROR | WIRE_FLAG_NESTED | WIRE_FLAG_BATCH)
 
 static const uint8_t magic[4] = {'S', 'X', 'R', '1'};
 

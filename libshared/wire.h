@@ -26,10 +26,11 @@
 
 enum wire_type { WIRE_READY = 1, WIRE_REQUEST, WIRE_REPLY, WIRE_PING, WIRE_BYE, WIRE_INVALIDATE, WIRE_ACK };
 
-#define WIRE_FLAG_JSON   1 /* REQUEST: answer as JSON, the caller is HTTP */
-#define WIRE_FLAG_AGAIN  2 /* REQUEST: a second attempt after a worker was lost */
-#define WIRE_FLAG_ERROR  4 /* REPLY: the body is the error map of proto/README.md, always msgpack */
-#define WIRE_FLAG_NESTED 8 /* REQUEST: made by a handler that holds a worker: goes to the head of the queue */
+#define WIRE_FLAG_JSON   1  /* REQUEST: answer as JSON, the caller is HTTP */
+#define WIRE_FLAG_AGAIN  2  /* REQUEST: a second attempt after a worker was lost */
+#define WIRE_FLAG_ERROR  4  /* REPLY: the body is the error map of proto/README.md, always msgpack */
+#define WIRE_FLAG_NESTED 8  /* REQUEST: made by a handler that holds a worker: goes to the head of the queue */
+#define WIRE_FLAG_BATCH  16 /* REQUEST, REPLY: frame 3 holds several (proto/README.md, x-batch) */
 
 struct wire {
     enum wire_type type;

@@ -17,7 +17,7 @@ JSON, FORM, PARTS = "application/json", "application/x-www-form-urlencoded", "mu
 BODY_IN_LOOP_MAX = 65536                  # bounds.h
 OPERATION_WORDS = {"operationId", "summary", "description", "tags", "security", "parameters", "requestBody",
                    "responses", "deprecated", "x-rate", "x-timeout", "x-retry", "x-idempotent", "x-body-limit",
-                   "x-stream", "x-upload", "x-pool", "x-errors", "x-answer", "x-role"}
+                   "x-stream", "x-upload", "x-batch", "x-pool", "x-errors", "x-answer", "x-role"}
 INTERNAL_WORDS = {"summary", "description", "request", "reply", "x-callers", "x-actors", "x-pool", "x-timeout", "x-retry",
                   "x-idempotent", "x-body-limit", "x-errors"}
 FRAGMENT_WORDS = {"x-service", "tags", "paths", "components"}
@@ -73,6 +73,7 @@ class Operation:
         self.path = self.body = None
         self.method, self.audience, self.rate = "post", "internal", "exempt"
         self.scopes, self.callers, self.actors, self.parameters = [], [], [], []
+        self.batch = False
         self.stream = self.upload = self.body_required = self.form = self.form_only = self.multipart = False
         self.conditional = False  # takes If-Match
         self.role = None          # in the app at path.app_id
@@ -91,7 +92,7 @@ class Operation:
         if timeout not in TIMEOUTS:
             refuse(where, f"x-timeout must be one of {', '.join(TIMEOUTS)}")
         self.timeout_ms = TIMEOUTS[timeout]
-        for word in ("x-retry", "x-idempotent", "x-stream", "x-upload"):
+        for word in ("x-retry", "x-idempotent", "x-stream", "x-upload", "x-batch"):
             if not isinstance(node.get(word, False), bool):
                 refuse(where, f"{word} must be true or false")
         most = 256 * 1024 * 1024 if node.get("x-upload") else 16 * 1024 * 1024
@@ -167,6 +168,7 @@ class Contract:
         self_.conditional = method in ("put", "patch", "delete") and path.startswith("/api/apps/v1/") or (
             method == "put" and path.startswith("/api/v1/"))
         self_.stream, self_.upload = node.get("x-stream", False), node.get("x-upload", False)
+        self_.batch = node.get("x-batch", False)
         self_.retry = node.get("x-retry", method == "get")
         self_.rate = node.get("x-rate", "global" if path.startswith("/api/") else "exempt")
         if self_.rate not in RATES:
@@ -180,6 +182,7 @@ class Contract:
         self.check_responses(self_)
         self.check_pieces(self_)
         self.check_answer(self_)
+        self.check_batch(self_)
         return self_
 
     def read_security(self, operation):
@@ -305,6 +308,18 @@ class Contract:
             refuse(operation.where, "x-upload is for POST")
         if operation.upload and operation.idempotent:
             refuse(operation.where, "x-upload and x-idempotent exclude each other: a piece is told by upload and seq")
+
+    @staticmethod
+    def check_batch(operation):
+        """Requests of one app in one store that go together (proto/README.md)."""
+        if not operation.batch:
+            return
+        if operation.audience != "app":
+            refuse(operation.where, "x-batch is for the audience app: the key is its store and app")
+        if operation.method != "post":
+            refuse(operation.where, "x-batch is for POST: what only reads waits for nobody")
+        if operation.upload or operation.multipart or operation.answer != "json":
+            refuse(operation.where, "x-batch is for a JSON body of one piece: no x-upload, no files, no x-answer")
 
     def add_internal(self, file, internal):
         where = f"proto/{file}"

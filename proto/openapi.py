@@ -38,7 +38,7 @@ class Document:
             return node
         result = {word: self.public(value) for word, value in node.items() if word not in (
             "x-strict", "x-pool", "x-timeout", "x-retry", "x-idempotent", "x-body-limit", "x-errors", "x-stream",
-            "x-upload", "x-answer")}
+            "x-upload", "x-batch", "x-answer")}
         if node.get("x-strict"):
             result["additionalProperties"] = False
         return result

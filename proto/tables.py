@@ -184,6 +184,7 @@ class Tables:
             "timeout_ms": operation.timeout_ms, "body_size_max": operation.body_limit,
             "idempotent": c_bool(operation.idempotent), "retry": c_bool(operation.retry),
             "stream": c_bool(operation.stream), "upload": c_bool(operation.upload),
+            "batch": c_bool(operation.batch),
             "upper_case": c_bool((operation.path or "").startswith("/api/v1/")),
             "answer": f"ANSWER_{operation.answer.upper()}", "form": c_bool(operation.form),
             "form_only": c_bool(operation.form_only), "multipart": c_bool(operation.multipart),
@@ -231,6 +232,11 @@ def migrations_of(root, service):
                     yield file, sql.read()
 
 
+def takes(operation):
+    """What its handler is given: one call, or the calls of one app in one store."""
+    return "struct call_batch *batch" if operation.batch else "struct call *call"
+
+
 def emit_service(contract, service):
     prefix = c_name(service)
     own = [operation for operation in contract.operations if operation.service == service]
@@ -238,7 +244,7 @@ def emit_service(contract, service):
     rows = [tables.operation(operation) for operation in own]
     guard = f"{prefix.upper()}_OPERATIONS_H"
     header = (f'{BANNER}#ifndef {guard}\n#define {guard}\n\n#include "service.h"\n\n'
-              + "".join(f"int {operation.handler}(struct call *call);\n" for operation in own)
+              + "".join(f"int {operation.handler}({takes(operation)});\n" for operation in own)
               + f"\nextern const struct handler {prefix}_handlers[];\nextern const unsigned {prefix}_handler_count;\n"
               f"extern const struct migration {prefix}_migrations[];\n"
               f"extern const unsigned {prefix}_migration_count;\n\n#endif\n")
@@ -246,7 +252,8 @@ def emit_service(contract, service):
     source = (f'{BANNER}#include "{prefix}_operations.h"\n#include "money.h"\n\n' + "\n".join(tables.lines) + "\n\n"
               + (emit_array("static const struct operation own_operations[]", rows) if rows else "")
               + emit_array(f"const struct handler {prefix}_handlers[]",
-                           [f"    {{&own_operations[{index}], {operation.handler}}},"
+                           [f"    {{.operation = &own_operations[{index}], "
+                            f".{'run_batch' if operation.batch else 'run'} = {operation.handler}}},"
                             for index, operation in enumerate(own)])
               + f"const unsigned {prefix}_handler_count = {len(own)};\n"
               + emit_array(f"const struct migration {prefix}_migrations[]",

@@ -68,20 +68,20 @@ def count_report(counts, path, code):
     counts.add(max(total - failed - skipped, 0), failed, skipped)
 
 
-def pytest(counts, arguments, **environment):
-    pytest_side_by_side(counts, [arguments], **environment)
+def pytest(counts, folders, variant="release"):
+    pytest_side_by_side(counts, [(folders, variant)])
 
 
-def pytest_side_by_side(counts, shares, **environment):
+def pytest_side_by_side(counts, shares):
     """Each share is a process of its own, with platforms of its own: most tests wait more than they work."""
     waiting, running = list(shares), {}
     with tempfile.TemporaryDirectory() as directory:
         try:
             while waiting or running:
                 while waiting and len(running) < SIDE_BY_SIDE:
-                    report = f"{directory}/{len(waiting)}.xml"
-                    running[report] = subprocess.Popen(PYTEST + ["--junit-xml", report] + waiting.pop(0), cwd=ROOT,
-                                                       env={**os.environ, **environment})
+                    report, (paths, variant) = f"{directory}/{len(waiting)}.xml", waiting.pop(0)
+                    running[report] = subprocess.Popen(PYTEST + ["--junit-xml", report] + paths, cwd=ROOT,
+                                                       env={**os.environ, "VARIANT": variant})
                 for report in [report for report, process in running.items() if process.poll() is not None]:
                     count_report(counts, report, running.pop(report).returncode)
                 time.sleep(0.1)
@@ -109,7 +109,7 @@ def is_sanitized(path):
     return path.name not in (OF_POSTGRES if IS_FULL else OF_POSTGRES | PATIENT) and path.parent.name not in ("oauth", "verifiers")
 
 
-def in_shares(chosen):
+def in_shares(variant, chosen):
     """The chosen ones of the API's test files, in shares of about the same length."""
     files = sorted((path for folder in ("api", "rpc", "oauth", "verifiers") for path in (ROOT / "tests" / folder).glob("test_*.py") if chosen(path)),
                    key=lambda path: path.stat().st_size, reverse=True)
@@ -118,19 +118,18 @@ def in_shares(chosen):
         smaller = sizes.index(min(sizes))
         shares[smaller].append(str(path))
         sizes[smaller] += path.stat().st_size
-    return [share for share in shares if share]
+    return [(share, variant) for share in shares if share]
 
 
 STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest_side_by_side(c, in_shares(lambda path: IS_FULL or not is_sanitized(path)), VARIANT="release")),
-    ("api-asan", lambda c: pytest_side_by_side(c, in_shares(is_sanitized), VARIANT="asan")),
-    ("streams", lambda c: pytest(c, ["tests/streams"], VARIANT="release")),
-    ("streams-asan", lambda c: pytest(c, ["tests/streams"], VARIANT="asan")),
+    ("api", lambda c: pytest_side_by_side(c, in_shares("release", lambda path: IS_FULL or not is_sanitized(path)))),
+    ("api-asan", lambda c: pytest_side_by_side(c, in_shares("asan", is_sanitized))),
+    ("streams", lambda c: pytest_side_by_side(c, [(["tests/streams"], variant) for variant in ("release", "asan")])),
     ("conformance", lambda c: pytest(c, ["tests/conformance"])),
-    ("chaos", lambda c: pytest(c, ["tests/chaos"], VARIANT="release")),
+    ("chaos", lambda c: pytest(c, ["tests/chaos"])),
 ]
 
 

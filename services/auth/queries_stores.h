@@ -108,6 +108,15 @@ QUERY(AUDIT_INSERT,
       "address) values ($1, $2, nullif($3::bigint, 0), $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0), $9, "
       "$10)")
 
+/* $1: rows of another service's outbox, as a JSON list. */
+QUERY(AUDIT_ADD,
+      "insert into audit (at, actor, actor_account_id, action, target, target_id, store_id, app_id, request_id, "
+      "address, event_id) select timestamptz 'epoch' + created_us * interval '1 microsecond', d ->> 'actor', "
+      "(d ->> 'account_id')::bigint, d ->> 'action', resource_type, resource_id, nullif(store_id, 0), "
+      "(d ->> 'app_id')::bigint, d ->> 'request_id', d ->> 'address', event_id from json_to_recordset($1) as e "
+      "(event_id uuid, created_us bigint, store_id bigint, resource_type text, resource_id bigint, data text) "
+      "cross join lateral (select data::json) as told (d) on conflict do nothing")
+
 /* $1: what is older goes; $2 so many at once. */
 QUERY(AUDIT_TRIM, "select audit_trim($1, $2::integer) as count")
 

@@ -13,7 +13,6 @@
 #include "pages.h"
 #include "secret.h"
 
-#define ARGUMENTS_MAX  32768
 #define FORM_KEY_LABEL "billing-form"
 
 struct approval {
@@ -28,27 +27,19 @@ static int
 ask_browser(struct call *call, struct approval *self, bool change)
 {
     const char *cookie = in_text(call->in, "web.cookie");
-    struct buf arguments;
-    struct out out;
-    int rc;
+    struct call_question question;
+    struct out *body = call_question(&question, 4);
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 4);
-    out_key(&out, "web");
-    out_map(&out, cookie ? 2 : 1);
-    out_key_text(&out, "base_url", in_text(call->in, "web.base_url"));
+    out_key(body, "web");
+    out_map(body, cookie ? 2 : 1);
+    out_key_text(body, "base_url", in_text(call->in, "web.base_url"));
     if (cookie)
-        out_key_text(&out, "cookie", cookie);
-    out_key_id(&out, "store_id", self->store_id);
-    out_key_text(&out, "permission", BILLING_PERMISSION);
-    out_key(&out, "change");
-    out_bool(&out, change);
-    rc = call_service(call, "auth.browsers.allow", &arguments, &self->browser);
-    buf_free(&arguments);
-    return rc;
+        out_key_text(body, "cookie", cookie);
+    out_key_int(body, "store_id", self->store_id);
+    out_key_text(body, "permission", BILLING_PERMISSION);
+    out_key(body, "change");
+    out_bool(body, change);
+    return call_ask(call, "auth.browsers.allow", &question, &self->browser);
 }
 
 static const char *
@@ -160,7 +151,8 @@ static const char *
 form_sources(struct call *call, const struct rows *charge)
 {
     const char *origin = page_origin(call->arena, rows_text(charge, 0, "return_url"));
-    const char *sources = provider_named(config.billing_provider)->form_sources;
+    const struct provider *provider = config.billing_provider ? provider_named(config.billing_provider) : NULL;
+    const char *sources = provider ? provider->form_sources : NULL;
 
     return arena_printf(call->arena, "'self' %s %s", origin ? origin : "", sources ? sources : "");
 }
@@ -217,6 +209,7 @@ approvals_answer(struct call *call)
 {
     bool approves = str_is(in_str(call->in, "body.decision"), "approve"), signed_in;
     const char *reference = NULL, *return_url;
+    struct refusal refusal = {.status = "declined"};
     struct approval self;
     struct rows charge;
 
@@ -226,9 +219,9 @@ approvals_answer(struct call *call)
         return page_redirect(call, sign_in_address(call, &self));
     if (check_form(call, &self))
         return -1;
-    if (approves
-            ? merchant_approve(call, self.store_id, self.charge_id, in_int(self.browser, "account_id", 0), &reference)
-            : merchant_refuse(call, self.store_id, self.charge_id, "declined", NULL, false))
+    refusal.account_id = in_int(self.browser, "account_id", 0);
+    if (approves ? merchant_approve(call, self.store_id, self.charge_id, refusal.account_id, &reference)
+                 : merchant_refuse(call, self.store_id, self.charge_id, &refusal))
         return -1;
     if (approves)
         return page_redirect(call, payment_path(call, reference, ""));

@@ -18,6 +18,9 @@ struct terms {
 int terms_get(struct call *call, const char *currency, struct terms *terms) must_check; /* of the caller's app */
 int terms_of(struct call *call, int64_t app_id, const char *currency, struct terms *terms) must_check;
 
+/* By what an amount of the contract, which has three decimals whatever its currency, is divided. */
+int64_t amount_scale(const struct terms *terms);
+
 /* path: "body.amount" or the like, in the currency's smallest unit; 400 invalid_amount when it has more decimals than
  * the currency, is not above zero, or is outside smallest..largest (0, 0: no further bounds). */
 int amount_read(struct call *call, const char *path, const struct terms *terms, bool bounded,
@@ -30,12 +33,14 @@ int installation_hold(struct call *call) must_check;
 /* The wallet of an app in a store; it is made when there is none. Locked until the commit when `locked`. */
 struct wallet {
     int64_t wallet_id, balance;
+    int64_t account_id, issue_id, spent_id; /* its own, and those on the other side; 0: not there yet */
+    unsigned decimals;
     int64_t app_id, store_id;
     const char *currency;
 };
 int wallet_lock(struct call *call, struct wallet *wallet) must_check; /* app_id, store_id, currency given */
 
-/* What moved it, beside the amount. rows: the transaction, as the API shows it. */
+/* What moved it. rows: the transaction_id. */
 struct movement {
     const char *type; /* of wallet_transaction */
     int64_t amount;   /* positive; types topup and adjustment may add, debit and refund take */
@@ -77,9 +82,8 @@ struct charge {
 /* Inside a transaction. 404 charge_not_found when there is none. */
 int charge_lock(struct call *call, int64_t charge_id, struct charge *charge) must_check;
 
-/* Inside a transaction, with the charge locked: it has been paid. The ledger says who got what, a top-up is in the
- * wallet, and the event is on its way. */
-int charge_pay(struct call *call, struct charge *charge) must_check;
+/* Inside a transaction: what somebody did to a charge, for the audit log. account_id is 0 for the caller's own. */
+int charge_audit(struct call *call, const struct charge *charge, const char *action, int64_t account_id) must_check;
 
 /* Inside a transaction, with the charge locked: when it is pending, nobody is to pay it any more. status is declined,
  * cancelled or expired; reason may be NULL. With its event and what it means for its subscription. Answers 0 without a
@@ -93,6 +97,7 @@ enum outcome { OUTCOME_OPEN, OUTCOME_PAID, OUTCOME_FAILED, OUTCOME_CANCELLED };
  * and in any order: money is never forgotten again, and comes after a failure still; money for a charge that is paid or
  * over is owed to the merchant and changes nothing else. */
 int checkout_end(struct call *call, const char *reference, enum outcome outcome) must_check;
+bool checkout_has_money(const char *status); /* of a checkout: nothing is to be heard of it any more */
 
 /* Inside a transaction, with the charge locked: amount (above 0) goes back, the split reversed in proportion. 409
  * conflict when it was not paid, 400 invalid_amount when less is left of it, 400 insufficient_balance when a wallet

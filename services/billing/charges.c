@@ -65,12 +65,24 @@ charge_read(struct call *call, struct charge_new *self)
     return 0;
 }
 
+/* Commits it. */
+static int
+reply_created(struct call *call, int64_t charge_id)
+{
+    struct rows rows;
+
+    if (db_run(call, CHARGE_GET, &rows, "sll", config.dashboard_origin, call->caller.installation_id, charge_id) ||
+        db_commit(call))
+        return -1;
+    call_message(call, "Charge created");
+    return call_reply_row(call, 201, &rows, 0);
+}
+
 static int
 create(struct call *call, const struct kind *kind)
 {
     struct charge_new charge;
     int64_t charge_id;
-    struct rows rows;
 
     if (charge_read(call, &charge))
         return -1;
@@ -78,12 +90,9 @@ create(struct call *call, const struct kind *kind)
     if (!charge.name)
         charge.name = kind->name;
     if (db_begin(call) || installation_hold(call) || charge_insert(call, &charge, &charge_id) ||
-        charge_event(call, "charge.created", charge_id) ||
-        db_run(call, CHARGE_GET, &rows, "sll", config.dashboard_origin, call->caller.installation_id, charge_id) ||
-        db_commit(call))
+        charge_event(call, "charge.created", charge_id))
         return -1;
-    call_message(call, "Charge created");
-    return call_reply_row(call, 201, &rows, 0);
+    return reply_created(call, charge_id);
 }
 
 /* With type recurring: a subscription, of which the first charge is answered. */
@@ -92,16 +101,12 @@ charges_create(struct call *call)
 {
     const char *type = in_text(call->in, "body.type");
     int64_t charge_id;
-    struct rows rows;
 
     if (!type || strcmp(type, "recurring") != 0)
         return create(call, &(struct kind){"one_time", NULL});
-    if (db_begin(call) || subscription_make(call, &charge_id) ||
-        db_run(call, CHARGE_GET, &rows, "sll", config.dashboard_origin, call->caller.installation_id, charge_id) ||
-        db_commit(call))
+    if (db_begin(call) || subscription_make(call, &charge_id))
         return -1;
-    call_message(call, "Charge created");
-    return call_reply_row(call, 201, &rows, 0);
+    return reply_created(call, charge_id);
 }
 
 int
@@ -119,6 +124,19 @@ charge_event(struct call *call, const char *topic, int64_t charge_id)
         return -1;
     return outbox_put(call, topic, rows_int(&rows, 0, "store_id"), "charge", charge_id,
                       str_of(rows_text(&rows, 0, "data")));
+}
+
+int
+charge_audit(struct call *call, const struct charge *charge, const char *action, int64_t account_id)
+{
+    const struct deed deed = {.action = action,
+                              .target = "charge",
+                              .target_id = charge->charge_id,
+                              .store_id = charge->store_id,
+                              .app_id = charge->app_id,
+                              .account_id = account_id};
+
+    return outbox_audit(call, &deed);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -155,14 +173,10 @@ charges_active(struct call *call)
     struct listing page = {
         .list = "active charges", .of = call->caller.installation_id, .id_column = "charge_id", .descending = true};
     struct rows rows;
-    int64_t total;
 
     if (listing_begin(&page, call) ||
         db_run(call, CHARGES_ACTIVE, &rows, "sllll", config.dashboard_origin, call->caller.installation_id,
                listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
-    total = rows_int(&rows, 0, "_total");
-    if (rows_is_null(&rows, 0, "charge_id"))
-        rows.count = 0; /* the total alone */
-    return listing_reply(&page, call, &rows, total);
+    return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }

@@ -11,7 +11,8 @@
 
 #define CHECKOUT_FRESH_S 1800 /* for so long a charge that is approved again has the same payment */
 
-/* Inside a transaction, with the charge locked and found payable. account_id: who approves it. */
+/* Inside a transaction, with the charge locked and found payable. account_id: who approves it. 503 service_unavailable
+ * when the platform has no payment provider. */
 int checkout_open(struct call *call, const struct charge *charge, int64_t account_id,
                   const char **reference) must_check;
 
@@ -30,10 +31,6 @@ const char *payment_address(struct call *call, const char *reference, const char
 const char *payment_signature(struct call *call, const struct payment *payment, const char *said);
 int payment_check_signature(struct call *call, const struct payment *payment, const char *said,
                             struct str given) must_check;
-
-/* Asks the provider and keeps what it says: payment->status and charge_status are then what they are. No transaction
- * may be open. Nothing final from the provider changes nothing. */
-int payment_settle(struct call *call, struct payment *payment) must_check;
 
 /* Asks about payments that nothing is heard of. */
 extern const struct actor_plan checkout_plan;

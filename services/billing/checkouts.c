@@ -58,15 +58,22 @@ checkout_open(struct call *call, const struct charge *charge, int64_t account_id
     int64_t now_us = clock_now_us();
     struct rows rows;
 
-    if (db_run(call, CHECKOUT_FRESH, &rows, "lt", charge->charge_id, now_us - CHECKOUT_FRESH_S * US_PER_SECOND))
+    if (!config.billing_provider)
+        return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL,
+                         "Nothing can be paid yet: the platform has no payment provider. Its operator sets "
+                         "SX_BILLING_PROVIDER=eps and the SX_EPS_ settings");
+    if (db_run(call, CHECKOUT_FRESH, &rows, "lst", charge->charge_id, config.billing_provider,
+               now_us - CHECKOUT_FRESH_S * US_PER_SECOND))
         return -1;
     if (rows.count) {
         *reference = rows_text(&rows, 0, "reference");
         return 0;
     }
     *reference = secret_token(call->arena, "sx", REFERENCE_BYTES);
-    return db_post(call, CHECKOUT_INSERT, "llsstt", charge->charge_id, account_id, config.billing_provider, *reference,
-                   now_us + FIRST_ASK_S * US_PER_SECOND, now_us);
+    if (db_post(call, CHECKOUT_INSERT, "llsstt", charge->charge_id, account_id, config.billing_provider, *reference,
+                now_us + FIRST_ASK_S * US_PER_SECOND, now_us))
+        return -1;
+    return charge_audit(call, charge, "charge.approved", account_id);
 }
 
 int
@@ -74,6 +81,7 @@ payment_read(struct call *call, const char *reference, struct payment *payment)
 {
     struct rows rows;
 
+    *payment = (struct payment){.reference = reference, .provider = "", .status = "", .charge_status = ""};
     if (db_run(call, PAYMENT_READ, &rows, "s", reference))
         return -1;
     if (rows.count == 0)
@@ -145,18 +153,14 @@ payment_check_signature(struct call *call, const struct payment *payment, const 
 
 /* ---- what became of it ------------------------------------------------------------------------------------------- */
 
-static bool
-is_settled(const struct payment *payment)
-{
-    return strcmp(payment->status, "paid") == 0 || strcmp(payment->status, "duplicate") == 0;
-}
-
-int
-payment_settle(struct call *call, struct payment *payment)
+/* Asks the provider and keeps what it says: payment->status and charge_status are then what they are. Nothing final
+ * changes nothing. */
+static int
+settle(struct call *call, struct payment *payment)
 {
     enum outcome outcome = OUTCOME_OPEN;
 
-    if (is_settled(payment))
+    if (checkout_has_money(payment->status))
         return 0;
     if (provider_named(payment->provider)->ask(call, payment, &outcome))
         return -1;
@@ -166,21 +170,31 @@ payment_settle(struct call *call, struct payment *payment)
     return payment_read(call, payment->reference, payment);
 }
 
-/* Sends the browser back to the app, or says how it is where the app named no address. */
+/* Sends the browser back to the app, or says how it is where the app named no address, and to whom money is owed: the
+ * app knows nothing of that. */
 static int
 go_back(struct call *call, const struct payment *payment)
 {
     bool paid = strcmp(payment->charge_status, "paid") == 0, failed = strcmp(payment->status, "failed") == 0;
-    const char *outcome = paid ? "success" : failed ? "failed" : "cancelled";
+    bool owed = strcmp(payment->status, "duplicate") == 0;
+    const char *outcome = paid ? "success" : failed ? "failed" : "cancelled", *address;
     struct buf *page;
 
-    if (payment->return_url)
-        return page_redirect(call, page_return_address(call->arena, payment->return_url, outcome, payment->charge_id));
-    page = page_begin(call, paid ? "Paid" : failed ? "The payment failed" : "Not paid", NULL, NULL, NULL);
-    page_link(page,
-              arena_printf(call->arena, "/%lld/settings/apps/billing/%lld", (long long)payment->store_id,
-                           (long long)payment->charge_id),
-              "Back to the charge");
+    address = payment->return_url ? page_return_address(call->arena, payment->return_url, outcome, payment->charge_id)
+                                  : arena_printf(call->arena, "/%lld/settings/apps/billing/%lld",
+                                                 (long long)payment->store_id, (long long)payment->charge_id);
+    if (payment->return_url && !owed)
+        return page_redirect(call, address);
+    page = page_begin(call,
+                      owed     ? "This payment goes back to you"
+                      : paid   ? "Paid"
+                      : failed ? "The payment failed"
+                               : "Not paid",
+                      NULL, NULL, NULL);
+    if (owed)
+        page_paragraph(page, paid ? "The charge had been paid before. You need not do anything."
+                                  : "The charge was over before the payment came. You need not do anything.");
+    page_link(page, address, payment->return_url ? "Back to the app" : "Back to the charge");
     return page_end(call, page);
 }
 
@@ -249,7 +263,7 @@ payments_return(struct call *call)
     if (payment_read(call, in_text(call->in, "path.reference"), &payment) ||
         provider_named(payment.provider)->check(call, &payment, in_at(call->in, "query")))
         return -1;
-    if (payment_settle(call, &payment) && (db_in_transaction(call->db) || !call_take_failure(call, &failure)))
+    if (settle(call, &payment) && (db_in_transaction(call->db) || !call_take_failure(call, &failure)))
         return -1;
     return strcmp(payment.status, "open") == 0 ? show_waiting(call, &payment) : go_back(call, &payment);
 }
@@ -268,8 +282,7 @@ payments_callback(struct call *call)
         return -1;
     if (strcmp(payment.provider, in_text(call->in, "path.provider")) != 0)
         return call_fail(call, FAIL_NOT_FOUND, NULL, "There is no such payment");
-    if (provider_named(payment.provider)->check(call, &payment, in_at(call->in, "body")) ||
-        payment_settle(call, &payment))
+    if (provider_named(payment.provider)->check(call, &payment, in_at(call->in, "body")) || settle(call, &payment))
         return -1;
     call_data(call);
     out_map(&call->out, 2);
@@ -285,7 +298,7 @@ ask_about(struct call *call, const char *reference, bool last)
 {
     struct payment payment;
 
-    if (payment_read(call, reference, &payment) || payment_settle(call, &payment))
+    if (payment_read(call, reference, &payment) || settle(call, &payment))
         return -1;
     if (!last || strcmp(payment.status, "open") != 0)
         return 0;

@@ -11,29 +11,19 @@
 #include "items.h"
 #include "statements.h"
 
-#define ARGUMENTS_MAX 1024
-
 int
 developer_allow(struct call *call)
 {
     int64_t app_id = in_int(call->in, "path.app_id", 0);
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 3);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 3);
-    out_key_int(&out, "account_id", call->caller.account_id);
-    out_key_int(&out, "app_id", app_id);
-    out_key_text(&out, "role", call->operation->role);
-    rc = call_service(call, "auth.apps.owned", &arguments, &reply);
-    buf_free(&arguments);
     call->caller.app_id = app_id;
-    return rc;
+    out_key_int(body, "account_id", call->caller.account_id);
+    out_key_int(body, "app_id", app_id);
+    out_key_text(body, "role", call->operation->role);
+    return call_ask(call, "auth.apps.owned", &question, &reply);
 }
 
 int

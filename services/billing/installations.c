@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "outbox.h"
 #include "statements.h"
+#include "store_clock.h"
 #include "subscription.h"
 
 #define CANCELLED_AT_ONCE 500
@@ -16,14 +17,16 @@
 static int
 cancel_charges(struct call *call, int64_t installation_id, int64_t generation)
 {
+    int64_t ended, now_us;
     struct rows rows;
-    unsigned ended;
 
+    if (store_now(call, in_int(call->in, "body.store_id", 0), &now_us))
+        return -1;
     for (unsigned i = 0; i < CANCEL_BATCHES; i++) {
         if (db_begin(call) || db_post(call, INSTALLATION_END, "ll", installation_id, generation) ||
-            db_run(call, CHARGES_CANCEL, &rows, "lltl", installation_id, generation, clock_now_us(),
-                   (int64_t)CANCELLED_AT_ONCE) ||
-            subscriptions_end(call, installation_id, generation, CANCELLED_AT_ONCE, &ended))
+            db_run(call, CHARGES_CANCEL, &rows, "lltlt", installation_id, generation, now_us,
+                   (int64_t)CANCELLED_AT_ONCE, clock_now_us()) ||
+            subscriptions_end(call, installation_id, generation, now_us, CANCELLED_AT_ONCE, &ended))
             return -1;
         db_after_commit(call, outbox_wake);
         if (db_commit(call))

@@ -1,10 +1,11 @@
 /* main.c - billing: what apps charge, what merchants pay, and the ledger.
  *
  * Reading order: schema/001_init.sql (what is kept), fees.c (how a payment is split), ledger.c with ledger_hash.c and
- * ledger_seal.c (where each amount goes, and why nobody can change it), charges.c, wallets.c, subscription_life.c with
- * period.c (what comes back), usage_bill.c (what is counted), schedule.c (what time brings); merchant.c and
- * approval_page.c (who approves), checkouts.c with provider.h and both providers (how it is paid); developer.c and
- * payouts.c (what developers get of it).
+ * ledger_seal.c (where each amount goes, and why nobody can change it), charge.h and terms.c, charges.c, payments.c
+ * (what becomes of a charge), wallets.c, subscription_life.c with period.c (what comes back), usage.c with usage_bill.c
+ * (what is counted), schedule.c (what time brings) with store_clock.c; merchant.c and approval_page.c (who approves),
+ * checkouts.c with provider.h and both providers (how it is paid), refunds.c, owed.c (what came too late); developer.c
+ * and payouts.c (what developers get of it); installations.c (how it ends).
  */
 #include "billing_operations.h"
 #include "checkout.h"

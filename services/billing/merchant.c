@@ -6,64 +6,47 @@
 #include <string.h>
 
 #include "billing_operations.h"
-#include "bounds.h"
 #include "checkout.h"
 #include "config.h"
 #include "listing.h"
+#include "outbox.h"
 #include "statements.h"
 #include "store_clock.h"
 #include "subscription.h"
-
-#define ARGUMENTS_MAX 8192
 
 /* ---- whether they may, and whose apps these are ------------------------------------------------------------------ */
 
 static int
 allow(struct call *call, bool change)
 {
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 4);
     struct in reply;
-    struct out out;
-    int rc;
 
     call->caller.store_id = in_int(call->in, "query.store_id", in_int(call->in, "body.store_id", 0));
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 4);
-    out_key_id(&out, "account_id", call->caller.account_id);
-    out_key_id(&out, "store_id", call->caller.store_id);
-    out_key_text(&out, "permission", BILLING_PERMISSION);
-    out_key(&out, "change");
-    out_bool(&out, change);
-    rc = call_service(call, "auth.stores.allow", &arguments, &reply);
-    buf_free(&arguments);
-    return rc;
+    out_key_int(body, "account_id", call->caller.account_id);
+    out_key_int(body, "store_id", call->caller.store_id);
+    out_key_text(body, "permission", BILLING_PERMISSION);
+    out_key(body, "change");
+    out_bool(body, change);
+    return call_ask(call, "auth.stores.allow", &question, &reply);
 }
 
 int
 merchant_app_names(struct call *call, const struct rows *rows, unsigned count, struct in *names)
 {
-    struct buf arguments;
+    struct call_question question;
+    struct out *body = call_question(&question, 1);
     struct in reply;
-    struct out out;
-    int rc;
 
-    buf_init(&arguments, ARGUMENTS_MAX);
-    out_init(&out, &arguments, OUT_MSGPACK);
-    out_map(&out, 1);
-    out_key(&out, "body");
-    out_map(&out, 1);
-    out_key(&out, "app_ids");
-    out_list(&out, count);
+    out_key(body, "app_ids");
+    out_list(body, count);
     for (unsigned row = 0; row < count; row++)
-        out_int(&out, rows_int(rows, row, "app_id"));
-    rc = call_service(call, "auth.apps.names", &arguments, &reply);
-    buf_free(&arguments);
-    if (rc == 0)
-        *names = in_at(reply, "apps");
-    return rc;
+        out_int(body, rows_int(rows, row, "app_id"));
+    if (call_ask(call, "auth.apps.names", &question, &reply))
+        return -1;
+    *names = in_at(reply, "apps");
+    return 0;
 }
 
 const char *
@@ -142,9 +125,14 @@ merchant_charges_get(struct call *call)
 
 /* ---- answering --------------------------------------------------------------------------------------------------- */
 
-/* Inside a transaction. shown: its status as the API says it. */
+/* A charge of the store, before it is locked. */
+struct known {
+    const char *shown; /* its status as the API says it */
+    int64_t app_id, subscription_id;
+};
+
 static int
-hold(struct call *call, int64_t store_id, int64_t charge_id, struct charge *charge, const char **shown)
+find(struct call *call, int64_t store_id, int64_t charge_id, struct known *known)
 {
     struct rows rows;
 
@@ -152,8 +140,9 @@ hold(struct call *call, int64_t store_id, int64_t charge_id, struct charge *char
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_CHARGE_NOT_FOUND, "charge_id", NULL);
-    *shown = rows_text(&rows, 0, "shown");
-    return charge_lock(call, charge_id, charge);
+    *known = (struct known){rows_text(&rows, 0, "shown"), rows_int(&rows, 0, "app_id"),
+                            rows_int(&rows, 0, "subscription_id")};
+    return 0;
 }
 
 /* It is pending, and not only because nobody has looked at the time. */
@@ -176,34 +165,61 @@ check_waits(struct call *call, const struct charge *charge)
 int
 merchant_approve(struct call *call, int64_t store_id, int64_t charge_id, int64_t account_id, const char **reference)
 {
-    struct charge charge;
-    const char *shown;
+    struct charge charge = {.status = ""};
+    struct known known;
 
-    if (db_begin(call) || hold(call, store_id, charge_id, &charge, &shown) || check_waits(call, &charge) ||
-        checkout_open(call, &charge, account_id, reference))
+    if (db_begin(call) || find(call, store_id, charge_id, &known) || charge_lock(call, charge_id, &charge) ||
+        check_waits(call, &charge) || checkout_open(call, &charge, account_id, reference))
         return -1;
     return db_commit(call);
 }
 
-int
-merchant_refuse(struct call *call, int64_t store_id, int64_t charge_id, const char *status, const char *reason,
-                bool at_period_end)
+/* Of a payment that was made, what it pays for. The payment is not locked: the one that waits, if there is one, has to
+ * be locked before it. */
+static int
+end_subscription(struct call *call, int64_t store_id, const struct known *known, const struct refusal *self)
 {
-    bool cancels = strcmp(status, "cancelled") == 0;
-    struct charge charge;
-    const char *shown;
+    const struct deed deed = {.action = "subscription.cancelled",
+                              .target = "subscription",
+                              .target_id = known->subscription_id,
+                              .store_id = store_id,
+                              .app_id = known->app_id,
+                              .account_id = self->account_id};
 
-    if (db_begin(call) || hold(call, store_id, charge_id, &charge, &shown))
+    if (subscription_cancel(call, known->subscription_id, self->at_period_end,
+                            self->reason ? self->reason : "cancelled_by_merchant"))
         return -1;
-    if (strcmp(shown, status) == 0 || strcmp(charge.status, status) == 0)
-        return db_commit(call); /* it was said before */
-    if (cancels && charge.subscription_id && strcmp(shown, "active") == 0) {
-        if (subscription_cancel(call, charge.subscription_id, at_period_end, reason ? reason : "cancelled_by_merchant"))
-            return -1;
-        return db_commit(call);
-    }
+    return outbox_audit(call, &deed);
+}
+
+static int
+end_charge(struct call *call, int64_t charge_id, const struct refusal *self, bool cancels)
+{
+    struct charge charge = {.status = ""};
+
+    if (charge_lock(call, charge_id, &charge))
+        return -1;
+    if (strcmp(charge.status, self->status) == 0)
+        return 0; /* it was said before */
     if (check_waits(call, &charge) ||
-        charge_end(call, &charge, status, reason || !cancels ? reason : "cancelled_by_merchant"))
+        charge_end(call, &charge, self->status, self->reason || !cancels ? self->reason : "cancelled_by_merchant"))
+        return -1;
+    return charge_audit(call, &charge, cancels ? "charge.cancelled" : "charge.declined", self->account_id);
+}
+
+int
+merchant_refuse(struct call *call, int64_t store_id, int64_t charge_id, const struct refusal *self)
+{
+    bool cancels = strcmp(self->status, "cancelled") == 0;
+    struct known known = {.shown = ""};
+
+    if (db_begin(call) || find(call, store_id, charge_id, &known))
+        return -1;
+    if (strcmp(known.shown, self->status) == 0)
+        return db_commit(call); /* it was said before */
+    if (cancels && known.subscription_id && strcmp(known.shown, "active") == 0
+            ? end_subscription(call, store_id, &known, self)
+            : end_charge(call, charge_id, self, cancels))
         return -1;
     return db_commit(call);
 }
@@ -227,11 +243,13 @@ merchant_charges_approve(struct call *call)
 static int
 refuse(struct call *call, const char *status)
 {
+    const struct refusal refusal = {.status = status,
+                                    .reason = in_text(call->in, "body.reason"),
+                                    .at_period_end = in_bool(call->in, "body.at_period_end", false),
+                                    .account_id = call->caller.account_id};
     int64_t charge_id = in_int(call->in, "path.charge_id", 0);
 
-    if (allow(call, true) ||
-        merchant_refuse(call, call->caller.store_id, charge_id, status, in_text(call->in, "body.reason"),
-                        in_bool(call->in, "body.at_period_end", false)))
+    if (allow(call, true) || merchant_refuse(call, call->caller.store_id, charge_id, &refusal))
         return -1;
     return reply_charge(call, charge_id);
 }

@@ -15,9 +15,13 @@ int merchant_approve(struct call *call, int64_t store_id, int64_t charge_id, int
                      const char **reference) must_check;
 
 /* status: declined or cancelled. Once more changes nothing. A cancelled charge that was paid for a subscription ends
- * that, now or with its period. reason may be NULL. */
-int merchant_refuse(struct call *call, int64_t store_id, int64_t charge_id, const char *status, const char *reason,
-                    bool at_period_end) must_check;
+ * that, now or with its period. reason may be NULL. account_id: who says it. */
+struct refusal {
+    const char *status, *reason;
+    bool at_period_end;
+    int64_t account_id;
+};
+int merchant_refuse(struct call *call, int64_t store_id, int64_t charge_id, const struct refusal *self) must_check;
 
 /* The charge as the API shows it; rows has one row. */
 int merchant_charge(struct call *call, int64_t store_id, int64_t charge_id, struct rows *rows) must_check;

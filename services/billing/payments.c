@@ -5,6 +5,7 @@
 #include "charge.h"
 #include "clock.h"
 #include "developer.h"
+#include "log.h"
 #include "statements.h"
 #include "store_clock.h"
 #include "subscription.h"
@@ -83,15 +84,16 @@ fill_wallet(struct call *call, const struct charge *charge)
     return wallet_lock(call, &wallet) || wallet_move(call, &wallet, &movement, &rows) ? -1 : 0;
 }
 
-int
-charge_pay(struct call *call, struct charge *charge)
+/* The ledger says who got what, a top-up is in the wallet, and the event is on its way. */
+static int
+pay(struct call *call, struct charge *charge)
 {
     int64_t now_us;
 
     if (store_now(call, charge->store_id, &now_us) || db_post(call, CHARGE_PAID, "lt", charge->charge_id, now_us) ||
+        (charge->subscription_id && subscription_paid(call, charge, now_us)) ||
         post_split(call, charge, is_topup(charge) ? "topup" : "charge", &charge->fees, false) ||
-        (is_topup(charge) && fill_wallet(call, charge)) ||
-        (charge->subscription_id && subscription_paid(call, charge, now_us)))
+        (is_topup(charge) && fill_wallet(call, charge)))
         return -1;
     charge->status = "paid";
     return charge_event(call, "charge.activated", charge->charge_id);
@@ -113,23 +115,40 @@ charge_end(struct call *call, struct charge *charge, const char *status, const c
     return charge->subscription_id ? subscription_unpaid(call, charge, reason, now_us) : 0;
 }
 
-/* It came for a charge that nobody may take money for any more. */
+/* It came for a charge that nobody may take money for any more: an operator gives it back (owed.c). */
 static int
-owe(struct call *call, const struct charge *charge)
+owe(struct call *call, const struct charge *charge, const char *reference)
 {
     const struct transfer transfer = {
         {ACCOUNT_PROVIDER, 0, 0}, {ACCOUNT_OWED, 0, charge->store_id}, charge->fees.amount};
 
+    log_event(LOG_WARN, "payment_owed", "s:request_id", call->request_id, "s:reference", reference, "l:charge_id",
+              charge->charge_id, "l:store_id", charge->store_id, NULL);
     return ledger_post(call, charge->currency, "charge", charge->charge_id, &transfer, 1, NULL);
+}
+
+/* What a checkout is by what its provider says of it. */
+static const char *
+checkout_word(enum outcome outcome, bool pending)
+{
+    if (outcome == OUTCOME_PAID)
+        return pending ? "paid" : "duplicate";
+    return outcome == OUTCOME_CANCELLED ? "cancelled" : "failed";
+}
+
+/* Money has come of it already: whatever is said later is said again. */
+bool
+checkout_has_money(const char *status)
+{
+    return strcmp(status, "paid") == 0 || strcmp(status, "duplicate") == 0 || strcmp(status, "returned") == 0;
 }
 
 /* The charge first, then its checkout: the order in which everybody locks them. */
 int
 checkout_end(struct call *call, const char *reference, enum outcome outcome)
 {
-    static const char *const words[] = {[OUTCOME_FAILED] = "failed", [OUTCOME_CANCELLED] = "cancelled"};
     bool pending, paid = outcome == OUTCOME_PAID;
-    struct charge charge;
+    struct charge charge = {.status = ""};
     const char *status;
     struct rows rows;
 
@@ -141,17 +160,13 @@ checkout_end(struct call *call, const char *reference, enum outcome outcome)
         db_run(call, CHECKOUT_LOCK, &rows, "s", reference))
         return -1;
     status = rows_text(&rows, 0, "status");
-    if (strcmp(status, "open") != 0 && (!paid || strcmp(status, "paid") == 0 || strcmp(status, "duplicate") == 0))
+    if (strcmp(status, "open") != 0 && (!paid || checkout_has_money(status)))
         return 0; /* known */
     pending = strcmp(charge.status, "pending") == 0;
-    if (db_post(call, CHECKOUT_END, "sst", reference,
-                !paid     ? words[outcome]
-                : pending ? "paid"
-                          : "duplicate",
-                clock_now_us()))
+    if (db_post(call, CHECKOUT_END, "sst", reference, checkout_word(outcome, pending), clock_now_us()))
         return -1;
     if (paid)
-        return pending ? charge_pay(call, &charge) : owe(call, &charge);
+        return pending ? pay(call, &charge) : owe(call, &charge, reference);
     return pending ? charge_event(call, "charge.payment_failed", charge.charge_id) : 0;
 }
 

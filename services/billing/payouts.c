@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "developer.h"
 #include "items.h"
+#include "outbox.h"
 #include "statements.h"
 
 #define PENDING_AT_ONCE 100
@@ -22,6 +23,15 @@ move(struct call *call, int64_t app_id, const char *currency, enum account_kind 
     if (ledger_post(call, currency, "payout", 0, &transfer, 1, NULL))
         return -1;
     return db_post(call, BALANCE_MOVE, "lsllt", app_id, currency, paid_out, on_its_way, clock_now_us());
+}
+
+static int
+note(struct call *call, const char *action, const struct rows *payout)
+{
+    return outbox_audit(call, &(struct deed){.action = action,
+                                             .target = "payout",
+                                             .target_id = rows_int(payout, 0, "payout_id"),
+                                             .app_id = rows_int(payout, 0, "app_id")});
 }
 
 /* ---- the developer ----------------------------------------------------------------------------------------------- */
@@ -54,10 +64,11 @@ request(struct call *call, int64_t available, int64_t amount, struct rows *rows)
         return call_fail(call, FAIL_INSUFFICIENT_BALANCE, "amount", "Nothing is available to be paid out");
     if (wanted > available)
         return call_fail(call, FAIL_INSUFFICIENT_BALANCE, "amount", "is more than the available balance");
-    if (move(call, app_id, CURRENCY, ACCOUNT_DEVELOPER, ACCOUNT_PAYOUT, wanted, wanted, wanted))
+    if (move(call, app_id, CURRENCY, ACCOUNT_DEVELOPER, ACCOUNT_PAYOUT, wanted, wanted, wanted) ||
+        db_run(call, PAYOUT_INSERT, rows, "lslbslt", app_id, CURRENCY, wanted, amount == 0,
+               in_text(call->in, "body.idempotency_key"), call->caller.account_id, clock_now_us()))
         return -1;
-    return db_run(call, PAYOUT_INSERT, rows, "lslbslt", app_id, CURRENCY, wanted, amount == 0,
-                  in_text(call->in, "body.idempotency_key"), call->caller.account_id, clock_now_us());
+    return note(call, "payout.requested", rows);
 }
 
 int
@@ -100,14 +111,14 @@ payouts_list(struct call *call)
 
 /* What an end means for the ledger. */
 struct end {
-    const char *status;
+    const char *status, *action;
     enum account_kind to;
     bool back; /* available again */
 };
 
 /* The first word counts, and may be repeated. */
 static int
-finish(struct call *call, const struct end *end, const char *note)
+finish(struct call *call, const struct end *end, const char *why)
 {
     int64_t payout_id = in_int(call->in, "body.payout_id", 0), amount;
     const char *status;
@@ -122,7 +133,8 @@ finish(struct call *call, const struct end *end, const char *note)
         amount = rows_int(&rows, 0, "_amount");
         if (move(call, rows_int(&rows, 0, "app_id"), rows_text(&rows, 0, "currency"), ACCOUNT_PAYOUT, end->to, amount,
                  end->back ? -amount : 0, -amount) ||
-            db_run(call, PAYOUT_END, &rows, "lsst", payout_id, end->status, note, clock_now_us()))
+            db_run(call, PAYOUT_END, &rows, "lsst", payout_id, end->status, why, clock_now_us()) ||
+            note(call, end->action, &rows))
             return -1;
     } else if (strcmp(status, end->status) != 0) {
         return call_failf(call, FAIL_CONFLICT, "payout_id", "This payout is %s already", status);
@@ -133,13 +145,14 @@ finish(struct call *call, const struct end *end, const char *note)
 int
 payouts_paid(struct call *call)
 {
-    return finish(call, &(struct end){"paid", ACCOUNT_PAID, false}, in_text(call->in, "body.reference"));
+    return finish(call, &(struct end){"paid", "payout.paid", ACCOUNT_PAID, false}, in_text(call->in, "body.reference"));
 }
 
 int
 payouts_failed(struct call *call)
 {
-    return finish(call, &(struct end){"failed", ACCOUNT_DEVELOPER, true}, in_text(call->in, "body.reason"));
+    return finish(call, &(struct end){"failed", "payout.failed", ACCOUNT_DEVELOPER, true},
+                  in_text(call->in, "body.reason"));
 }
 
 int

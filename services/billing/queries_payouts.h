@@ -19,48 +19,36 @@ QUERY(REVENUE_ADD,
       "insert into revenue (transfer_id, app_id, charge_id, type, paid, earned, currency, created_at) "
       "values ($1, $2, $3, $4, $5, $6, $7, $8)")
 
-/* $1: the dashboard's origin. Paid is completed here (seed 004). */
-#define DEVELOPER_CHARGE_COLUMNS                                                                                       \
-    "c.charge_id, c.app_id, c.store_id, c.installation_id, c.charge_type, c.name, c.description, money(c.amount, "     \
-    "c.currency) as amount, money(c.base_amount, c.currency) as base_amount, c.currency, c.fee_payer, "                \
-    "round(c.commission_rate / 1000000.0, 6) as commission_rate, money(c.platform_amount, c.currency) as "             \
-    "platform_amount, round(c.gateway_fee_rate / 1000000.0, 6) as gateway_fee_rate, money(c.gateway_fee_amount, "      \
-    "c.currency) as gateway_fee_amount, money(c.developer_amount, c.currency) as developer_amount, "                   \
-    "money(c.refunded_amount, c.currency) as refunded_amount, case when c.status = 'paid' then 'completed' else "      \
-    "c.status end as status, c.reason, $1 || '/' || c.store_id || '/settings/apps/billing/' || c.charge_id as "        \
-    "confirmation_url, c.return_url, c.metadata, c.created_at, c.expires_at, c.activated_at, c.subscription_id as "    \
-    "recurring_charge_id, (select s.billing_interval from subscription as s where s.subscription_id = "                \
-    "c.subscription_id), "                                                                                             \
-    "(select s.trial_days from subscription as s where s.subscription_id = c.subscription_id)"
-
-/* The ids first, from the index that has them: the table's own order would be read through others' rows (protocols 13).
- * $2 app, $3 before this id, $4 how many, $5 how many not; $6 the status as it is shown. */
-#define CHARGES_PAGE(which)                                                                                            \
-    "with total as (select count(*) as _total from (select from charge where " which " limit 10000) as counted) "      \
-    "select total._total, page.* from total left join lateral (select " DEVELOPER_CHARGE_COLUMNS                       \
-    " from (select charge_id from charge where " which                                                                 \
-    " order by charge_id desc limit $4 offset $5) as k join charge "                                                   \
-    "as c using (charge_id) order by c.charge_id desc) as page on true"
-QUERY(CHARGES_OF_APP, CHARGES_PAGE("app_id = $2 and charge_id < $3"))
+/* Paid is completed here (seed 004). $2 app, $3 before this id, $4 how many, $5 how many not; $6 the status as it is
+ * shown. */
+#define CHARGE_COLUMNS_OF_APP CHARGE_COLUMNS_AS("case c.status when 'paid' then 'completed' else c.status end")
+#define STATUS_OF_APP         "case $6 when 'completed' then 'paid' else $6 end"
+QUERY(CHARGES_OF_APP,
+      CHARGES_PAGE(CHARGE_COLUMNS_OF_APP, NEWEST("charge", "app_id = $2", "charge_id", "$3", "10000", "0"),
+                   NEWEST("charge", "app_id = $2", "charge_id", "$3", "$4", "$5")))
 QUERY(CHARGES_OF_APP_IN_STATUS,
-      CHARGES_PAGE("app_id = $2 and charge_id < $3 and status = case $6 when 'completed' then 'paid' else $6 end"))
+      CHARGES_PAGE(CHARGE_COLUMNS_OF_APP,
+                   NEWEST("charge", "app_id = $2 and status = " STATUS_OF_APP, "charge_id", "$3", "10000", "0"),
+                   NEWEST("charge", "app_id = $2 and status = " STATUS_OF_APP, "charge_id", "$3", "$4", "$5")))
 
 /* $1 app, $2 before this id, $3 how many, $4 how many not. */
+#define REVENUE_COLUMNS                                                                                                \
+    "r.transfer_id as _id, r.transfer_id::text as ledger_id, r.app_id, r.charge_id, (r.paid * k.unit)::text as "       \
+    "from_wallet_amount, (r.earned * k.unit)::text as to_wallet_amount, (r.paid * k.unit)::text as amount, "           \
+    "r.currency, r.type, c.name as description, r.created_at"
 QUERY(REVENUE_OF_APP,
-      "with total as (select count(*) as _total from (select from revenue where app_id = $1 and transfer_id < $2 limit "
-      "10000) as counted) select total._total, page.* from total left join lateral (select r.transfer_id as _id, "
-      "r.transfer_id::text as ledger_id, r.app_id, r.charge_id, money(r.paid, r.currency)::text as from_wallet_amount, "
-      "money(r.earned, r.currency)::text as to_wallet_amount, money(r.paid, r.currency)::text as amount, r.currency, "
-      "r.type, c.name as description, r.created_at from (select transfer_id from revenue where app_id = $1 and "
-      "transfer_id < $2 order by transfer_id desc limit $3 offset $4) as k join revenue as r using (transfer_id) join "
-      "charge as c using (charge_id) order by r.transfer_id desc) as page on true")
+      PAGE(REVENUE_COLUMNS, NEWEST("revenue", "app_id = $1", "transfer_id", "$2", "10000", "0"),
+           NEWEST("revenue", "app_id = $1", "transfer_id", "$2", "$3", "$4"),
+           " join revenue as r using (transfer_id) join charge as c using (charge_id) join currency as k on k.code = "
+           "r.currency",
+           "r.transfer_id"))
 
 /* $1 app, $2 currency, $3 now. Of an app that has earned nothing yet there is no row. */
 QUERY(
     BALANCE_GET,
-    "select $1::bigint as app_id, money(coalesce(earned, 0), code)::text as total_earned, money(coalesce(paid_out, 0), "
-    "code)::text as total_paid_out, money(coalesce(earned - paid_out, 0), code)::text as available_balance, "
-    "money(coalesce(on_its_way, 0), code)::text as pending_payouts, code as currency, coalesce(b.updated_at, $3) as "
+    "select $1::bigint as app_id, (coalesce(earned, 0) * unit)::text as total_earned, (coalesce(paid_out, 0) * "
+    "unit)::text as total_paid_out, (coalesce(earned - paid_out, 0) * unit)::text as available_balance, "
+    "(coalesce(on_its_way, 0) * unit)::text as pending_payouts, code as currency, coalesce(b.updated_at, $3) as "
     "updated_at from currency left join developer_balance as b on b.app_id = $1 and b.currency = code where code = $2")
 QUERY(BALANCE_LOCK, "select earned - paid_out as available from developer_balance where app_id = $1 and currency = $2 "
                     "for update")
@@ -82,19 +70,17 @@ QUERY(APP_LATEST_CHARGE,
 /* ---- payouts ----------------------------------------------------------------------------------------------------- */
 
 #define PAYOUT_COLUMNS                                                                                                 \
-    "payout_id, app_id, money(amount, currency)::text as amount, currency, status, note, created_at, finished_at, "    \
-    "amount as _amount, all_of_it::int as _all"
+    "payout_id, app_id, (amount * (select k.unit from currency as k where k.code = payout.currency))::text as "        \
+    "amount, currency, status, note, created_at, finished_at, amount as _amount, all_of_it::int as _all"
 
 QUERY(PAYOUT_INSERT, "insert into payout (app_id, currency, amount, all_of_it, idempotency_key, requested_by, "
                      "created_at) values ($1, $2, $3, $4, $5, $6, $7) returning " PAYOUT_COLUMNS)
 QUERY(PAYOUT_OF_KEY, "select " PAYOUT_COLUMNS " from payout where app_id = $1 and idempotency_key = $2")
 
 /* $1 app, $2 before this id, $3 how many, $4 how many not. */
-QUERY(PAYOUTS_OF_APP,
-      "with total as (select count(*) as _total from (select from payout where app_id = $1 and payout_id < $2 limit "
-      "10000) as counted) select total._total, page.* from total left join lateral (select " PAYOUT_COLUMNS
-      " from payout where payout_id = any (array(select payout_id from payout where app_id = $1 and payout_id < $2 "
-      "order by payout_id desc limit $3 offset $4)) order by payout_id desc) as page on true")
+QUERY(PAYOUTS_OF_APP, PAGE(PAYOUT_COLUMNS, NEWEST("payout", "app_id = $1", "payout_id", "$2", "10000", "0"),
+                           NEWEST("payout", "app_id = $1", "payout_id", "$2", "$3", "$4"),
+                           " join payout using (payout_id)", "payout_id"))
 QUERY(PAYOUTS_PENDING, "select " PAYOUT_COLUMNS " from payout where status = 'pending' and payout_id > $1 order by "
                        "payout_id limit $2")
 QUERY(PAYOUT_LOCK, "select " PAYOUT_COLUMNS " from payout where payout_id = $1 for update")

@@ -3,19 +3,15 @@
 /* As the app API shows one (s), with its latest charge (c). $1: the dashboard's origin. */
 #define SUBSCRIPTION_COLUMNS                                                                                           \
     "s.subscription_id as recurring_charge_id, c.charge_id, s.app_id, s.store_id, s.installation_id, "                 \
-    "c.charge_type, s.name, s.description, "                                                                           \
-    "money(c.amount, c.currency) as amount, money(c.base_amount, c.currency) as base_amount, c.currency, "             \
-    "c.fee_payer, round(c.commission_rate / 1000000.0, 6) as commission_rate, money(c.platform_amount, c.currency) "   \
-    "as platform_amount, round(c.gateway_fee_rate / 1000000.0, 6) as gateway_fee_rate, "                               \
-    "money(c.gateway_fee_amount, c.currency) as gateway_fee_amount, money(c.developer_amount, c.currency) as "         \
-    "developer_amount, s.billing_interval, s.trial_days, case when s.trial_days > 0 then s.anchor_at end as "          \
-    "trial_ends_at, s.status, s.reason, " CHARGE_STATUS " as payment_status, $1 || '/' || s.store_id || "              \
+    "c.charge_type, s.name, s.description, " CHARGE_AMOUNTS                                                            \
+    ", s.billing_interval, s.trial_days, case when s.trial_days > 0 then s.anchor_at end as "                          \
+    "trial_ends_at, s.status, s.reason, c.shown as payment_status, $1 || '/' || s.store_id || "                        \
     "'/settings/apps/billing/' || c.charge_id as confirmation_url, c.expires_at, s.return_url, s.metadata, "           \
     "s.periods as periods_paid, s.period_starts_at as current_period_start, s.period_ends_at as "                      \
     "current_period_end, s.cancel_at_period_end::int as cancel_at_period_end, s.created_at, s.activated_at, "          \
     "s.ended_at as cancelled_at"
 
-#define SUBSCRIPTIONS_OWN "subscription as s join charge as c on c.charge_id = s.charge_id where s.installation_id = $2"
+#define SUBSCRIPTION_BESIDE " join charge as c on c.charge_id = s.charge_id join currency as k on k.code = c.currency"
 
 /* With its first charge, whose number it gets: $1. The trial ends at $14, without one that is null; $16 now. */
 QUERY(SUBSCRIPTION_INSERT,
@@ -28,13 +24,13 @@ QUERY(SUBSCRIPTION_INSERT,
 QUERY(SUBSCRIPTION_FIRST, "update charge set subscription_id = $1 where charge_id = $1")
 
 /* $2 installation, $3 subscription. */
-QUERY(SUBSCRIPTION_GET, "select " SUBSCRIPTION_COLUMNS " from " SUBSCRIPTIONS_OWN " and s.subscription_id = $3")
+QUERY(SUBSCRIPTION_GET, "select " SUBSCRIPTION_COLUMNS " from subscription as s" SUBSCRIPTION_BESIDE
+                        " where s.installation_id = $2 and s.subscription_id = $3")
 /* $3 before this id, $4 how many, $5 how many not. */
 QUERY(SUBSCRIPTIONS_LIST,
-      "with total as (select count(*) as _total from (select from subscription where installation_id = $2 limit 10001) "
-      "as counted) select total._total, page.* from total left join lateral (select " SUBSCRIPTION_COLUMNS
-      " from " SUBSCRIPTIONS_OWN
-      " and s.subscription_id < $3 order by s.subscription_id desc limit $4 offset $5) as page on true")
+      PAGE(SUBSCRIPTION_COLUMNS, NEWEST("subscription", "installation_id = $2", "subscription_id", LAST, "10001", "0"),
+           NEWEST("subscription", "installation_id = $2", "subscription_id", "$3", "$4", "$5"),
+           " join subscription as s using (subscription_id)" SUBSCRIPTION_BESIDE, "s.subscription_id"))
 
 /* Which rows are to be locked, in their order, before it. */
 QUERY(SUBSCRIPTION_PEEK, "select installation_id, generation, charge_id from subscription where subscription_id = $1")
@@ -55,14 +51,14 @@ QUERY(SUBSCRIPTION_END, "update subscription set status = 'cancelled', reason = 
 
 /* The payments that were the latest: one at most. $2 but this one, $3 now, $4 why. */
 QUERY(SUBSCRIPTION_OVER, "update charge set ended_at = $3, reason = $4 where subscription_id = $1 and charge_id <> $2 "
-                         "and status = 'paid' and ended_at is null returning charge_id")
+                         "and shown = 'active' returning charge_id")
 
-/* The end of an installation. $1 it, $2 generation, $3 how many. charge_id: of the payment that was the latest. */
-QUERY(
-    SUBSCRIPTIONS_END,
-    "with gone as (update subscription as s set status = 'cancelled', reason = 'app_uninstalled', due_at = null, "
-    "ended_at = $4 where subscription_id = any (array(select subscription_id from subscription where "
-    "installation_id = $1 and generation <= $2 and status <> 'cancelled' order by subscription_id limit $3 for "
-    "update)) returning s.subscription_id), paid as (update charge as c set reason = 'app_uninstalled', ended_at = $4 "
-    "from gone where c.subscription_id = gone.subscription_id and c.status = 'paid' and c.ended_at is null returning "
-    "c.subscription_id, c.charge_id) select paid.charge_id from gone left join paid using (subscription_id)")
+/* The end of an installation, with the events of the payments that were the latest. $1 it, $2 generation, $3 how many,
+ * $4 the store's time, $5 now. */
+QUERY(SUBSCRIPTIONS_END,
+      "with gone as (update subscription as s set status = 'cancelled', reason = 'app_uninstalled', due_at = null, "
+      "ended_at = $4 where subscription_id = any (array(select subscription_id from subscription where "
+      "installation_id = $1 and generation <= $2 and status <> 'cancelled' order by subscription_id limit $3 for "
+      "update)) returning s.subscription_id), paid as (update charge as c set reason = 'app_uninstalled', ended_at = "
+      "$4 from gone where c.subscription_id = gone.subscription_id and c.shown = 'active' returning c.*), told as "
+      "(" CHARGES_TELL("paid", "$5") ") select count(*) as ended from gone")

@@ -30,55 +30,50 @@ QUERY(USAGE_BILLS_END, "update usage_bill set status = 'cancelled', due_at = nul
                        "generation <= $2 and status = 'open'")
 
 /* The data of usage.threshold_reached. $2 percent. */
-QUERY(USAGE_EVENT,
-      "select json_build_object('usage_bill_id', usage_bill_id, 'installation_id', installation_id, 'app_id', app_id, "
-      "'generation', generation, 'percent', $2::integer, 'used', money(used, currency), 'capped_amount', "
-      "money(capped_amount, currency), 'currency', currency, 'period_start', starts_at, 'period_end', ends_at) as data "
-      "from usage_bill where usage_bill_id = $1")
+QUERY(
+    USAGE_EVENT,
+    "select json_build_object('usage_bill_id', usage_bill_id, 'installation_id', installation_id, 'app_id', app_id, "
+    "'generation', generation, 'percent', $2::integer, 'used', used * k.unit, 'capped_amount', capped_amount * k.unit, "
+    "'currency', currency, 'period_start', starts_at, 'period_end', ends_at) as data from usage_bill join currency as "
+    "k on k.code = currency where usage_bill_id = $1")
 
 /* What an app sends, with n as its place in the list. */
 #define USAGE_LIST_OF                                                                                                  \
     "json_to_recordset($2) as p (n integer, key text, description text, quantity bigint, unit_price bigint, amount "   \
     "bigint, platform bigint, metadata json)"
 
-/* As the app API shows one: status and charge_id are the bill's. Not by money(), which costs a batch four times as
- * much. */
-// clang-format off
-#define USAGE_MONEY(amount, currency) \
-    "(select round((" amount ") / 10::numeric ^ k.decimals, k.decimals) from currency as k where k.code = " currency ")"
-#define USAGE_COLUMNS(currency) \
-    "u.usage_charge_id, u.description, trim_scale(u.quantity / 1000.0) as quantity, " \
-    USAGE_MONEY("u.unit_price", currency) " as unit_price, " USAGE_MONEY("u.amount", currency) " as amount, " \
-    currency " as currency, " USAGE_MONEY("u.platform_amount", currency) " as platform_amount, " \
-    USAGE_MONEY("u.amount - u.platform_amount", currency) " as developer_amount"
-// clang-format on
-#define USAGE_STATUS                                                                                                   \
-    "case when b.status = 'open' then 'pending' when b.status = 'cancelled' then 'cancelled' when c.status = "         \
-    "'pending' then 'billed' else c.status end as status, b.charge_id"
-#define USAGE_BILL_OF                                                                                                  \
-    "join usage_bill as b on b.usage_bill_id = u.usage_bill_id left join charge as c on c.charge_id = b.charge_id"
+/* As the app API shows one: status and charge_id are the bill's. */
+#define USAGE_COLUMNS(unit, currency)                                                                                  \
+    "u.usage_charge_id, u.description, trim_scale(u.quantity * 0.001) as quantity, u.unit_price * " unit               \
+    " as unit_price, u.amount * " unit " as amount, " currency " as currency, u.platform_amount * " unit               \
+    " as platform_amount, (u.amount - u.platform_amount) * " unit " as developer_amount"
+#define USAGE_SHOWN                                                                                                    \
+    USAGE_COLUMNS("k.unit", "b.currency")                                                                              \
+    ", case when b.status = 'open' then 'pending' when b.status = 'cancelled' then 'cancelled' when c.status = "       \
+    "'pending' then 'billed' else c.status end as status, b.charge_id, u.metadata, u.idempotency_key, u.created_at"
+#define USAGE_BESIDE                                                                                                   \
+    " join usage_bill as b on b.usage_bill_id = u.usage_bill_id join currency as k on k.code = b.currency left join "  \
+    "charge as c on c.charge_id = b.charge_id"
 
-/* Those of the list ($2) whose key is known to the installation ($1). */
+/* Those of the list ($2) whose key is known to the installation ($1). Each is looked up by its key: a join might read
+ * all that the installation has ever used. */
 QUERY(
     USAGE_KNOWN,
-    "select p.n as _n, (u.quantity = p.quantity and u.unit_price = p.unit_price and u.description = p.description and "
-    "u.metadata::text is not distinct from p.metadata::text)::int as _same, " USAGE_COLUMNS(
-        "b.currency") ", " USAGE_STATUS ", u.metadata, u.idempotency_key, u.created_at from " USAGE_LIST_OF
-                      " join usage_charge as u on u.installation_id = $1 and u.idempotency_key = p.key " USAGE_BILL_OF
-                      " order by p.n")
+    "select p.n as _n, (u.quantity = p.quantity and u.unit_price = p.unit_price and u.description = p.description "
+    "and u.metadata::text is not distinct from p.metadata::text)::int as _same, " USAGE_SHOWN " from " USAGE_LIST_OF
+    " cross join lateral (select * from usage_charge where installation_id = $1 and idempotency_key = p.key limit 1) as "
+    "u" USAGE_BESIDE " order by p.n")
 
 /* $1 installation, $3 bill, $4 currency, $5 now. Numbered in the order of the list. */
+#define USAGE_MADE USAGE_COLUMNS("(select unit from currency where code = $4)", "$4::text")
 QUERY(USAGE_INSERT,
       "insert into usage_charge as u (usage_bill_id, installation_id, description, quantity, unit_price, amount, "
       "platform_amount, metadata, idempotency_key, created_at) select $3, $1, p.description, p.quantity, p.unit_price, "
-      "p.amount, p.platform, p.metadata, p.key, $5 from " USAGE_LIST_OF " order by p.n returning " USAGE_COLUMNS(
-          "$4::text") ", 'pending' as status, null::bigint as charge_id, u.metadata, u.idempotency_key, u.created_at")
+      "p.amount, p.platform, p.metadata, p.key, $5 from " USAGE_LIST_OF " order by p.n returning " USAGE_MADE
+      ", 'pending' as status, null::bigint as charge_id, u.metadata, u.idempotency_key, u.created_at")
 
 /* $1 installation, $2 before this id, $3 how many, $4 how many not. */
 QUERY(USAGE_LIST,
-      "with total as (select count(*) as _total from (select from usage_charge where installation_id = $1 limit 10001) "
-      "as counted) select total._total, page.* from total left join lateral (select " USAGE_COLUMNS(
-          "b.currency") ", " USAGE_STATUS
-                        ", u.metadata, u.idempotency_key, u.created_at from usage_charge as u " USAGE_BILL_OF
-                        " where u.installation_id = $1 and u.usage_charge_id < $2 order by "
-                        "u.usage_charge_id desc limit $3 offset $4) as page on true")
+      PAGE(USAGE_SHOWN, NEWEST("usage_charge", "installation_id = $1", "usage_charge_id", LAST, "10001", "0"),
+           NEWEST("usage_charge", "installation_id = $1", "usage_charge_id", "$2", "$3", "$4"),
+           " join usage_charge as u using (usage_charge_id)" USAGE_BESIDE, "u.usage_charge_id"))

@@ -20,23 +20,31 @@ lock_own(struct call *call, struct charge *charge)
     return charge_lock(call, charge_id, charge);
 }
 
+/* All that is left of it, unless an amount was sent. */
+static int
+read_amount(struct call *call, const struct charge *charge, int64_t *amount)
+{
+    struct terms terms;
+
+    if (in_has(call->in, "body.amount"))
+        return terms_get(call, charge->currency, &terms) || amount_read(call, "body.amount", &terms, false, amount) ? -1
+                                                                                                                    : 0;
+    *amount = charge->fees.amount - charge->refunded;
+    if (*amount == 0)
+        return call_fail(call, FAIL_CONFLICT, "charge_id", "This charge has been refunded already");
+    return 0;
+}
+
 int
 charges_refund(struct call *call)
 {
-    bool all = !in_has(call->in, "body.amount");
     struct charge charge = {0};
-    struct terms terms;
     struct rows rows;
-    int64_t amount = 0;
+    int64_t amount;
 
-    if (terms_get(call, CURRENCY, &terms) || (!all && amount_read(call, "body.amount", &terms, false, &amount)) ||
-        db_begin(call) || lock_own(call, &charge))
-        return -1;
-    if (all)
-        amount = charge.fees.amount - charge.refunded;
-    if (amount == 0)
-        return call_fail(call, FAIL_CONFLICT, "charge_id", "This charge has been refunded already");
-    if (charge_refund(call, &charge, amount, in_text(call->in, "body.reason"), &rows) || db_commit(call))
+    if (db_begin(call) || lock_own(call, &charge) || read_amount(call, &charge, &amount) ||
+        charge_refund(call, &charge, amount, in_text(call->in, "body.reason"), &rows) ||
+        charge_audit(call, &charge, "charge.refunded", 0) || db_commit(call))
         return -1;
     call_message(call, "Charge refunded");
     return call_reply_row(call, 201, &rows, 0);

@@ -11,6 +11,9 @@
 #include "schedule.h"
 #include "statements.h"
 
+/* 9000-01-01: what is due a few years later is still a time that can be written down. */
+#define LAST_S INT64_C(221845392000)
+
 int
 store_now(struct call *call, int64_t store_id, int64_t *now_us)
 {
@@ -63,6 +66,8 @@ clock_advance(struct call *call)
         return -1;
     if (to_us < now_us)
         return call_fail(call, FAIL_VALIDATION_ERROR, "to", "must not be before the time that it is for the store");
+    if (to_us > LAST_S * US_PER_SECOND)
+        return call_fail(call, FAIL_VALIDATION_ERROR, "to", "must be before the year 9000");
     if (set(call, store_id, now_us) || advance(call, store_id, to_us))
         return -1;
     call_data(call);

@@ -25,10 +25,10 @@ int subscription_unpaid(struct call *call, const struct charge *charge, const ch
 int subscription_cancel(struct call *call, int64_t subscription_id, bool at_period_end, const char *reason) must_check;
 
 /* The end of an installation, after its pending charges were cancelled and with its row locked: subscriptions and usage
- * of this generation and earlier ones are over. Answers in *count how many subscriptions were ended, at most `most`:
- * there may be more then. */
-int subscriptions_end(struct call *call, int64_t installation_id, int64_t generation, int64_t most,
-                      unsigned *count) must_check;
+ * of this generation and earlier ones are over. now_us: for the store. Answers in *count how many subscriptions were
+ * ended, at most `most`: there may be more then. */
+int subscriptions_end(struct call *call, int64_t installation_id, int64_t generation, int64_t now_us, int64_t most,
+                      int64_t *count) must_check;
 
 /* The scheduler's piece of work (schedule.c): 1 when something was due and is done, 0 when not, -1. */
 int subscription_renew(struct call *call, int64_t subscription_id, int64_t now_us) must_check;

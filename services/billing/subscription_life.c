@@ -226,17 +226,14 @@ subscription_renew(struct call *call, int64_t subscription_id, int64_t now_us)
 /* ---- the end of an installation ---------------------------------------------------------------------------------- */
 
 int
-subscriptions_end(struct call *call, int64_t installation_id, int64_t generation, int64_t most, unsigned *count)
+subscriptions_end(struct call *call, int64_t installation_id, int64_t generation, int64_t now_us, int64_t most,
+                  int64_t *count)
 {
     struct rows rows;
 
-    if (db_run(call, SUBSCRIPTIONS_END, &rows, "lllt", installation_id, generation, most, clock_now_us()) ||
+    if (db_run(call, SUBSCRIPTIONS_END, &rows, "llltt", installation_id, generation, most, now_us, clock_now_us()) ||
         usage_end(call, installation_id, generation))
         return -1;
-    for (unsigned row = 0; row < rows.count; row++)
-        if (!rows_is_null(&rows, row, "charge_id") &&
-            charge_event(call, "charge.cancelled", rows_int(&rows, row, "charge_id")))
-            return -1;
-    *count = rows.count;
+    *count = rows_int(&rows, 0, "ended");
     return 0;
 }

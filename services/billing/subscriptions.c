@@ -76,16 +76,12 @@ billing_subscriptions_list(struct call *call)
                            .id_column = "recurring_charge_id",
                            .descending = true};
     struct rows rows;
-    int64_t total;
 
     if (listing_begin(&page, call) ||
         db_run(call, SUBSCRIPTIONS_LIST, &rows, "sllll", config.dashboard_origin, call->caller.installation_id,
                listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
-    total = rows_int(&rows, 0, "_total");
-    if (rows_is_null(&rows, 0, "recurring_charge_id"))
-        rows.count = 0; /* the total alone */
-    return listing_reply(&page, call, &rows, total);
+    return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }
 
 int

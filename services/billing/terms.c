@@ -6,11 +6,8 @@
 #include "clock.h"
 #include "config.h"
 #include "money.h"
+#include "outbox.h"
 #include "statements.h"
-
-#define API_DECIMALS 3 /* with which the contract lets amounts in, whatever their currency */
-
-static const int64_t scales[] = {1000, 100, 10, 1};
 
 int
 terms_get(struct call *call, const char *currency, struct terms *terms)
@@ -40,19 +37,29 @@ terms_of(struct call *call, int64_t app_id, const char *currency, struct terms *
     return 0;
 }
 
+int64_t
+amount_scale(const struct terms *terms)
+{
+    static const int64_t scales[] = {1000, 100, 10, 1};
+
+    return scales[terms->decimals];
+}
+
 int
 amount_read(struct call *call, const char *path, const struct terms *terms, bool bounded, int64_t *amount)
 {
     char low[MONEY_TEXT_SIZE], high[MONEY_TEXT_SIZE];
-    int64_t sent = in_money(call->in, path, 0), scale = scales[terms->decimals];
+    int64_t sent = in_money(call->in, path, 0), scale = amount_scale(terms);
     const char *field = path + strlen("body.");
 
-    money_print(low, bounded ? terms->smallest : 1, terms->decimals);
-    money_print(high, bounded ? terms->largest : MONEY_MAX, terms->decimals);
     *amount = sent / scale;
     if (sent % scale != 0)
         return call_failf(call, FAIL_INVALID_AMOUNT, field, "has at most %u decimals", terms->decimals);
-    if (*amount < (bounded ? terms->smallest : 1) || (bounded && *amount > terms->largest))
+    if (!bounded)
+        return *amount > 0 ? 0 : call_fail(call, FAIL_INVALID_AMOUNT, field, "must be above 0");
+    money_print(low, terms->smallest, terms->decimals);
+    money_print(high, terms->largest, terms->decimals);
+    if (*amount < terms->smallest || *amount > terms->largest)
         return call_failf(call, FAIL_INVALID_AMOUNT, field, "must be from %s to %s", low, high);
     return 0;
 }
@@ -77,12 +84,15 @@ installation_hold(struct call *call)
 int
 terms_set(struct call *call)
 {
-    int64_t rate = in_int(call->in, "body.commission_rate", 0);
+    int64_t app_id = in_int(call->in, "body.app_id", 0), rate = in_int(call->in, "body.commission_rate", 0);
+    const struct deed deed = {.action = "app.terms_set", .target = "app", .target_id = app_id, .app_id = app_id};
     const char *payer = in_text(call->in, "body.fee_payer");
     struct rows rows;
 
-    if (db_run(call, TERMS_SET, &rows, "lsLt", in_int(call->in, "body.app_id", 0), payer ? payer : "developer",
-               in_has(call->in, "body.commission_rate") ? &rate : NULL, clock_now_us()))
+    if (db_begin(call) ||
+        db_run(call, TERMS_SET, &rows, "lsLt", app_id, payer ? payer : "developer",
+               in_has(call->in, "body.commission_rate") ? &rate : NULL, clock_now_us()) ||
+        outbox_audit(call, &deed) || db_commit(call))
         return -1;
     return call_reply_row(call, 200, &rows, 0);
 }

@@ -15,7 +15,6 @@
 #include "usage_bill.h"
 
 #define QUANTITY_UNIT 1000 /* its three decimals */
-#define API_UNIT      1000 /* amounts come with three decimals, whatever the currency has */
 
 /* One thing that was used. */
 struct item {
@@ -51,21 +50,11 @@ refuse(struct item *item, enum fail code, const char *field, const char *why)
     item->why = why;
 }
 
-static int64_t
-scale_of(const struct terms *terms)
-{
-    int64_t scale = API_UNIT;
-
-    for (unsigned i = 0; i < terms->decimals; i++)
-        scale /= 10;
-    return scale;
-}
-
 /* quantity x unit_price, half up; the developer pays the commission and no payment provider takes part. */
 static void
 read_item(struct item *item, struct in in, const struct terms *terms)
 {
-    int64_t sent = in_money(in, "unit_price", 0), scale = scale_of(terms);
+    int64_t sent = in_money(in, "unit_price", 0), scale = amount_scale(terms);
     struct fees fees;
     __int128 product;
 
@@ -335,13 +324,9 @@ usage_charges_list(struct call *call)
                            .id_column = "usage_charge_id",
                            .descending = true};
     struct rows rows;
-    int64_t total;
 
     if (listing_begin(&page, call) || db_run(call, USAGE_LIST, &rows, "llll", call->caller.installation_id,
                                              listing_id(&page), listing_wanted(&page), listing_offset(&page)))
         return -1;
-    total = rows_int(&rows, 0, "_total");
-    if (rows_is_null(&rows, 0, "usage_charge_id"))
-        rows.count = 0; /* the total alone */
-    return listing_reply(&page, call, &rows, total);
+    return listing_reply(&page, call, &rows, rows_int(&rows, 0, "_total"));
 }

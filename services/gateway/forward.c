@@ -22,6 +22,8 @@ forward_prepare(struct request *self, struct hub_call *call)
     call->repeatable = self->operation->retry && (self->method == HTTP_GET || pack_has_key(self));
     call->deadline_ms = clock_monotonic_ms() + self->operation->timeout_ms;
     call->request_id = self->request_id;
+    call->store_id = self->identity.store_id;
+    call->app_id = self->identity.app_id;
 }
 
 static void

@@ -1,8 +1,9 @@
 /* hub.c - requests on their way to workers: queues, dispatch, retries, the one end of each.
  *
  * The rules, in one place. A pool with an idle worker has an empty queue. A call is in exactly one of three states:
- * queued, sent to the one worker whose `sent` points to it, or ended. Whatever may run a `done` comes last in its
- * function, because a done may submit the next call, which may end others.
+ * queued, sent to the one worker whose `sent` points to it, or ended; one that is in a batch (hub_batches.c) is queued
+ * and sent with the call that carries it. Whatever may run a `done` comes last in its function, because a done may
+ * submit the next call, which may end others.
  */
 #include "hub_private.h"
 
@@ -109,6 +110,7 @@ hub_destroy(struct hub **self)
     for (unsigned i = 0; i < WORKER_BUCKETS; i++)
         while (hub->buckets[i] != NULL)
             hub_worker_forget(hub, hub->buckets[i]);
+    hub_batches_forget(hub);
     arena_destroy(&hub->arena);
     free(hub->deadlines);
     free(hub->pool_of);
@@ -156,42 +158,56 @@ pool_of_call(struct hub *self, const struct hub_call *call)
     return index == NO_POOL ? NULL : &self->pools[index];
 }
 
-static void
-enqueue(struct hub *self, struct hub_pool *pool, struct hub_call *call, bool first)
+void
+hub_list_put(struct hub_queue *self, struct hub_call *call, bool first)
 {
-    struct hub_queue *queue = &pool->queues[call->flags & WIRE_FLAG_NESTED ? QUEUE_NESTED : QUEUE_ORDINARY];
-
-    call->state = CALL_QUEUED;
-    call->worker = NULL;
-    call->next = first ? queue->first : NULL;
-    call->previous = first ? NULL : queue->last;
+    call->next = first ? self->first : NULL;
+    call->previous = first ? NULL : self->last;
     if (call->next != NULL)
         call->next->previous = call;
     else
-        queue->last = call;
+        self->last = call;
     if (call->previous != NULL)
         call->previous->next = call;
     else
-        queue->first = call;
-    pool->queued++;
-    hub_count_queue(self, pool);
+        self->first = call;
 }
 
-static void
-dequeue(struct hub *self, struct hub_pool *pool, struct hub_call *call)
+void
+hub_list_take(struct hub_queue *self, struct hub_call *call)
 {
-    struct hub_queue *queue = &pool->queues[call->flags & WIRE_FLAG_NESTED ? QUEUE_NESTED : QUEUE_ORDINARY];
-
     if (call->next != NULL)
         call->next->previous = call->previous;
     else
-        queue->last = call->previous;
+        self->last = call->previous;
     if (call->previous != NULL)
         call->previous->next = call->next;
     else
-        queue->first = call->next;
+        self->first = call->next;
     call->next = call->previous = NULL;
-    pool->queued--;
+}
+
+static struct hub_queue *
+queue_of(struct hub_pool *pool, const struct hub_call *call)
+{
+    return &pool->queues[call->flags & WIRE_FLAG_NESTED ? QUEUE_NESTED : QUEUE_ORDINARY];
+}
+
+void
+hub_enqueue(struct hub *self, struct hub_pool *pool, struct hub_call *call, bool first)
+{
+    call->state = CALL_QUEUED;
+    call->worker = NULL;
+    hub_list_put(queue_of(pool, call), call, first);
+    pool->queued += call->carries == NULL;
+    hub_count_queue(self, pool);
+}
+
+void
+hub_dequeue(struct hub *self, struct hub_pool *pool, struct hub_call *call)
+{
+    hub_list_take(queue_of(pool, call), call);
+    pool->queued -= call->carries == NULL;
     hub_count_queue(self, pool);
 }
 
@@ -200,7 +216,9 @@ static void
 withdraw(struct hub *self, struct hub_call *call)
 {
     if (call->state == CALL_QUEUED)
-        dequeue(self, pool_of_call(self, call), call);
+        hub_dequeue(self, pool_of_call(self, call), call);
+    else if (call->state == CALL_IN_BATCH)
+        hub_batch_leave(call);
     else if (call->worker != NULL)
         hub_worker_drop_call(call->worker, call);
     hub_deadline_remove(self, call);
@@ -237,11 +255,14 @@ hub_end_local(struct hub *self, struct hub_call *call, enum fail fail)
 static bool
 send_call(struct hub *self, struct hub_pool *pool, struct hub_worker *worker, struct hub_call *call, int64_t now_ms)
 {
-    uint8_t flags = call->flags & (WIRE_FLAG_JSON | WIRE_FLAG_AGAIN);
+    struct hub_batch *batch = call->carries;
+    int64_t deadline_ms =
+        batch == NULL ? call->deadline_ms : hub_batch_load(batch, worker->foreign ? 1 : BATCH_MAX, now_ms);
+    uint8_t flags = call->flags & (WIRE_FLAG_JSON | WIRE_FLAG_AGAIN | WIRE_FLAG_BATCH);
     struct wire wire = {.type = WIRE_REQUEST,
                         .flags = flags | (call->attempts > 0 ? WIRE_FLAG_AGAIN : 0),
                         .id = (worker->last_sent == 0 ? wire_incarnation() : worker->last_sent) + 1,
-                        .budget_ms = (uint32_t)(call->deadline_ms - now_ms)};
+                        .budget_ms = (uint32_t)(deadline_ms - now_ms)};
     struct str body = {call->request->data, call->request->size};
 
     if (hub_send(self, worker, &wire, str_of(call->operation->name), body)) {
@@ -251,7 +272,7 @@ send_call(struct hub *self, struct hub_pool *pool, struct hub_worker *worker, st
             hub_worker_silence(self, worker);
         return false;
     }
-    dequeue(self, pool, call);
+    hub_dequeue(self, pool, call);
     hub_worker_note_sent(worker, wire.id, call);
     hub_worker_settle(self, worker);
     call->state = CALL_SENT;
@@ -259,23 +280,37 @@ send_call(struct hub *self, struct hub_pool *pool, struct hub_worker *worker, st
     call->id = wire.id;
     call->attempts++;
     call->sent_ms = now_ms;
+    if (batch != NULL)
+        hub_batch_sent(batch, deadline_ms, now_ms);
     if (self->ping_ms == INT64_MAX)
         self->ping_ms = now_ms + HEARTBEAT_INTERVAL_MS;
     return true;
 }
 
+/* A call that should not be sent any more: this one, or one that it carries. */
+static struct hub_call *
+find_late(struct hub_call *call, int64_t now_ms)
+{
+    if (call->carries != NULL)
+        return hub_batch_late(call->carries, now_ms);
+    return call->deadline_ms <= now_ms ? call : NULL;
+}
+
 void
 hub_dispatch(struct hub *self, struct hub_pool *pool)
 {
-    while (pool->idle != NULL && pool->queued > 0) {
-        struct hub_call *call = pool->queues[QUEUE_NESTED].first;
+    while (pool->idle != NULL) {
+        struct hub_call *call = pool->queues[QUEUE_NESTED].first, *late;
         int64_t now_ms = hub_now_ms(self);
 
         if (call == NULL)
             call = pool->queues[QUEUE_ORDINARY].first;
-        if (call->deadline_ms <= now_ms) {
+        if (call == NULL)
+            return;
+        late = find_late(call, now_ms);
+        if (late != NULL) {
             metric_add(&timeouts_total, 1);
-            hub_end_local(self, call, FAIL_GATEWAY_TIMEOUT);
+            hub_end_local(self, late, FAIL_GATEWAY_TIMEOUT);
         } else
             send_call(self, pool, hub_worker_choose(pool), call, now_ms);
     }
@@ -292,6 +327,7 @@ hub_submit(struct hub *self, struct hub_call *call)
     call->submitted_ms = now_ms;
     call->sent_ms = 0;
     call->worker = NULL;
+    call->batch = call->carries = NULL;
     call->state = CALL_NONE;
     if (pool == NULL || (pool->workers == 0 && now_ms - pool->seen_ms > NO_WORKER_MS)) {
         metric_add(&no_worker_total, 1);
@@ -308,8 +344,11 @@ hub_submit(struct hub *self, struct hub_call *call)
         reply_local(call, FAIL_SERVICE_UNAVAILABLE);
         return;
     }
-    enqueue(self, pool, call, false);
     hub_deadline_add(self, call);
+    if (call->operation->batch && call->store_id != 0 && (call->flags & WIRE_FLAG_NESTED) == 0)
+        hub_batch_join(self, pool, call);
+    else
+        hub_enqueue(self, pool, call, false);
     hub_dispatch(self, pool);
 }
 
@@ -322,22 +361,37 @@ hub_cancel(struct hub *self, struct hub_call *call)
         withdraw(self, call);
 }
 
-/* Whether it was carried out is not known. Once more is right when twice does no harm; a GET that cannot be repeated
- * any more has changed nothing, so its failure is a plain one. */
+/* Whether it was carried out is not known. Once more is right when twice does no harm. */
+bool
+hub_lost_repeats(const struct hub_call *call)
+{
+    bool repeats = call->repeatable && call->attempts < REQUEST_ATTEMPTS_MAX;
+
+    metric_add(&lost_total, 1);
+    metric_add(&retries_total, repeats);
+    return repeats;
+}
+
 void
 hub_call_lost(struct hub *self, struct hub_call *call)
 {
-    bool harmless = call->operation->path != NULL && call->operation->method == HTTP_GET;
-
-    metric_add(&lost_total, 1);
-    if (call->repeatable && call->attempts < REQUEST_ATTEMPTS_MAX) {
+    if (call->carries != NULL) {
+        hub_batch_lost(call->carries);
+    } else if (hub_lost_repeats(call)) {
         struct hub_pool *pool = pool_of_call(self, call);
 
-        metric_add(&retries_total, 1);
-        enqueue(self, pool, call, true);
+        hub_enqueue(self, pool, call, true);
         hub_dispatch(self, pool);
-        return;
-    }
+    } else
+        hub_end_lost(self, call);
+}
+
+/* A GET that cannot be repeated any more has changed nothing, so its failure is a plain one. */
+void
+hub_end_lost(struct hub *self, struct hub_call *call)
+{
+    bool harmless = call->operation->path != NULL && call->operation->method == HTTP_GET;
+
     call->worker = NULL;
     if (!harmless)
         metric_add(&unknown_total, 1);
@@ -419,7 +473,7 @@ hub_tick(struct hub *self)
             log_event(LOG_WARN, "worker_stuck", "s:service", call->worker->pool->name, "s:operation",
                       call->operation->name, "s:request_id", call->request_id, "l:in_a_row",
                       (int64_t)call->worker->timeouts, NULL);
-        metric_add(&timeouts_total, 1);
+        metric_add(&timeouts_total, call->carries == NULL);
         hub_end_local(self, call, FAIL_GATEWAY_TIMEOUT);
     }
     if (self->ping_ms <= now_ms)

@@ -3,7 +3,8 @@
  * A worker, which is a process's pool of threads, has given this gateway so many slots. A request goes to the worker of
  * its service with the smallest part of them taken, else it waits in that service's bounded queue, else it fails with
  * 503. A worker that vanishes with requests in hand is found by PING; each is sent to another worker when that is safe,
- * else it ends as `outcome_unknown`. Every request ends exactly once, by its `done`.
+ * else it ends as `outcome_unknown`. Every request ends exactly once, by its `done`. Those of an operation with x-batch
+ * that come while one of the same app in the same store is under way go together when it is done (protocols 10).
  *
  * The hub's clock and its way of sending are given to it, so that unit tests drive it without sockets. Single-threaded.
  */
@@ -17,7 +18,9 @@
 #include "wire.h"
 
 struct hub;
+struct hub_batch;
 struct hub_call;
+struct hub_queue;
 struct hub_worker;
 
 /* What a request ended with. The messages are the receiver's to close; they are empty when local is set. */
@@ -26,6 +29,7 @@ struct hub_reply {
     enum fail fail; /* FAIL_SERVICE_UNAVAILABLE, FAIL_GATEWAY_TIMEOUT, FAIL_OUTCOME_UNKNOWN */
     int status;
     bool error;        /* body is the error map (proto/README.md), msgpack */
+    bool batch;        /* the hub's own: body answers several */
     zmq_msg_t headers; /* msgpack map of extra HTTP headers, or empty */
     zmq_msg_t body;
 };
@@ -39,6 +43,7 @@ struct hub_call {
     uint8_t flags;             /* WIRE_FLAG_JSON */
     bool repeatable;           /* may go to a second worker: safe method, or keyed and x-retry */
     int64_t deadline_ms;       /* monotonic */
+    int64_t store_id, app_id;  /* who asks, where the operation has x-batch; 0: it goes alone */
     void (*done)(struct hub_call *self, struct hub_reply *reply);
     void *owner;
     const char *request_id; /* for the log; NULL when none */
@@ -49,6 +54,10 @@ struct hub_call {
     uint64_t id;
     struct hub_worker *worker;
     struct hub_call *next, *previous;
+    struct hub_batch *batch;   /* it waits in, or is under way with */
+    struct hub_batch *carries; /* it stands for all of this one */
+    struct hub_queue *list;    /* of batch it stands in */
+    unsigned place;            /* in the REQUEST that carries it */
     size_t deadline_index;
     uint8_t state;
 };

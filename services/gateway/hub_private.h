@@ -2,6 +2,7 @@
  *
  *   hub.c            submit, queues, dispatch, the end of a call
  *   hub_workers.c    routing ids, READY and REPLY, who is still there
+ *   hub_batches.c    calls that go together
  *   hub_callers.c    requests that come from services and from sxctl
  *   hub_deadlines.c  which call ends next
  */
@@ -13,11 +14,12 @@
 #include "hub.h"
 
 #define WORKER_BUCKETS   1024 /* power of two; routing ids come in sequence and spread well */
+#define BATCH_BUCKETS    1024 /* the same */
 #define HUB_PING_ROUNDS  3    /* quick ones after a disconnect, after the one at once */
 #define ROUTING_SIZE_MAX 255  /* what ZeroMQ allows; the ROUTER's own choice is 5 */
 #define INSTANCE_MAX     64   /* of HOST:PID; the rest is cut */
 
-enum { CALL_NONE, CALL_QUEUED, CALL_SENT };
+enum { CALL_NONE, CALL_QUEUED, CALL_SENT, CALL_IN_BATCH };
 enum { QUEUE_NESTED, QUEUE_ORDINARY, QUEUES };
 
 struct hub_queue {
@@ -29,7 +31,7 @@ struct hub_pool {
     char name[SERVICE_NAME_MAX + 1];
     char service[SERVICE_NAME_MAX + 1]; /* whose pool it is; "auth" for "auth-aside" */
     struct hub_queue queues[QUEUES];
-    unsigned queued;
+    unsigned queued;         /* in the queues, or in batches that wait for one; what carries those is not counted */
     struct hub_worker *idle; /* those that take a request; the most recently ready first */
     unsigned workers, foreign;
     int64_t seen_ms;               /* when it last had a worker */
@@ -82,6 +84,7 @@ struct hub {
     uint8_t *pool_of; /* index of operations[] to index of pools[] */
     struct hub_worker *buckets[WORKER_BUCKETS];
     struct hub_worker *workers; /* those with a pool */
+    struct hub_batch *batches[BATCH_BUCKETS];
     unsigned peer_count, worker_count, idle_count;
     struct hub_deadline *deadlines; /* a heap */
     size_t deadline_count, deadline_capacity;
@@ -92,11 +95,17 @@ struct hub {
 };
 
 /* hub.c */
+void hub_list_put(struct hub_queue *self, struct hub_call *call, bool first);
+void hub_list_take(struct hub_queue *self, struct hub_call *call);
+void hub_enqueue(struct hub *self, struct hub_pool *pool, struct hub_call *call, bool first);
+void hub_dequeue(struct hub *self, struct hub_pool *pool, struct hub_call *call);
 struct hub_pool *hub_pool_named(struct hub *self, struct str name);
 void hub_dispatch(struct hub *self, struct hub_pool *pool);
 void hub_end(struct hub *self, struct hub_call *call, struct hub_reply *reply);
 void hub_end_local(struct hub *self, struct hub_call *call, enum fail fail);
 void hub_call_lost(struct hub *self, struct hub_call *call); /* its worker is gone, or has lost the answer */
+bool hub_lost_repeats(const struct hub_call *call);          /* counts the loss */
+void hub_end_lost(struct hub *self, struct hub_call *call);  /* one that does not go again */
 void hub_count_queue(struct hub *self, struct hub_pool *pool);
 
 /* hub_workers.c */
@@ -119,6 +128,15 @@ void hub_ping_workers(struct hub *self);
 void hub_sweep_workers(struct hub *self);
 int hub_send(struct hub *self, const struct hub_worker *worker, const struct wire *wire, struct str name,
              struct str body) must_check;
+
+/* hub_batches.c */
+void hub_batch_join(struct hub *self, struct hub_pool *pool, struct hub_call *call);
+void hub_batch_leave(struct hub_call *call);                                   /* out of whichever list it stands in */
+struct hub_call *hub_batch_late(const struct hub_batch *self, int64_t now_ms); /* one whose time is up, or NULL */
+int64_t hub_batch_load(struct hub_batch *self, unsigned max, int64_t now_ms);  /* makes the REQUEST; its deadline */
+void hub_batch_sent(struct hub_batch *self, int64_t deadline_ms, int64_t now_ms);
+void hub_batch_lost(struct hub_batch *self);
+void hub_batches_forget(struct hub *self);
 
 /* hub_callers.c */
 void hub_take_request(struct hub *self, struct str routing_id, const char *peer, const struct wire *wire,

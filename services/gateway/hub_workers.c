@@ -396,7 +396,9 @@ void
 hub_take_reply(struct hub *self, struct str routing_id, const struct wire *wire, zmq_msg_t *headers, zmq_msg_t *body)
 {
     struct hub_worker *worker = hub_worker_find(self, routing_id);
-    struct hub_reply reply = {.status = wire->status, .error = (wire->flags & WIRE_FLAG_ERROR) != 0};
+    struct hub_reply reply = {.status = wire->status,
+                              .error = (wire->flags & WIRE_FLAG_ERROR) != 0,
+                              .batch = (wire->flags & WIRE_FLAG_BATCH) != 0};
     struct hub_pool *pool;
     struct hub_call *call;
     int index = worker == NULL ? -1 : find_sent(worker, wire->id);
@@ -415,10 +417,12 @@ hub_take_reply(struct hub *self, struct str routing_id, const struct wire *wire,
         hub_worker_forget(self, worker);
     if (call == NULL)
         metric_add(&late_total, 1);
-    self->ending = call;
-    hub_dispatch(self, pool); /* first, so that the worker does not wait for what the end of a call costs */
-    call = self->ending;      /* what that ended may have cancelled it */
-    self->ending = NULL;
+    if (call == NULL || call->carries == NULL) { /* what carries others dispatches them itself before it ends any */
+        self->ending = call;
+        hub_dispatch(self, pool); /* first, so that the worker does not wait for what the end of a call costs */
+        call = self->ending;      /* what that ended may have cancelled it */
+        self->ending = NULL;
+    }
     if (call == NULL)
         return;
     zmq_msg_init(&reply.headers);

@@ -19,11 +19,11 @@
 
 #define BLOCK_TEXT_MAX (4 * 1024 * 1024)
 #define WHY_SIZE       256
-#define ID_MAX         (INT64_C(1) << 36)
-#define PROGRESS_EACH  100 /* blocks */
+#define ID_MAX         (INT64_C(1) << 33) /* a bit of memory for each */
+#define PROGRESS_EACH  100                /* blocks */
 
 struct balance {
-    char *account;
+    struct str account;
     int64_t amount;
 };
 
@@ -57,37 +57,26 @@ wrong(struct check *self, const char *format, ...)
 
 /* ---- what the transfers add up to -------------------------------------------------------------------------------- */
 
+/* In any order that stays the same: the shorter ones first. */
 static int
 by_account(const void *a, const void *b)
 {
-    return strcmp(((const struct balance *)a)->account, ((const struct balance *)b)->account);
+    struct str x = ((const struct balance *)a)->account, y = ((const struct balance *)b)->account;
+
+    return x.len != y.len ? (x.len < y.len ? -1 : 1) : memcmp(x.base, y.base, x.len);
 }
 
 static struct balance *
 balance_of(struct check *self, struct str account)
 {
-    char *name = xmalloc(account.len + 1);
-    struct balance wanted = {name, 0}, **found;
+    struct balance wanted = {account, 0}, **found = tfind(&wanted, &self->accounts, by_account), *made;
 
-    memcpy(name, account.base, account.len);
-    name[account.len] = '\0';
-    found = tfind(&wanted, &self->accounts, by_account);
-    if (!found) {
-        struct balance *made = xmalloc(sizeof *made);
-
-        *made = wanted;
-        found = tsearch(made, &self->accounts, by_account);
+    if (found)
         return *found;
-    }
-    free(name);
-    return *found;
-}
-
-static void
-free_balance(void *balance)
-{
-    free(((struct balance *)balance)->account);
-    free(balance);
+    made = xmalloc(sizeof *made + account.len);
+    *made = (struct balance){{memcpy(made + 1, account.base, account.len), account.len}, 0};
+    (void)tsearch(made, &self->accounts, by_account);
+    return made;
 }
 
 static struct str
@@ -122,8 +111,9 @@ is_first(struct check *self, int64_t id)
 static int
 take_transfer(struct check *self, struct str text)
 {
-    struct str from, to;
+    struct balance *giver, *taker;
     struct ledger_line line;
+    struct str from, to;
 
     if (!self->open)
         return wrong(self, "a transfer stands in no block");
@@ -133,14 +123,18 @@ take_transfer(struct check *self, struct str text)
     to = currency_of(line.to);
     if (from.len != to.len || memcmp(from.base, to.base, from.len) != 0)
         return wrong(self, "transfer %" PRId64 " goes from one currency to another", line.transfer_id);
-    if (line.transfer_id <= 0 || line.transfer_id > ID_MAX || !is_first(self, line.transfer_id))
+    if (line.transfer_id <= 0 || line.transfer_id > ID_MAX)
+        return wrong(self, "transfer %" PRId64 " has no number that a transfer can have", line.transfer_id);
+    if (!is_first(self, line.transfer_id))
         return wrong(self, "transfer %" PRId64 " is there twice", line.transfer_id);
-    if (__builtin_sub_overflow(balance_of(self, line.from)->amount, line.amount,
-                               &balance_of(self, line.from)->amount) ||
-        __builtin_add_overflow(balance_of(self, line.to)->amount, line.amount, &balance_of(self, line.to)->amount))
+    giver = balance_of(self, line.from);
+    taker = balance_of(self, line.to);
+    if (__builtin_sub_overflow(giver->amount, line.amount, &giver->amount) ||
+        __builtin_add_overflow(taker->amount, line.amount, &taker->amount))
         return wrong(self, "an account's balance is beyond every amount at transfer %" PRId64, line.transfer_id);
     self->transfers++;
-    ledger_text_add(&self->text, &line);
+    buf_append(&self->text, text.base, text.len);
+    buf_append_byte(&self->text, '\n');
     return 0;
 }
 
@@ -238,47 +232,47 @@ take_text(struct check *self, struct str text)
 
 /* The balances that an operation tells, as of a block. */
 static int
-read_balances(const char *operation, int64_t block, int (*take)(void *taker, struct str text), void *taker)
+read_balances(struct rpc *rpc, const char *operation, int64_t block, int (*take)(void *taker, struct str text),
+              void *taker)
 {
     int64_t after = 0, count;
-    struct rpc *rpc;
     struct in reply;
     int rc;
 
     do {
-        rpc = rpc_new(); /* with an arena of its own: the answers are large */
+        arena_reset(rpc->arena); /* the answers are large */
         rpc_call(rpc, &reply, operation, "{\"block\": %" PRId64 ", \"after\": %" PRId64 "}", block, after);
         count = in_int(reply, "balances", 0);
         after = in_int(reply, "last", after);
         rc = take(taker, in_str(reply, "text"));
-        rpc_destroy(&rpc);
     } while (rc == 0 && count > 0);
     return rc;
 }
 
-/* Reads everything, as much at a time as one answer holds. -1: take said no. */
+/* Reads everything, as much at a time as one answer holds, but for the transfers that are in no block yet: unsealed is
+ * how many of these there are. -1: take said no. */
 static int
-read_all(int (*take)(void *taker, struct str text), void *taker)
+read_all(int (*take)(void *taker, struct str text), void *taker, int64_t *unsealed)
 {
+    struct rpc *rpc = rpc_new();
     int64_t last = 0, count;
-    struct rpc *rpc;
     struct in reply;
     int rc;
 
     do {
-        rpc = rpc_new();
+        arena_reset(rpc->arena);
         rpc_call(rpc, &reply, "billing.ledger.read", "{\"after\": %" PRId64 "}", last);
         count = in_int(reply, "blocks", 0);
         last = in_int(reply, "last", last);
+        *unsealed = in_int(reply, "unsealed", 0);
         rc = take(taker, in_str(reply, "text"));
-        rpc_destroy(&rpc);
         if (count && last / PROGRESS_EACH != (last - count) / PROGRESS_EACH)
             fprintf(stderr, "%" PRId64 " blocks\n", last);
     } while (rc == 0 && count > 0);
-    return rc || read_balances("billing.ledger.wallets", last, take, taker) ||
-                   read_balances("billing.ledger.developers", last, take, taker)
-               ? -1
-               : 0;
+    rc = rc || read_balances(rpc, "billing.ledger.wallets", last, take, taker) ||
+         read_balances(rpc, "billing.ledger.developers", last, take, taker);
+    rpc_destroy(&rpc);
+    return rc ? -1 : 0;
 }
 
 static int
@@ -327,7 +321,8 @@ export_ledger(void)
 {
     char hex[HEX_SIZE(SHA256_SIZE)];
     struct export export = {{0}};
-    bool failed = read_all(write_part, &export) != 0;
+    int64_t unsealed;
+    bool failed = read_all(write_part, &export, &unsealed) != 0;
 
     secret_hex(hex, export.hash, sizeof export.hash);
     if (failed || printf(END_LINE "%s\n", hex) < 0 || fflush(stdout)) {
@@ -382,6 +377,7 @@ static int
 verify(const char *path)
 {
     struct check check = {0};
+    int64_t unsealed = 0;
     FILE *file = NULL;
     int rc;
 
@@ -390,20 +386,21 @@ verify(const char *path)
         fprintf(stderr, "sxctl: %s: %s\n", path, strerror(errno));
         return EXIT_FAILURE;
     }
-    rc = file ? check_file(&check, file) : read_all(check_part, &check);
+    rc = file ? check_file(&check, file) : read_all(check_part, &check, &unsealed);
     if (rc == 0 && check.open)
         rc = wrong(&check, "block %" PRId64 " has no hash", check.blocks);
     if (file)
         fclose(file);
     buf_free(&check.text);
     free(check.seen);
-    tdestroy(check.accounts, free_balance);
+    tdestroy(check.accounts, free);
     if (rc) {
         fprintf(stderr, "sxctl: the ledger is not what it was: %s\n", check.why);
         return EXIT_FAILURE;
     }
-    printf("{\"ok\":true,\"blocks\":%" PRId64 ",\"transfers\":%" PRId64 ",\"balances\":%" PRId64 "}\n", check.blocks,
-           check.transfers, check.balances);
+    printf("{\"ok\":true,\"blocks\":%" PRId64 ",\"transfers\":%" PRId64 ",\"balances\":%" PRId64
+           ",\"unsealed\":%" PRId64 "}\n",
+           check.blocks, check.transfers, check.balances, unsealed);
     return EXIT_SUCCESS;
 }
 

@@ -13,6 +13,10 @@ test_packages="python3 python3-pytest python3-pytest-xdist python3-requests pyth
 # Node may come from elsewhere, with an npm of its own that Debian's would contradict.
 command -v node >/dev/null || test_packages="$test_packages nodejs"
 command -v npm >/dev/null || test_packages="$test_packages npm"
+# A browser may come from elsewhere as well. Ubuntu has it only as a snap, which a container does not take: there the browser test says
+# what is missing.
+browsers=$(command -v chromium-headless-shell || command -v chromium || command -v google-chrome || grep -s '^ID=ubuntu' /etc/os-release || true)
+[ -n "$browsers" ] || test_packages="$test_packages chromium-headless-shell"
 check_packages="clang-format-14 clang-tidy-14 cppcheck"
 fuzz_packages="clang-14 libclang-rt-14-dev"
 bench_packages="postgresql-contrib"

@@ -1,4 +1,4 @@
-"""Subscriptions and what time brings: a store's own clock, the events of a store, and a model of a subscription in Python.
+"""Subscriptions, usage and what time brings: a store's own clock, the events of a store, and models in Python, amounts in paisa.
 
     clock = StoreClock(shop, datetime(2030, 1, 31, 10, tzinfo=UTC))      # it is that time for the store, and stays so
     clock.advance(days=30)                                               # what falls due on the way has happened
@@ -14,6 +14,8 @@ BILLING = "/api/apps/v1/billing"
 UTC = timezone.utc
 NOTICE, GRACE, ANSWER = timedelta(days=3), timedelta(days=7), timedelta(hours=48)
 MONTHS = {"monthly": 1, "yearly": 12, "annual": 12}
+SMALLEST, LARGEST = 1000, 5_000_000
+MILLION = 10**6
 
 
 def text(moment):
@@ -47,6 +49,11 @@ def events(shop):
 def settle(shop, charge_id, **options):
     """The merchant approves and pays, or tries to."""
     pay(shop, approve(shop, {"charge_id": charge_id}), **options)
+
+
+def share(amount, part, whole):
+    """Half up, as contract E.3 and K.5 have it."""
+    return (2 * amount * part + whole) // (2 * whole)
 
 
 def begin_of(anchor, months, number):
@@ -144,3 +151,56 @@ class Model:
         return {"status": self.status, "reason": self.reason, "payment_status": self.payments[-1]["status"], "periods_paid": self.periods,
                 "current_period_end": self.ends and text(self.ends), "cancel_at_period_end": int(self.leaves),
                 "expires_at": text(self.payments[-1]["expires"]), "cancelled_at": self.ended and text(self.ended)}
+
+
+class Usage:
+    """What one installation has used: each month's part up to its cap, and the charges that months became."""
+
+    def __init__(self, rate):
+        self.rate, self.cap, self.charges, self.said, self.thresholds = rate, None, [], [], []
+        self.clear()
+
+    def clear(self):
+        """No bill is open. used, of which the cap is told: this month's part of the amount."""
+        self.count = self.used = self.amount = self.platform = self.told = 0
+        self.ends = None
+
+    def add(self, now, amount, cap=None):
+        """True when it is taken; a cap is set only with what it takes."""
+        cap = self.cap if cap is None else cap
+        if not 1 <= amount <= LARGEST or self.amount + amount > LARGEST:
+            return False
+        if cap is not None and (not SMALLEST <= cap <= LARGEST or self.used + amount > cap):
+            return False
+        self.cap, self.ends, self.count = cap, self.ends or month_after(now), self.count + 1
+        self.used, self.amount, self.platform = self.used + amount, self.amount + amount, self.platform + share(amount, self.rate, MILLION)
+        for part in (50, 80, 100) if cap else ():
+            if 100 * self.used >= cap * part and part > self.told:
+                self.told = part
+                self.thresholds.append(part)
+        return True
+
+    def next_due(self):
+        waiting = [charge["expires"] for charge in self.charges if charge["status"] == "pending"]
+        return min(waiting + ([self.ends] if self.ends else []), default=None)
+
+    def advance(self, to):
+        while self.next_due() and self.next_due() <= to:
+            now = self.next_due()
+            late = [index for index, charge in enumerate(self.charges) if charge["status"] == "pending" and charge["expires"] <= now]
+            if late:
+                self.end(late[0], "expired")
+            elif self.amount < SMALLEST:
+                self.used, self.told, self.ends = 0, 0, month_after(now)
+            else:
+                self.charges.append({"amount": self.amount, "platform": self.platform, "expires": now + GRACE})
+                self.end(len(self.charges) - 1, "pending", "created")
+                self.clear()
+
+    def end(self, index, status, topic=None):
+        self.charges[index]["status"] = status
+        self.said.append((f"charge.{topic or status}", index))
+
+
+def month_after(now):
+    return (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)

@@ -18,7 +18,7 @@ import pytest
 from .browser import Browser
 from .credentials import accepted, refused
 from .oauth_answers import error_page
-from .paying import CALLBACK, Payer, at_once, landed
+from .payments import CALLBACK, Payer, at_once, landed
 from .platform import Platform, as_user, give
 from .test_installations import until
 
@@ -234,6 +234,17 @@ def test_an_answer_about_something_else(payer, eps, wrong):
     say(eps, reference, "Success", **wrong)
     assert come_back(payer, eps, reference).status_code == 200
     assert payer.seen(charge_id)["status"] == "pending" and payer.moved(charge_id) == {}
+
+
+@pytest.mark.parametrize("status", ["Failed", "Cancelled"])
+def test_another_payments_failure_is_not_ours(payer, eps, status):
+    charge_id = payer.charge_id()
+    reference = begin(payer, eps, charge_id)
+    say(eps, reference, status, MerchantTransactionId="another")
+    assert come_back(payer, eps, reference).status_code == 200
+    assert payer.checkouts(charge_id) == [(reference, "open")]
+    say(eps, reference, status, MerchantTransactionId=None)
+    assert come_back(payer, eps, reference).status_code == 303 and payer.checkouts(charge_id) == [(reference, status.lower())]
 
 
 def test_replayed_at_once(payer, eps):

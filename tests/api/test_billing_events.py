@@ -28,13 +28,17 @@ def make(shop, amount=500, **fields):
     return answer.json()["data"]
 
 
-def moves(shop):
-    """What the app's log says of each of its charges."""
+def moves_of(log):
+    """What an app's log says of each of its charges."""
     found = {}
-    for row in read_all(shop, headers=shop.client):
+    for row in log:
         if row["event_topic"].startswith("charge."):
             found.setdefault(row["data"]["charge_id"], []).append(row["event_topic"].removeprefix("charge."))
     return found
+
+
+def moves(shop):
+    return moves_of(read_all(shop, headers=shop.client))
 
 
 def test_each_move_is_delivered(shop):
@@ -101,3 +105,38 @@ def test_a_killed_process_loses_and_doubles_none(make_platform):
         until(lambda: shop.get(f"{BILLING}/wallet").status_code == 200)
     until(lambda: not platform.postgres.rows("select 1 from billing.outbox"))
     assert moves(shop) == {charge: ["created"] for charge in made}
+
+
+def expire(shop):
+    make(shop)
+    shop.platform.call("billing.clock.advance", store_id=shop.store_id, to="2099-01-01T00:00:00Z")
+
+
+def fail(shop):
+    pay(shop, approve(shop, make(shop)), card=DECLINED)
+
+
+# What there is to hear of billing (contract D.1, issue 6), and what makes it happen.
+EMITTED = {
+    "charge.created": make,
+    "charge.activated": lambda shop: paid(shop, 500),
+    "charge.declined": lambda shop: say(shop, make(shop), "decline"),
+    "charge.cancelled": lambda shop: say(shop, make(shop), "cancel"),
+    "charge.expired": expire,
+    "charge.payment_failed": fail,
+    "subscription.renewal_pending": lambda shop: shop.post(
+        f"{BILLING}/subscriptions", {"name": "Pro", "amount": 100, "billing_interval": "monthly", "trial_days": 1}),
+    "usage.threshold_reached": lambda shop: shop.post(
+        f"{BILLING}/usage-charges", {"description": "SMS", "quantity": 5, "unit_price": 10, "capped_amount": 100}),
+}
+
+
+@pytest.mark.parametrize("topic", EMITTED)
+def test_each_topic_is_told(shop, topic):
+    EMITTED[topic](shop)
+    until(lambda: topic in [row["event_topic"] for row in read_all(shop, headers=shop.client)])
+
+
+def test_there_are_no_others(shop):
+    listed = {row["topic"] for row in shop.get("/api/apps/v1/webhooks/topics").json()["data"]}
+    assert {topic for topic in listed if topic.split(".")[0] in ("charge", "subscription", "usage")} == set(EMITTED)

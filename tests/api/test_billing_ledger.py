@@ -49,7 +49,7 @@ def test_it_is_what_it_was(shop):
     kept = shop.platform.call("billing.ledger.developers", block=2**40, after=0)["text"].splitlines()
     assert {f"W|developer:{shop.app_id}:0:BDT|7750", f"W|payout:{shop.app_id}:0:BDT|0", f"W|paid:{shop.app_id}:0:BDT|0"} <= set(kept)
     code, found = verify(shop.platform)
-    assert code == 0 and found["ok"] and found["transfers"] >= 5 and found["balances"] >= 1
+    assert code == 0 and found["ok"] and found["transfers"] >= 5 and found["balances"] >= 1 and found["unsealed"] == 0
 
 
 class Export:

@@ -10,7 +10,7 @@ import pytest
 from .browser import Browser, Forms
 from .credentials import accepted, refused
 from .oauth_answers import error_page
-from .paying import CALLBACK, DECLINED, GOOD, SILENT, STALLED, Payer, at_once, landed, pay, word_of
+from .payments import CALLBACK, CARD, DECLINED, SILENT, STALLED, Payer, at_once, landed, pay, pay_by, word_of
 from .rpc import RpcError
 from .shop import PASSWORD, Owner
 from .test_installations import until
@@ -46,7 +46,7 @@ def test_sign_in_approve_pay_and_back(payer):
     assert "Platform fee" not in text and payer.owner.email in text
     browser.submit("approve")
     assert "Pay with the sandbox" in browser.page.text and "500.00" in browser.page.text
-    place, added = landed(browser.submit("pay", card_number=GOOD))
+    place, added = landed(browser.submit("pay", card_number=CARD))
     assert (place, added) == ("https://app.example/done", {"payment": "success", "charge_id": str(charge["charge_id"])})
     assert payer.seen(charge["charge_id"])["status"] == "active"
     assert payer.moved(charge["charge_id"]) == {"platform": 10000, "gateway": 1250, "developer": 38750}
@@ -92,7 +92,7 @@ def test_where_return_urls_lead(payer):
                           ("https://app.example/#x?y", "https://app.example/?{}#x?y"), ("http://localhost:3000/é", "http://localhost:3000/%C3%A9?{}")):
         charge = payer.charge(return_url=given)
         browser = Browser(payer.platform)
-        answer = browser.open(pay(browser, payer.approve(charge["charge_id"]), DECLINED).headers["Location"])
+        answer = browser.open(pay_by(browser, payer.approve(charge["charge_id"]), DECLINED).headers["Location"])
         assert answer.headers["Location"] == wanted.format(f"payment=failed&charge_id={charge['charge_id']}")
     for bad in ("javascript:alert(1)", "//evil.example", "https://app.example/\r\nSet-Cookie: a=b", "data:text/html,x"):
         refused(payer.shop.post("/api/apps/v1/billing/charges", {"name": "x", "amount": 10, "return_url": bad}), 400, "validation_error")
@@ -101,7 +101,7 @@ def test_where_return_urls_lead(payer):
 def test_without_a_return_url(payer):
     charge_id = payer.charge_id(return_url=None)
     browser = Browser(payer.platform)
-    page = browser.open(pay(browser, payer.approve(charge_id), DECLINED).headers["Location"])
+    page = browser.open(pay_by(browser, payer.approve(charge_id), DECLINED).headers["Location"])
     assert page.status_code == 200 and "The payment failed" in page.text and f"/{payer.store_id}/settings/apps/billing/{charge_id}" in page.text
 
 
@@ -151,6 +151,24 @@ def test_what_came_too_late_is_a_page(payer):
     accepted(payer.say(charge["charge_id"], "decline"))
     error_page(browser.send("POST", page_of(charge), {"decision": "approve", **fields}), 409, "conflict")
     assert "It is declined" in browser.open(page_of(charge)).text
+
+
+def test_who_paid_too_late_is_told_that_it_goes_back(payer):
+    for paid_before in (False, True):
+        for return_url in (None, "https://app.example/done"):
+            charge_id = payer.charge_id(return_url=return_url)
+            path = payer.approve(charge_id)
+            back = pay_by(Browser(payer.platform), path)
+            if paid_before:
+                payer.grow_old(charge_id)
+                pay(payer.shop, payer.approve(charge_id))
+            else:
+                accepted(payer.say(charge_id, "decline"))
+            page = payer.platform.get(back.headers["Location"])
+            assert page.status_code == 200 and "This payment goes back to you" in page.text, page.text
+            assert ("had been paid before" if paid_before else "was over before") in page.text
+            assert (f"payment={'success' if paid_before else 'cancelled'}&amp;charge_id={charge_id}" if return_url else
+                    f"/{payer.store_id}/settings/apps/billing/{charge_id}\"") in page.text
 
 
 def test_pages_cannot_be_framed_or_scripted(payer):
@@ -228,15 +246,15 @@ def test_another_account_ends_the_session_before(payer, platform):
 
 
 def test_outcomes_by_card_and_by_amount(payer):
-    for amount, card, payment, status in ((500, GOOD, "success", "active"), (500, DECLINED, "failed", "pending"),
-                                          (500.01, GOOD, "failed", "pending"), (500.04, "4000-0000-0000-1111", "success", "active")):
+    for amount, card, payment, status in ((500, CARD, "success", "active"), (500, DECLINED, "failed", "pending"),
+                                          (500.01, CARD, "failed", "pending"), (500.04, "4000-0000-0000-1111", "success", "active")):
         charge_id = payer.charge_id(amount)
         browser = Browser(payer.platform)
-        assert landed(browser.open(pay(browser, payer.approve(charge_id), card).headers["Location"]))[1]["payment"] == payment
+        assert landed(browser.open(pay_by(browser, payer.approve(charge_id), card).headers["Location"]))[1]["payment"] == payment
         assert payer.seen(charge_id)["status"] == status
     for card in ("4242", "x" * 16, "4" * 20, "4242 4242 4242 424é"):
         charge_id = payer.charge_id()
-        page = pay(Browser(payer.platform), payer.approve(charge_id), card)
+        page = pay_by(Browser(payer.platform), payer.approve(charge_id), card)
         assert page.status_code == 200 and "12 to 19 digits" in page.text
         assert payer.checkouts(charge_id)[0][1] == "open"
 
@@ -244,17 +262,17 @@ def test_outcomes_by_card_and_by_amount(payer):
 def test_a_payment_that_is_over_is_not_made_again(payer):
     charge_id = payer.charge_id()
     browser, path = Browser(payer.platform), payer.approve(charge_id)
-    browser.open(pay(browser, path, DECLINED).headers["Location"])
-    browser.send("POST", f"{path}/sandbox", {"decision": "pay", "card_number": GOOD})
+    browser.open(pay_by(browser, path, DECLINED).headers["Location"])
+    browser.send("POST", f"{path}/sandbox", {"decision": "pay", "card_number": CARD})
     assert payer.checkouts(charge_id)[0][1] == "failed" and payer.seen(charge_id)["status"] == "pending"
     assert landed(browser.open(path))[1]["payment"] == "failed"
 
 
-@pytest.mark.parametrize("amount, card", [(500, SILENT), (500.03, GOOD)])
+@pytest.mark.parametrize("amount, card", [(500, SILENT), (500.03, CARD)])
 def test_what_nobody_tells_is_asked_for(payer, amount, card):
     charge_id = payer.charge_id(amount)
     browser = Browser(payer.platform)
-    page = pay(browser, payer.approve(charge_id), card)
+    page = pay_by(browser, payer.approve(charge_id), card)
     assert page.status_code == 200 and "has to ask" in page.text
     assert payer.seen(charge_id)["status"] == "pending"
     payer.ask_now(charge_id)
@@ -265,7 +283,7 @@ def test_what_nobody_tells_is_asked_for(payer, amount, card):
 def test_what_stays_open_is_asked_for_less_and_less_often(payer):
     charge_id = payer.charge_id()
     browser, path = Browser(payer.platform), payer.approve(charge_id)
-    pay(browser, path, STALLED)
+    pay_by(browser, path, STALLED)
     pauses = []
     for asked in range(1, 4):
         payer.ask_now(charge_id)
@@ -285,7 +303,7 @@ def test_several_processes_ask_and_one_pays(make_platform):
     payer = Payer(platform)
     charges = [payer.charge_id() for _ in range(12)]
     for charge_id in charges:
-        pay(Browser(platform), payer.approve(charge_id), SILENT)
+        pay_by(Browser(platform), payer.approve(charge_id), SILENT)
     platform["billing-2"].kill()
     platform.postgres.rows("update billing.checkout set ask_at = now() - interval '1 minute'")
     until(lambda: all(payer.seen(charge_id)["status"] == "active" for charge_id in charges))
@@ -313,7 +331,7 @@ def test_forged_callbacks(payer):
     refused(tell(payer, {"reference": reference, "status": "paid"}), 400, "validation_error")
     refused(tell(payer, {"status": "paid", "signature": "0" * 64}), 400, "validation_error")
     refused(tell(payer, {"reference": "sx" + "0" * 32, "status": "paid", "signature": "0" * 64}), 404, "not_found")
-    word = word_of(pay(Browser(payer.platform), path, DECLINED), reference)
+    word = word_of(pay_by(Browser(payer.platform), path, DECLINED), reference)
     refused(tell(payer, {**word, "status": "paid"}), 403, "forbidden")
     for provider in ("eps", "nobody"):
         refused(tell(payer, word, provider), 404, "not_found")
@@ -324,7 +342,7 @@ def test_forged_callbacks(payer):
 def test_a_word_of_one_payment_says_nothing_of_another(payer):
     first, second = payer.charge_id(), payer.charge_id()
     payer.approve(second)
-    word = word_of(pay(Browser(payer.platform), payer.approve(first)), reference_of(payer, first))
+    word = word_of(pay_by(Browser(payer.platform), payer.approve(first)), reference_of(payer, first))
     refused(tell(payer, {**word, "reference": reference_of(payer, second)}), 403, "forbidden")
     assert payer.checkouts(second)[0][1] == "open"
 
@@ -332,7 +350,7 @@ def test_a_word_of_one_payment_says_nothing_of_another(payer):
 def test_a_signed_word_that_the_provider_does_not_bear_out(payer):
     """Asking decides: what the sandbox keeps is another outcome than it signed before."""
     charge_id = payer.charge_id()
-    word = word_of(pay(Browser(payer.platform), payer.approve(charge_id)), reference_of(payer, charge_id))
+    word = word_of(pay_by(Browser(payer.platform), payer.approve(charge_id)), reference_of(payer, charge_id))
     payer.platform.postgres.rows("update billing.sandbox_payment set outcome = 'stalled' where reference = %s", (word["reference"],))
     assert accepted(tell(payer, word))["status"] == "open" and payer.seen(charge_id)["status"] == "pending"
     payer.platform.postgres.rows("update billing.sandbox_payment set outcome = 'paid' where reference = %s", (word["reference"],))
@@ -341,7 +359,7 @@ def test_a_signed_word_that_the_provider_does_not_bear_out(payer):
 
 def test_replayed_callbacks(payer):
     charge_id = payer.charge_id()
-    back = pay(Browser(payer.platform), payer.approve(charge_id))
+    back = pay_by(Browser(payer.platform), payer.approve(charge_id))
     word = word_of(back, reference_of(payer, charge_id))
     answers = at_once(16, lambda n: tell(payer, word) if n % 2 else payer.platform.get(back.headers["Location"]))
     assert {answer.status_code for answer in answers[::2]} == {303}
@@ -353,13 +371,13 @@ def test_replayed_callbacks(payer):
 
 def test_callbacks_in_any_order(payer):
     """Two payments of one charge: whatever is told first pays it, and what comes late is owed or nothing."""
-    for cards, wanted in (((GOOD, GOOD), {"platform": 10000, "gateway": 1250, "developer": 38750, "owed": 50000}),
-                          ((DECLINED, GOOD), {"platform": 10000, "gateway": 1250, "developer": 38750}),
-                          ((GOOD, DECLINED), {"platform": 10000, "gateway": 1250, "developer": 38750})):
+    for cards, wanted in (((CARD, CARD), {"platform": 10000, "gateway": 1250, "developer": 38750, "owed": 50000}),
+                          ((DECLINED, CARD), {"platform": 10000, "gateway": 1250, "developer": 38750}),
+                          ((CARD, DECLINED), {"platform": 10000, "gateway": 1250, "developer": 38750})):
         charge_id, words = payer.charge_id(), []
         for card in cards:
             path = payer.approve(charge_id)
-            words.append(word_of(pay(Browser(payer.platform), path, card), path.rsplit("/", 1)[1]))
+            words.append(word_of(pay_by(Browser(payer.platform), path, card), path.rsplit("/", 1)[1]))
             payer.grow_old(charge_id)
         for word in reversed(words):
             accepted(tell(payer, word))
@@ -371,7 +389,7 @@ def test_callbacks_in_any_order(payer):
 
 def test_money_after_a_failure_is_money(payer):
     charge_id = payer.charge_id()
-    word = word_of(pay(Browser(payer.platform), payer.approve(charge_id), DECLINED), reference_of(payer, charge_id))
+    word = word_of(pay_by(Browser(payer.platform), payer.approve(charge_id), DECLINED), reference_of(payer, charge_id))
     assert accepted(tell(payer, word))["status"] == "failed"
     payer.platform.postgres.rows("update billing.sandbox_payment set outcome = 'paid' where reference = %s", (word["reference"],))
     assert accepted(tell(payer, word))["status"] == "paid"

@@ -195,6 +195,7 @@ def test_its_app_cancels_it(shop):
 
 
 def test_the_end_of_the_installation_ends_them(shop):
+    clock = StoreClock(shop, future())
     waiting, active, leaving = make(shop), make(shop), make(shop)
     for each in (active, leaving):
         settle(shop, each["charge_id"])
@@ -215,6 +216,7 @@ def test_the_end_of_the_installation_ends_them(shop):
         assert time.monotonic() < until
         time.sleep(0.05)
     assert {(see(shop, each)["status"], see(shop, each)["reason"]) for each in (waiting, active, leaving)} == {("cancelled", "app_uninstalled")}
+    assert {see(shop, each)["cancelled_at"] for each in (waiting, active, leaving)} == {text(clock.now)}
     cancelled = events(shop)[told:]
     assert sorted((topic, data["charge_id"], data["reason"]) for topic, data in cancelled) == sorted(
         ("charge.cancelled", each["charge_id"], "app_uninstalled") for each in (waiting, active, leaving))
@@ -244,6 +246,10 @@ def test_a_stores_clock_goes_forward_only(shop):
     with pytest.raises(RpcError) as refused:
         clock.advance(days=-1)
     assert refused.value.code == "validation_error"
+    with pytest.raises(RpcError, match="before the year 9000"):
+        shop.platform.call("billing.clock.advance", store_id=shop.store_id, to="9000-01-01T00:00:01Z")
+    shop.platform.call("billing.clock.advance", store_id=shop.store_id, to="9000-01-01T00:00:00Z")
+    make(shop, billing_interval="yearly", trial_days=365)
 
 
 def test_a_clock_is_nobodys_outside_of_development(make_platform):

@@ -54,10 +54,11 @@ def stores(owner):
 
 @pytest.fixture(scope="module")
 def rows_before(stores):
-    """When the other store's own jobs have come to their end and its events are published: they go on by themselves."""
+    """When the other store's own jobs have come to their end, what a cancelled one has left was cleared away, and its events
+    are published: they go on by themselves."""
     deadline = time.monotonic() + 30
-    while goods.run(stores.platform, "select 1 from bulk_job where store_id = %s and finished_at is null union all select 1 from store_data.outbox "
-                    "where store_id = %s", stores.other.store_id, stores.other.store_id):
+    while goods.run(stores.platform, "select 1 from bulk_job where store_id = %s and finished_at is null union all select 1 from bulk_piece "
+                    "where store_id = %s union all select 1 from store_data.outbox where store_id = %s", *[stores.other.store_id] * 3):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return stores.rows_of_the_other()

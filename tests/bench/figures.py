@@ -5,6 +5,7 @@ A part is an executable file beside this one. It prints its figures as they come
 of them. SX_BENCH_SECONDS is the length of one measurement (default 6).
 """
 
+import itertools
 import json
 import os
 import re
@@ -22,6 +23,7 @@ SECONDS = int(os.environ.get("SX_BENCH_SECONDS", "6"))
 TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 NO_LIMITS = {f"SX_RATE_{name}": "1000000/1" for name in ("GLOBAL", "TOKEN", "VERIFY", "CREDENTIALS", "LOGIN", "METAFIELDS")}
 failures = []
+numbers = itertools.count(1)
 
 
 def say(text):
@@ -99,15 +101,15 @@ class Bench:
 
     # -- ceilings --
 
-    def pgbench(self, *scripts, clients=16):
-        """Transactions a second; each runs one of the scripts."""
+    def pgbench(self, *scripts, clients=16, user="store_data"):
+        """Transactions a second; each runs one of the scripts. user: the role of a service."""
         files = []
         for number, script in enumerate(scripts):
             path = self.home / f"script-{number}.sql"
             path.write_text(script)
             files += ["-f", path]
         done = subprocess.run([postgres_bin() / "pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(SECONDS),
-                               *files, "-h", self.home / "run", "-U", "store_data", "selorax"], capture_output=True, text=True,
+                               *files, "-h", self.home / "run", "-U", user, "selorax"], capture_output=True, text=True,
                               check=False, **as_user())
         found = re.search(r"tps = ([\d.]+)", done.stdout)
         if not found:
@@ -118,12 +120,13 @@ class Bench:
 
     def load(self, requests, connections=64, port=None, seconds=SECONDS, once=False, rate=None):
         """Sends them (http) and answers what load.c reports. once: each at most once; with seconds 0 all of them. rate: evenly,
-        so many a second."""
-        path = self.home / "requests"
+        so many a second. Two at once do not disturb each other."""
+        path = self.home / f"requests-{next(numbers)}"
         path.write_bytes(b"".join(struct.pack("<I", len(request)) + request for request in requests))
         port = port or self.platform.ports[0].number
         done = subprocess.run([self.home / "bin" / "load", str(port), str(connections), str(seconds), path, *["once"] * once, *[str(rate)] * bool(rate)],
                               capture_output=True, text=True, check=False)
+        path.unlink()
         if done.returncode != 0:
             raise SystemExit(done.stderr)
         told = done.stderr.strip().splitlines()         # of the first answer that was an error: request, head, body

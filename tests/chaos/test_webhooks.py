@@ -9,7 +9,6 @@ import collections
 import json
 import os
 import random
-import signal
 import threading
 import time
 import uuid
@@ -20,6 +19,7 @@ from api.platform import Platform
 from api.shop import Owner
 
 from . import ledger
+from .hurt import Hurt, until
 
 SCALE = float(os.environ.get("SX_TEST_SCALE", "0.1"))
 ROUNDS = max(10, round(200 * SCALE))
@@ -27,14 +27,8 @@ SEED = int(os.environ.get("SX_TEST_SEED") or random.randrange(2 ** 32))
 API = "/api/apps/v1"
 WRITERS = 3
 STOP_S = (0.1, 7)                                                           # the leases last five seconds at most
+VICTIMS = 2 * ["store-data-1", "store-data-2", "webhooks-1", "webhooks-2", "gateway-1"] + ["auth-1", "backend", "postgres"]
 STATUSES = ["confirmed", "processing", "shipped", "cancelled"]
-
-
-def until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}; seed {SEED}"
-        time.sleep(0.1)
 
 
 class Load:
@@ -154,79 +148,6 @@ class Load:
             self.stop.wait(rng.uniform(0.2, 2))
 
 
-class Hurt:
-    """Kills one and brings it back, or stops it for a while."""
-
-    VICTIMS = 2 * ["store-data-1", "store-data-2", "webhooks-1", "webhooks-2", "gateway-1"] + ["auth-1", "backend", "postgres"]
-
-    def __init__(self, platform, rng):
-        self.platform, self.rng, self.asleep, self.done = platform, rng, {}, collections.Counter()
-
-    def wake(self, now=None):
-        for name in [name for name, at in self.asleep.items() if now is None or at <= now]:
-            self.platform[name].resume()
-            del self.asleep[name]
-
-    def heal(self):
-        """As the supervisor does: a process that begins while PostgreSQL goes away ends with an error, never by a signal."""
-        for process in self.platform.processes.values():
-            if not process.is_running():
-                assert process.handle.returncode == 1, f"{process.name} ended with {process.handle.returncode}:\n{process.tail()}"
-                process.start()
-                self.done["ended at its start"] += 1
-
-    def wait(self, seconds, load=None):
-        """That long, and with a load until it has got something done, but no longer than five seconds."""
-        began, before = time.monotonic(), len(load.accepted) if load else 0
-        while True:
-            self.wake(time.monotonic())
-            self.heal()
-            passed = time.monotonic() - began
-            if passed >= seconds and (not load or len(load.accepted) >= before + 10 or passed > 5):
-                return
-            time.sleep(0.02)
-
-    def round(self):
-        what = self.rng.choice(self.VICTIMS)
-        if what == "backend":
-            self.kill_backend()
-        elif what == "postgres":
-            self.platform["postgres"].kill()                                # the others see it and end
-            until(lambda: not self.postgres_runs(), 20, "PostgreSQL's processes end with it")
-            self.platform.postgres.start()
-        elif self.rng.random() < 0.25 and what not in self.asleep:
-            self.platform[what].pause()
-            self.asleep[what] = time.monotonic() + self.rng.uniform(*STOP_S)
-            what = f"stopped {what}"
-        else:
-            self.asleep.pop(what, None)
-            self.platform[what].kill()
-            time.sleep(self.rng.uniform(0, 0.3))
-            self.platform[what].start()
-        self.done[what] += 1
-
-    def kill_backend(self):
-        """The postmaster ends all of them and recovers."""
-        backends = self.platform.postgres.rows("select pid from pg_stat_activity where usename in ('store_data', 'webhooks', 'auth')")
-        if backends:
-            try:
-                os.kill(self.rng.choice(backends)[0], signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        time.sleep(0.5)
-        self.platform.postgres.wait()
-
-    def postgres_runs(self):
-        """Whether any process works in the cluster's directory."""
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if os.readlink(f"/proc/{pid}/cwd") == str(self.platform.postgres.data):
-                    return True
-            except OSError:
-                pass
-        return False
-
-
 class Slow(Sink):
     """Takes its time, so that a kill meets deliveries that are under way; no longer once nobody is killed any more, because
     thousands of changes of one resource are told one after the other."""
@@ -297,11 +218,11 @@ def test_no_kill_loses_or_invents_an_event():
                 for n, topic in enumerate(ledger.OF_STORE)]
         guest = owner.make_app(webhook_receive_url=f"{sink.url}/app", webhook_topics=ledger.OF_AUTH)
         shop.guest = {**platform.call("auth.installations.create", app_id=guest["app_id"], store_id=shop.store_id), "app_id": guest["app_id"]}
-        hurt = Hurt(platform, rng)
+        hurt = Hurt(platform, rng, ["store_data", "webhooks", "auth"], STOP_S)
         with Load(shop, sink, subs, rng) as load:
             for _ in range(ROUNDS):
-                hurt.wait(rng.uniform(0.05, 0.5), load)
-                hurt.round()
+                hurt.wait(rng.uniform(0.05, 0.5), lambda: len(load.accepted), 10)
+                hurt.strike(rng.choice(VICTIMS))
             hurt.wake()
             hurt.wait(2)
             platform.wait_ready(60)

@@ -241,8 +241,8 @@ def test_everything_is_healthy(containers):
             wait_until(lambda: containers.inspect(container, ".State.Health.Status") == "healthy", 60, f"{service} is not healthy")
 
 
-def test_data_survives_down_and_up(containers, demo, bearer):
-    before = ask(containers.edge_port, ORDERS, bearer, tls=True)[1]
+def test_data_survives_down_and_up(containers, bearer):
+    demo, before = containers.demo(), ask(containers.edge_port, ORDERS, bearer, tls=True)[1]
     containers.compose("down")
     containers.up("demo", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks")
     wait_until(containers.is_ready, 120, "not ready")

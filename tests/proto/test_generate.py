@@ -137,6 +137,14 @@ BROKEN = {
         {"name": "after", "in": "query", "schema": {"type": "integer"}}]}, '"after"'),
     "upload by GET": (LIST, {"x-upload": True}, "x-upload is for POST"),
     "upload under a key": (CREATE, {"x-upload": True}, "exclude each other"),
+    "batch of what only reads": (LIST, {"x-batch": True}, "x-batch is for POST"),
+    "batch of an upload": (CREATE, {"x-batch": True, "x-upload": True, "x-idempotent": False}, "x-batch is for a JSON body of one piece"),
+    "batch of files": (CREATE, {"x-batch": True, "requestBody": form({"type": "object", "properties": {"a": FILES}}, PARTS)},
+                       "x-batch is for a JSON body of one piece"),
+    "batch of people": (CREATE, {"x-batch": True, "security": [{"merchant": []}]}, "x-batch is for the audience app"),
+    "batch of nobody": (CREATE, {"x-batch": True, "security": []}, "x-batch is for the audience app"),
+    "batch between services": (REVOKE, {"x-batch": True}, "x-batch"),
+    "batch is no boolean": (CREATE, {"x-batch": "store"}, "x-batch must be true or false"),
     "answer of an unknown form": (LIST, {"x-answer": "xml"}, "x-answer must be one of"),
     "form where JSON is answered": (CREATE, {"requestBody": form(FLAT)}, "forms are for x-answer"),
     "page with a body for the worker": (CREATE, {"x-answer": "page", "requestBody": form(FLAT)}, "x-body-limit of at most"),
@@ -374,6 +382,16 @@ def test_the_tables_compile_and_link(tmp_path):
     result = build(tmp_path, ["orders_list", "orders_get", "orders_create"])
     assert result.returncode == 0, result.stderr
     assert subprocess.run([str(tmp_path / "program")], check=False).returncode == 0
+
+
+def test_the_handler_of_a_batch_takes_all_of_its_calls(tmp_path):
+    contract = good()
+    at(contract, CREATE)["x-batch"] = True
+    assert run(tmp_path, contract).returncode == 0
+    header = (tmp_path / "gen" / "store_data_operations.h").read_text()
+    assert "int orders_create(struct call_batch *batch);" in header and "int orders_list(struct call *call);" in header
+    assert ".run_batch = orders_create}" in (tmp_path / "gen" / "store_data_operations.c").read_text()
+    assert "x-batch" not in (tmp_path / "gen" / "openapi.json").read_text()
 
 
 def test_a_missing_handler_fails_the_link(tmp_path):

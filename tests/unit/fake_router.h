@@ -50,6 +50,14 @@ const struct operation operations[] = {
      .timeout_ms = 5000,
      .retry = true},
     {.name = "store-data.stores.create", .pool = "store-data", .actors = by_auth, .timeout_ms = 5000},
+    {.name = "store-data.wallets.debit",
+     .pool = "store-data",
+     .audience = AUDIENCE_APP,
+     .method = HTTP_POST,
+     .path = "/api/apps/v1/billing/wallet/debit",
+     .timeout_ms = 5000,
+     .retry = true,
+     .batch = true},
 };
 const unsigned operation_count = ARRAY_COUNT(operations);
 

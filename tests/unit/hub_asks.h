@@ -6,6 +6,7 @@
 
 #define ORDERS_LIST   (&operations[7])
 #define ORDERS_CREATE (&operations[6])
+#define WALLETS_DEBIT (&operations[9])
 
 struct ask {
     struct hub_call call;

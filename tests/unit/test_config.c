@@ -154,6 +154,40 @@ what_needs_another_setting_is_refused_alone(void **state)
     unsetenv("SX_DEV");
 }
 
+static void
+any_card_pays_in_development_only(void **state)
+{
+    (void)state;
+    assert_int_equal(load(), 0);
+    assert_null(config.billing_provider);
+    assert_int_equal(load_with("SX_BILLING_PROVIDER", "sandbox"), -1);
+    assert_int_equal(load_with("SX_DEV", "1"), 0);
+    assert_string_equal(config.billing_provider, "sandbox");
+    setenv("SX_DEV", "1", 1);
+    assert_int_equal(load_with("SX_BILLING_PROVIDER", "sandbox"), 0);
+    unsetenv("SX_DEV");
+}
+
+static void
+a_password_goes_to_https_only(void **state)
+{
+    static const char *const settings[][2] = {{"SX_BILLING_PROVIDER", "eps"}, {"SX_PUBLIC_URL", "https://pay.example"},
+                                              {"SX_EPS_USERNAME", "u"},       {"SX_EPS_PASSWORD_FILE", "p"},
+                                              {"SX_EPS_HASH_KEY_FILE", "h"},  {"SX_EPS_MERCHANT_ID", "m"},
+                                              {"SX_EPS_STORE_ID", "s"}};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_COUNT(settings); i++)
+        setenv(settings[i][0], settings[i][1], 1);
+    assert_int_equal(load(), 0);
+    assert_int_equal(load_with("SX_EPS_URL", "http://pgapi.eps.com.bd"), -1);
+    setenv("SX_DEV", "1", 1);
+    assert_int_equal(load_with("SX_EPS_URL", "http://pgapi.eps.com.bd"), 0);
+    unsetenv("SX_DEV");
+    for (unsigned i = 0; i < ARRAY_COUNT(settings); i++)
+        unsetenv(settings[i][0]);
+}
+
 int
 main(void)
 {
@@ -164,6 +198,8 @@ main(void)
         cmocka_unit_test_setup(rates_are_count_per_seconds, clean_environment),
         cmocka_unit_test_setup(home_becomes_absolute, clean_environment),
         cmocka_unit_test_setup(what_needs_another_setting_is_refused_alone, clean_environment),
+        cmocka_unit_test_setup(any_card_pays_in_development_only, clean_environment),
+        cmocka_unit_test_setup(a_password_goes_to_https_only, clean_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

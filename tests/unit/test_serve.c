@@ -149,8 +149,12 @@ static const struct operation put = {
 static const struct operation put_singly = {.name = "sx-test.things.put_singly", .audience = AUDIENCE_INTERNAL};
 
 static const struct handler handlers[] = {
-    {&ask, others_ask},           {&ask_all, others_ask_all}, {&ask_wrongly, others_ask_wrongly},
-    {&make_secret, secrets_make}, {&put, things_put},         {&put_singly, things_put_singly},
+    {.operation = &ask, .run = others_ask},
+    {.operation = &ask_all, .run = others_ask_all},
+    {.operation = &ask_wrongly, .run = others_ask_wrongly},
+    {.operation = &make_secret, .run = secrets_make},
+    {.operation = &put, .run = things_put},
+    {.operation = &put_singly, .run = things_put_singly},
 };
 
 static const struct service service = {

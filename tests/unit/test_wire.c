@@ -77,7 +77,7 @@ what_no_sender_writes_is_refused(void **state)
     refuses(request, 3, '2');
     refuses(request, 4, 0);
     refuses(request, 4, WIRE_ACK + 1);
-    refuses(request, 5, 16);
+    refuses(request, 5, 32);
     refuses(request, 7, 200); /* a request has no status */
     refuses(request, 20, 1);
     refuses(request, 23, 1);

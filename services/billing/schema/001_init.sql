@@ -2,9 +2,12 @@
 --
 -- Amounts are whole numbers of a currency's smallest unit (146000 is 1460.00 BDT). Rates are parts of a million.
 
+-- unit is what the smallest unit is worth, with the currency's decimals: an amount times unit is the amount as the API shows
+-- it, exactly.
 create table currency (
     code      text primary key check (code ~ '^[A-Z]{3}$'),
     decimals  smallint not null check (decimals between 0 and 3),
+    unit      numeric not null generated always as (round(10::numeric ^ -decimals, decimals)) stored,
     smallest  bigint not null check (smallest > 0),              -- of a charge's base amount (contract E.1)
     largest   bigint not null check (largest >= smallest)
 );
@@ -54,7 +57,6 @@ create table transfer (
     at            timestamptz not null,
     check (from_account <> to_account)
 );
-create index on transfer (charge_id) where charge_id is not null;
 
 -- Transfers that are in no block yet, in a table of its own: what seals them finds them at its end, and a transfer's own
 -- row never changes.
@@ -120,7 +122,7 @@ create table wallet_transaction (
     metadata        json,
     created_at      timestamptz not null
 );
-create index on wallet_transaction (wallet_id, transaction_id desc);
+create index on wallet_transaction (wallet_id, transaction_id);
 
 -- ---- subscriptions ----------------------------------------------------------------------------------------------------
 
@@ -155,10 +157,10 @@ create table subscription (
     activated_at          timestamptz,
     ended_at              timestamptz
 );
-create index subscription_of_installation on subscription (installation_id, subscription_id desc);
-create index subscription_of_store on subscription (store_id, subscription_id desc);
-create index subscription_due on subscription (due_at) where due_at is not null;
-create index subscription_living on subscription (installation_id) where status <> 'cancelled';
+create index subscription_of_installation on subscription (installation_id, subscription_id);
+create index subscription_of_store_due on subscription (store_id, due_at, subscription_id) where due_at is not null;
+create index subscription_due on subscription (due_at, subscription_id) where due_at is not null;
+create index subscription_living on subscription (installation_id, subscription_id) where status <> 'cancelled';
 
 -- ---- usage -----------------------------------------------------------------------------------------------------------
 
@@ -185,9 +187,9 @@ create table usage_bill (
     check (used <= capped_amount)
 ) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 create unique index usage_bill_open on usage_bill (installation_id, currency) where status = 'open';
-create index usage_bill_of_installation on usage_bill (installation_id, usage_bill_id desc);
-create index usage_bill_of_store on usage_bill (store_id) where status = 'open';
-create index usage_bill_due on usage_bill (due_at) where due_at is not null;
+create index usage_bill_of_installation on usage_bill (installation_id, generation, usage_bill_id);
+create index usage_bill_of_store_due on usage_bill (store_id, due_at, usage_bill_id) where due_at is not null;
+create index usage_bill_due on usage_bill (due_at, usage_bill_id) where due_at is not null;
 
 -- quantity is in thousandths. The developer pays the commission, and no payment provider takes part (contract E.3).
 create table usage_charge (
@@ -203,7 +205,7 @@ create table usage_charge (
     idempotency_key   text,
     created_at        timestamptz not null
 );
-create index usage_charge_of_installation on usage_charge (installation_id, usage_charge_id desc);
+create index usage_charge_of_installation on usage_charge (installation_id, usage_charge_id);
 create unique index usage_charge_key on usage_charge (installation_id, idempotency_key) where idempotency_key is not null;
 
 -- ---- a store's own clock ---------------------------------------------------------------------------------------------
@@ -217,8 +219,9 @@ create table clock (
 -- ---- charges ---------------------------------------------------------------------------------------------------------
 
 -- What an app asks a merchant for. The split and the rates are copied here when it is made, and never worked out again.
--- status: paid is shown as active to apps and as completed to developers (contract K.5). A recurring charge stays paid when
--- its time is over: ended_at is set then, and reason when its subscription was cancelled.
+-- status: paid is completed to developers (contract K.5). A recurring charge stays paid when its time is over: ended_at is
+-- set then, and reason when its subscription was cancelled. shown: the word that apps and merchants read, active while a
+-- subscription's payment is the latest one.
 create table charge (
     charge_id           bigint generated always as identity primary key,
     store_id            bigint not null,
@@ -247,20 +250,22 @@ create table charge (
     expires_at          timestamptz not null,     -- when nobody answers
     activated_at        timestamptz,
     ended_at            timestamptz,
+    shown               text not null generated always as (case when status <> 'paid' then status when ended_at is null
+                        then 'active' when reason is null then 'completed' else 'cancelled' end) stored,
     check (amount = platform_amount + gateway_fee_amount + developer_amount)
 );
-create index charge_of_subscription on charge (subscription_id, charge_id desc) where subscription_id is not null;
-create index charge_of_installation on charge (installation_id, charge_id desc);
-create index charge_of_store on charge (store_id, charge_id desc);
-create index charge_of_store_in on charge (store_id, (case when status <> 'paid' then status when ended_at is null then
-    'active' when reason is null then 'completed' else 'cancelled' end), charge_id desc); -- CHARGE_STATUS
-create index charge_of_app on charge (app_id, charge_id desc);
-create index charge_of_app_status on charge (app_id, status, charge_id desc);
-create index charge_due on charge (expires_at) where status = 'pending';
-create index charge_pending on charge (installation_id) where status = 'pending';
+create index charge_of_subscription on charge (subscription_id) where subscription_id is not null and shown = 'active';
+create index charge_of_installation on charge (installation_id, shown, charge_id);
+create index charge_of_store on charge (store_id, charge_id);
+create index charge_of_store_in on charge (store_id, shown, charge_id);
+create index charge_of_app on charge (app_id, charge_id);
+create index charge_of_app_status on charge (app_id, status, charge_id);
+create index charge_due on charge (expires_at, charge_id) where status = 'pending';
+create index charge_of_store_due on charge (store_id, expires_at, charge_id) where status = 'pending';
 
 -- One try to pay a charge, at a payment provider. reference is what the provider knows it by (merchant_transaction_id).
--- duplicate: the money came although the charge was paid or over; it is to go back.
+-- duplicate: the money came although the charge was paid or over; it is to go back, and when an operator has said that it
+-- went, the payment is returned.
 -- location: where the provider wants the browser, once it was asked; nobody else asks until busy_until. While the
 -- payment is open and nothing is heard of it, the provider is asked what became of it at ask_at, less and less often.
 create table checkout (
@@ -269,7 +274,8 @@ create table checkout (
     account_id   bigint not null,              -- who approved the charge
     provider     text not null check (provider in ('sandbox', 'eps')),
     reference    text not null unique,
-    status       text not null check (status in ('open', 'paid', 'failed', 'cancelled', 'duplicate')),
+    status       text not null check (status in ('open', 'paid', 'failed', 'cancelled', 'duplicate', 'returned')),
+    note         text,                         -- how it was returned
     location     text,
     busy_until   timestamptz,
     ask_at       timestamptz not null,
@@ -279,6 +285,7 @@ create table checkout (
 );
 create index on checkout (charge_id, checkout_id desc);
 create index checkout_unheard on checkout (ask_at) where status = 'open';
+create index checkout_owed on checkout (checkout_id) where status = 'duplicate';
 
 -- What the sandbox remembers of the payments made on its page: its own word, as a real provider would keep it.
 create table sandbox_payment (
@@ -294,7 +301,6 @@ create table refund (
     reason       text,
     created_at   timestamptz not null
 );
-create index on refund (charge_id, refund_id desc);
 
 -- ---- developers ------------------------------------------------------------------------------------------------------
 
@@ -311,7 +317,7 @@ create table revenue (
     currency     text not null references currency,
     created_at   timestamptz not null
 );
-create index on revenue (app_id, transfer_id desc);
+create index on revenue (app_id, transfer_id);
 
 create table developer_balance (
     app_id      bigint,
@@ -338,10 +344,5 @@ create table payout (
     finished_at      timestamptz,
     unique (app_id, idempotency_key)
 );
-create index on payout (app_id, payout_id desc);
+create index on payout (app_id, payout_id);
 create index payout_pending on payout (payout_id) where status = 'pending';
-
--- An amount as the API shows it.
-create function money(amount bigint, of_currency text) returns numeric language sql stable as $$
-    select round(amount / 10::numeric ^ decimals, decimals) from currency where code = of_currency
-$$;
