@@ -2,10 +2,16 @@
 which are in the state that is asked for: no table that grows is read row by row, nor through rows that are then left out, and what
 is read is what is answered and counted. Nothing has been vacuumed, so that reading an index alone is no cheaper than it is."""
 
+import sys
+
 import pytest
 
 from .plans import Plans, nodes
-from .platform import Platform
+from .platform import ROOT, Platform
+
+sys.path.append(str(ROOT / "proto"))
+
+from contract import Contract  # noqa: E402
 
 ROWS = 40_000
 GROWING = {"charge", "revenue", "payout", "transfer", "account", "refund", "subscription", "developer_balance", "usage_bill", "usage_charge",
@@ -20,6 +26,12 @@ PAGES = {**{name: (True, None) for name in ("CHARGES_OF_APP", "CHARGES_OF_STORE"
          **{name: (False, None) for name in ("REVENUE_OF_APP", "PAYOUTS_OF_APP", "USAGE_LIST")}}
 STATES = [("CHARGES_OF_APP_IN_STATUS", "pending"), ("CHARGES_OF_APP_IN_STATUS", "completed"),
           *(("CHARGES_OF_STORE_IN", status) for status in ("pending", "active", "completed", "declined", "expired"))]
+# The lists of the contract, each with its filters, and the statements behind them.
+LISTS = {"billing_subscriptions.list": "SUBSCRIPTIONS_LIST", "charges.active": "CHARGES_ACTIVE", "developer.charges": "CHARGES_OF_APP",
+         "developer.charges status": "CHARGES_OF_APP_IN_STATUS", "developer.revenue": "REVENUE_OF_APP", "merchant_charges.list": "CHARGES_OF_STORE",
+         "merchant_charges.list status": "CHARGES_OF_STORE_IN", "payouts.list": "PAYOUTS_OF_APP", "usage_charges.list": "USAGE_LIST",
+         "wallets.transactions": "WALLET_TRANSACTIONS"}
+PLACE = {"page", "limit", "cursor", "before"}
 FILL = f"""
 set search_path = billing;
 create temp table made as select n, case when n % 2 = 0 then {MANY} when n % 100 = 7 then {FEW} else 3 + n % 500 end as owner,
@@ -84,6 +96,21 @@ def check_page(plans, name, values_of):
             assert removed(plan) == 0, plan
             assert counted <= COUNTED and read(plan) <= counted + LIMIT * JOINED + 2, plan
             assert not plans.scanned(name, *values) & GROWING
+
+
+def lists_of_the_contract():
+    for operation in Contract(str(ROOT)).operations:
+        parameters = {node["name"]: node for node, _ in operation.parameters}
+        if operation.service == "billing" and operation.method == "get" and "limit" in parameters:
+            yield operation.id
+            yield from (f"{operation.id} {name}" for name, node in parameters.items()
+                        if node["in"] == "query" and name not in PLACE and not node.get("required"))
+
+
+def test_every_list_has_a_plan():
+    """One that is new, or has a new filter, is named in LISTS, and its statement is asked here."""
+    assert set(lists_of_the_contract()) == set(LISTS)
+    assert set(LISTS.values()) == {*PAGES, *(name for name, _ in STATES), "WALLET_TRANSACTIONS"}
 
 
 @pytest.mark.parametrize("name", PAGES)
