@@ -37,9 +37,9 @@ static const struct sealed_column sealed[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan, token_trim_plan,
-                                        audit_trim_plan,  privacy_plan,   outbox_plan,   app_ending_plan,
-                                        app_tell_plan};
+    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan,  app_push_plan,
+                                        token_trim_plan,  audit_trim_plan, privacy_plan,
+                                        outbox_plan,      app_ending_plan, app_tell_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,
