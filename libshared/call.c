@@ -385,7 +385,8 @@ call_write_error(const struct call *self, struct buf *target)
 static int
 pass_error(struct call *self, struct client_reply *reply, struct in map)
 {
-    const char *code = in_text(map, "code");
+    struct in first = in_item(in_at(map, "errors"), 0);
+    const char *code = in_text(map, "code"), *field = in_text(first, "field");
     enum fail found = FAIL_INTERNAL_ERROR;
 
     for (unsigned i = 0; code && i < fail_count; i++)
@@ -393,6 +394,8 @@ pass_error(struct call *self, struct client_reply *reply, struct in map)
             found = (enum fail)i;
     (void)fail_with(self, found, NULL, NULL);
     if (code && fail_texts[found].status == reply->status) {
+        self->private->field = field; /* these two for who takes it back (call_take_failure) */
+        self->private->why = in_text(field ? first : map, "message");
         self->private->passed.len = zmq_msg_size(&reply->body);
         self->private->passed.base = arena_strndup(self->arena, zmq_msg_data(&reply->body), zmq_msg_size(&reply->body));
     }
@@ -408,38 +411,64 @@ fail_unanswered(struct call *self, bool maybe_sent, bool late)
     return call_fail(self, maybe_sent ? FAIL_OUTCOME_UNKNOWN : FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
 }
 
+/* The whole request, to be released; -1 when there is none to be sent. */
+static int
+write_request(struct call *self, struct buf *request, const struct buf *arguments)
+{
+    buf_init(request, WIRE_MESSAGE_MAX);
+    return client_arguments(request, (struct str){arguments->data, arguments->size}, self->private->service,
+                            self->request_id);
+}
+
+/* Only who holds a worker goes to the head of the queue; an actor can wait. */
+static void
+exchange_all(struct call *self, struct client_exchange *exchanges, unsigned count, int64_t deadline_ms)
+{
+    const char *from = self->private->from;
+
+    peers_sync(self->peers);
+    client_request_all(self->peers, from ? peers_named(self->peers, from) : NULL, from ? WIRE_FLAG_NESTED : 0,
+                       deadline_ms, exchanges, count);
+}
+
+/* What came of one. late: no time was left to ask. */
+static int
+take_answer(struct call *self, struct client_exchange *exchange, bool late, int64_t deadline_ms, struct in *reply)
+{
+    bool sent = exchange->maybe_sent;
+    int rc;
+
+    if (late)
+        return fail_unanswered(self, false, true);
+    if (!exchange->request)
+        return call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
+    if (!exchange->answered)
+        return fail_unanswered(self, sent, sent && clock_monotonic_ms() >= deadline_ms);
+    rc = client_reply_decode(&exchange->reply, self->arena, reply);
+    if (exchange->reply.error)
+        rc = pass_error(self, &exchange->reply, *reply);
+    else if (rc != 0)
+        rc = call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
+    client_reply_close(&exchange->reply);
+    return rc;
+}
+
 int
 call_service(struct call *self, const char *operation, const struct buf *arguments, struct in *reply)
 {
-    struct call_private *private = self->private;
     int64_t deadline_ms = self->deadline_ms - NESTED_BUDGET_MARGIN_MS;
-    struct client_reply answer;
+    bool late = clock_monotonic_ms() >= deadline_ms;
+    struct client_exchange exchange = {.operation = operation};
     struct buf request;
-    bool maybe_sent;
     int rc;
 
     assert(!db_in_transaction(self->db));
-    if (clock_monotonic_ms() >= deadline_ms)
-        return fail_unanswered(self, false, true);
-    buf_init(&request, WIRE_MESSAGE_MAX);
-    rc = client_arguments(&request, (struct str){arguments->data, arguments->size}, private->service, self->request_id);
-    if (rc != 0) {
-        buf_free(&request);
-        return call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
-    }
-    peers_sync(self->peers);
-    /* Only who holds a worker goes to the head of the queue; an actor can wait. */
-    rc = client_request(self->peers, private->from ? peers_named(self->peers, private->from) : NULL, operation,
-                        private->from ? WIRE_FLAG_NESTED : 0, &request, deadline_ms, &answer, &maybe_sent);
+    if (write_request(self, &request, arguments) == 0)
+        exchange.request = &request;
+    if (!late)
+        exchange_all(self, &exchange, 1, deadline_ms);
+    rc = take_answer(self, &exchange, late, deadline_ms, reply);
     buf_free(&request);
-    if (rc != 0)
-        return fail_unanswered(self, maybe_sent, maybe_sent && clock_monotonic_ms() >= deadline_ms);
-    rc = client_reply_decode(&answer, self->arena, reply);
-    if (answer.error)
-        rc = pass_error(self, &answer, *reply);
-    else if (rc != 0)
-        rc = call_fail(self, FAIL_INTERNAL_ERROR, NULL, NULL);
-    client_reply_close(&answer);
     return rc;
 }
 
@@ -461,4 +490,29 @@ call_ask(struct call *self, const char *operation, struct call_question *questio
 
     buf_free(&question->arguments);
     return rc;
+}
+
+void
+call_ask_all(struct call *self, struct call_asked *asked, unsigned count, int64_t spare_ms)
+{
+    int64_t deadline_ms = self->deadline_ms - (spare_ms > NESTED_BUDGET_MARGIN_MS ? spare_ms : NESTED_BUDGET_MARGIN_MS);
+    bool late = clock_monotonic_ms() >= deadline_ms;
+    struct client_exchange exchanges[CALL_ASKED_MAX] = {0};
+    struct buf requests[CALL_ASKED_MAX];
+
+    assert(count <= CALL_ASKED_MAX && !db_in_transaction(self->db));
+    for (unsigned i = 0; i < count; i++) {
+        exchanges[i].operation = asked[i].operation;
+        if (write_request(self, &requests[i], &asked[i].question.arguments) == 0)
+            exchanges[i].request = &requests[i];
+        buf_free(&asked[i].question.arguments);
+    }
+    if (!late)
+        exchange_all(self, exchanges, count, deadline_ms);
+    for (unsigned i = 0; i < count; i++) {
+        asked[i].answered = take_answer(self, &exchanges[i], late, deadline_ms, &asked[i].reply) == 0;
+        if (!asked[i].answered)
+            call_take_failure(self, &asked[i].failure);
+        buf_free(&requests[i]);
+    }
 }

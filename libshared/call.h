@@ -154,6 +154,24 @@ struct call_question {
 struct out *call_question(struct call_question *self, unsigned members);
 int call_ask(struct call *self, const char *operation, struct call_question *question, struct in *reply) must_check;
 
+/* Several such questions at once, to different services or to one: they take as long as the slowest, and one that comes
+ * to nothing takes none of the others with it. The caller names each operation and writes its question (call_question);
+ * the questions are released here. spare_ms before this call's deadline it is over: what the caller needs to answer
+ * without those that have not. Each one then is answered, with its reply in the arena, or has its failure, with the
+ * codes of call_service; the call itself has not failed. At most CALL_ASKED_MAX.
+ *
+ *     struct call_asked asked[] = {{.operation = "billing.apps.overview"}, {.operation = "webhooks.apps.overview"}};
+ */
+#define CALL_ASKED_MAX 8
+struct call_asked {
+    const char *operation;
+    struct call_question question;
+    bool answered;
+    struct in reply;
+    struct call_failure failure;
+};
+void call_ask_all(struct call *self, struct call_asked *asked, unsigned count, int64_t spare_ms);
+
 /* The handler of SERVICE.metrics.read, of every service: the metrics of the process that took the call, as text. */
 int metrics_read(struct call *call);
 

@@ -16,85 +16,128 @@ next_look_ms(int64_t now_ms, int64_t deadline_ms)
     return now_ms + LIVENESS_LOOK_MS < deadline_ms ? now_ms + LIVENESS_LOOK_MS : deadline_ms;
 }
 
-static bool
-is_answer(const struct peer_message *message, const struct peer *peer)
+/* The exchanges of one call. */
+struct talk {
+    struct peers *peers;
+    struct client_exchange *exchanges;
+    unsigned count;
+    uint8_t flags;
+    int64_t deadline_ms;
+};
+
+/* The one that the message answers; NULL: whoever asked has given up. */
+static struct client_exchange *
+exchange_of(const struct talk *self, const struct peer *peer, const struct peer_message *message)
 {
-    return message->wire.type == WIRE_REPLY && message->wire.id == peer->last_id;
+    for (unsigned i = 0; message->wire.type == WIRE_REPLY && i < self->count; i++)
+        if (self->exchanges[i].peer == peer && self->exchanges[i].id == message->wire.id)
+            return &self->exchanges[i];
+    return NULL;
 }
 
-/* Reads everything there is on all sockets, because an unread message would keep peers_wait from sleeping. 0 when the
- * reply of the awaited gateway was among it; awaited is NULL while nothing was sent. */
-static int
-read_all(struct peers *peers, const struct peer *awaited, struct client_reply *reply)
+/* Reads everything there is on all sockets, because an unread message would keep peers_wait from sleeping. */
+static void
+read_all(struct talk *self)
 {
-    bool found = false;
-
-    for (unsigned i = 0; i < peers_count(peers); i++) {
-        struct peer *peer = peers_at(peers, i);
+    for (unsigned i = 0; i < peers_count(self->peers); i++) {
+        struct peer *peer = peers_at(self->peers, i);
         struct peer_message message;
 
         while (peer_receive(peer, &message) == 0) {
-            if (found || !awaited || peer != awaited || !is_answer(&message, peer)) {
-                peer_message_close(&message); /* late: whoever asked has given up */
+            struct client_exchange *exchange = exchange_of(self, peer, &message);
+
+            if (!exchange) {
+                peer_message_close(&message);
                 continue;
             }
-            reply->status = message.wire.status;
-            reply->error = message.wire.flags & WIRE_FLAG_ERROR;
-            reply->headers = message.name;
-            reply->body = message.body;
-            found = true;
+            exchange->reply.status = message.wire.status;
+            exchange->reply.error = message.wire.flags & WIRE_FLAG_ERROR;
+            exchange->reply.headers = message.name;
+            exchange->reply.body = message.body;
+            exchange->answered = true;
+            exchange->peer = NULL;
         }
     }
-    return found ? 0 : -1;
 }
 
-/* Sends to the preferred gateway or the first that takes it; NULL when none was connected until the deadline. */
-static struct peer *
-send_somewhere(struct peers *peers, struct peer *prefer, const struct wire *wire, struct str name, struct str body,
-               int64_t deadline_ms)
+/* Sends to the preferred gateway or the first that takes it; not at all when none was connected until the deadline. */
+static void
+send_somewhere(struct talk *self, struct peer *prefer, struct client_exchange *exchange)
 {
+    const struct str name = str_of(exchange->operation), body = {exchange->request->data, exchange->request->size};
     int64_t now_ms;
 
-    while ((now_ms = clock_monotonic_ms()) < deadline_ms) {
-        for (unsigned i = 0; i <= peers_count(peers); i++) {
-            struct peer *peer = i == 0 ? prefer : peers_at(peers, i - 1);
-            struct wire numbered = *wire;
+    while ((now_ms = clock_monotonic_ms()) < self->deadline_ms) {
+        for (unsigned i = 0; i <= peers_count(self->peers); i++) {
+            struct peer *peer = i == 0 ? prefer : peers_at(self->peers, i - 1);
+            struct wire wire = {.type = WIRE_REQUEST, .flags = self->flags};
 
             if (!peer || !peer_is_live(peer))
                 continue;
-            numbered.id = ++peer->last_id;
-            numbered.budget_ms = (uint32_t)(deadline_ms - now_ms);
-            if (peer_send(peer, &numbered, name, body) == 0)
-                return peer;
+            wire.id = ++peer->last_id;
+            wire.budget_ms = (uint32_t)(self->deadline_ms - now_ms);
+            if (peer_send(peer, &wire, name, body) == 0) {
+                exchange->peer = peer;
+                exchange->id = wire.id;
+                exchange->maybe_sent = true;
+                return;
+            }
         }
-        (void)read_all(peers, NULL, NULL);
-        peers_wait(peers, true, next_look_ms(now_ms, deadline_ms));
+        read_all(self);
+        peers_wait(self->peers, true, next_look_ms(now_ms, self->deadline_ms));
     }
-    return NULL;
+}
+
+/* Whether something is still to be waited for. */
+static bool
+is_under_way(struct talk *self)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < self->count; i++) {
+        struct client_exchange *exchange = &self->exchanges[i];
+
+        if (exchange->peer && !peer_is_live(exchange->peer))
+            exchange->peer = NULL;
+        any |= exchange->peer != NULL;
+    }
+    return any;
+}
+
+void
+client_request_all(struct peers *peers, struct peer *prefer, uint8_t flags, int64_t deadline_ms,
+                   struct client_exchange *exchanges, unsigned count)
+{
+    struct talk self = {peers, exchanges, count, flags, deadline_ms};
+    int64_t now_ms;
+
+    for (unsigned i = 0; i < count; i++) {
+        exchanges[i].answered = exchanges[i].maybe_sent = false;
+        exchanges[i].peer = NULL;
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (exchanges[i].request)
+            send_somewhere(&self, prefer, &exchanges[i]);
+    while ((now_ms = clock_monotonic_ms()) < deadline_ms) {
+        read_all(&self);
+        if (!is_under_way(&self))
+            return;
+        peers_wait(peers, false, next_look_ms(now_ms, deadline_ms));
+    }
 }
 
 int
 client_request(struct peers *peers, struct peer *prefer, const char *operation, uint8_t flags,
                const struct buf *request, int64_t deadline_ms, struct client_reply *reply, bool *maybe_sent)
 {
-    const struct wire wire = {.type = WIRE_REQUEST, .flags = flags};
-    struct peer *peer;
-    int64_t now_ms;
+    struct client_exchange only = {.operation = operation, .request = request};
 
-    *maybe_sent = false;
-    peer = send_somewhere(peers, prefer, &wire, str_of(operation), (struct str){request->data, request->size},
-                          deadline_ms);
-    if (!peer)
+    client_request_all(peers, prefer, flags, deadline_ms, &only, 1);
+    *maybe_sent = only.maybe_sent;
+    if (!only.answered)
         return -1;
-    *maybe_sent = true;
-    while ((now_ms = clock_monotonic_ms()) < deadline_ms) {
-        if (read_all(peers, peer, reply) == 0)
-            return 0;
-        if (!peer_is_live(peer))
-            return -1;
-        peers_wait(peers, false, next_look_ms(now_ms, deadline_ms));
-    }
-    return -1;
+    *reply = only.reply;
+    return 0;
 }
 
 /* The members of arguments are copied as they are behind our own: nothing is decoded but the number of them. */

@@ -92,6 +92,7 @@ struct operation {
     const char *const *scopes;  /* all needed; NULL-terminated; NULL when none */
     const char *const *callers; /* internal: services that may call it; NULL-terminated */
     const char *const *actors;  /* internal: services whose actors may call it, and no handler; NULL-terminated */
+    const char *role;           /* developers: the least role in the app at path.app_id that may (x-role); else NULL */
     enum rate_class rate;
     uint32_t timeout_ms;
     uint32_t body_size_max;

@@ -83,7 +83,7 @@ int db_commit(struct call *call) must_check;
 /* Inside a transaction: run(), once, when its outermost commit has succeeded; never when it has not. One function a
  * transaction: the last one named. */
 void db_after_commit(struct call *call, void (*run)(void));
-void db_rollback(struct db *self); /* workers, and actors whose turn goes on after a failure */
+void db_rollback(struct db *self); /* workers, actors that go on after a failure, who only saw what would be */
 bool db_in_transaction(const struct db *self);
 bool db_wants_retry(const struct db *self); /* the last failure was 40001 or 40P01, and nothing was committed yet */
 

@@ -29,27 +29,42 @@ items_wanted(const struct items *self)
     return left < self->limit ? left : self->limit;
 }
 
-int
-items_reply(const struct items *self, struct call *call, const struct rows *rows)
+static void
+open_reply(struct call *call)
 {
-    int64_t total = rows_int(rows, 0, "_total");
-    struct rows shown = *rows;
-
-    if (total > TOTAL_EXACT_MAX)
-        total = TOTAL_EXACT_MAX;
-    if (shown.count == 1 && rows_is_null(rows, 0, self->id_column))
-        shown.count = 0;
     call_data(call);
     out_map(&call->out, 5);
     out_key(&call->out, "items");
-    out_rows(&call->out, &shown);
-    out_key(&call->out, "page");
-    out_int(&call->out, self->page);
-    out_key(&call->out, "limit");
-    out_int(&call->out, self->limit);
-    out_key(&call->out, "total");
-    out_int(&call->out, total);
-    out_key(&call->out, "totalPages");
-    out_int(&call->out, (total + self->limit - 1) / self->limit);
+}
+
+static int
+end_reply(const struct items *self, struct call *call, int64_t total)
+{
+    if (total > TOTAL_EXACT_MAX)
+        total = TOTAL_EXACT_MAX;
+    out_key_int(&call->out, "page", self->page);
+    out_key_int(&call->out, "limit", self->limit);
+    out_key_int(&call->out, "total", total);
+    out_key_int(&call->out, "totalPages", (total + self->limit - 1) / self->limit);
     return call_reply(call, 200);
+}
+
+int
+items_reply_json(const struct items *self, struct call *call, struct str items, int64_t total)
+{
+    open_reply(call);
+    out_json(&call->out, items);
+    return end_reply(self, call, total);
+}
+
+int
+items_reply(const struct items *self, struct call *call, const struct rows *rows)
+{
+    struct rows shown = *rows;
+
+    if (shown.count == 1 && rows_is_null(rows, 0, self->id_column))
+        shown.count = 0;
+    open_reply(call);
+    out_rows(&call->out, &shown);
+    return end_reply(self, call, rows_int(rows, 0, "_total"));
 }

@@ -29,4 +29,7 @@ int64_t items_offset(const struct items *self);
 
 int items_reply(const struct items *self, struct call *call, const struct rows *rows) must_check;
 
+/* The same where another service has answered the page: items as JSON text, and its total. */
+int items_reply_json(const struct items *self, struct call *call, struct str items, int64_t total) must_check;
+
 #endif

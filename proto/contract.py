@@ -12,11 +12,12 @@ METHODS = ["get", "post", "put", "patch", "delete"]
 RATES = ["global", "token", "verify", "credentials", "login", "metafields", "exempt"]
 TIMEOUTS = {"normal": 5000, "slow": 15000}
 ANSWERS = ["json", "page", "oauth"]
+ROLES = ["viewer", "developer", "admin", "owner"]   # in an app, the least first
 JSON, FORM, PARTS = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
 BODY_IN_LOOP_MAX = 65536                  # bounds.h
 OPERATION_WORDS = {"operationId", "summary", "description", "tags", "security", "parameters", "requestBody",
                    "responses", "deprecated", "x-rate", "x-timeout", "x-retry", "x-idempotent", "x-body-limit",
-                   "x-stream", "x-upload", "x-batch", "x-pool", "x-errors", "x-answer"}
+                   "x-stream", "x-upload", "x-batch", "x-pool", "x-errors", "x-answer", "x-role"}
 INTERNAL_WORDS = {"summary", "description", "request", "reply", "x-callers", "x-actors", "x-pool", "x-timeout", "x-retry",
                   "x-idempotent", "x-body-limit", "x-errors"}
 FRAGMENT_WORDS = {"x-service", "tags", "paths", "components"}
@@ -75,6 +76,7 @@ class Operation:
         self.batch = False
         self.stream = self.upload = self.body_required = self.form = self.form_only = self.multipart = False
         self.conditional = False  # takes If-Match
+        self.role = None          # in the app at path.app_id
         self.answer = node.get("x-answer", "json")
         self.pool = node.get("x-pool", service)
         self.idempotent = node.get("x-idempotent", False)
@@ -163,7 +165,8 @@ class Contract:
         components = [*self.components_of(service), self.common_components]
         self_ = Operation(self, service, node["operationId"], where, node, components)
         self_.path, self_.method = path, method
-        self_.conditional = method in ("put", "patch", "delete") and path.startswith("/api/apps/v1/")
+        self_.conditional = method in ("put", "patch", "delete") and path.startswith("/api/apps/v1/") or (
+            method == "put" and path.startswith("/api/v1/"))
         self_.stream, self_.upload = node.get("x-stream", False), node.get("x-upload", False)
         self_.batch = node.get("x-batch", False)
         self_.retry = node.get("x-retry", method == "get")
@@ -173,6 +176,7 @@ class Contract:
         if method == "post" and path.startswith("/api/apps/v1/") and "x-idempotent" not in node:
             refuse(where, "say x-idempotent true, or false when it changes nothing")
         self.read_security(self_)
+        self.read_role(self_)
         self.read_parameters(self_)
         self.read_body(self_)
         self.check_responses(self_)
@@ -193,6 +197,15 @@ class Contract:
             for scope in operation.scopes:
                 if scope not in self.common["x-scopes"].get(operation.audience, {}):
                     refuse(operation.where, f'scope "{scope}" is not in common.json')
+
+    @staticmethod
+    def read_role(operation):
+        operation.role = operation.node.get("x-role")
+        of_app = operation.audience == "developer" and "{app_id}" in operation.path
+        if of_app and operation.role not in ROLES:
+            refuse(operation.where, f"say x-role, the least role in the app that may do this: {', '.join(ROLES)}")
+        if operation.role and not of_app:
+            refuse(operation.where, "x-role is for developers' routes with an app_id in the path")
 
     def read_parameters(self, operation):
         in_path = re.findall(r"\{([a-z_][a-z0-9_]*)\}", operation.path)

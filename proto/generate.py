@@ -13,7 +13,7 @@ import os
 import sys
 
 from contract import Contract, Refused
-from openapi import Document, dump, yaml
+from openapi import Document, dump, manifest_schema, yaml
 from tables import emit_document, emit_errors, emit_operations, emit_service
 
 
@@ -28,7 +28,10 @@ def generate(root):
     for service in contract.services:
         if service != "gateway":
             files.update(emit_service(contract, service))
-    files.update(emit_document(json_text, yaml(json.loads(json_text)) + "\n"))
+    texts = {"openapi.json": json_text, "openapi.yaml": yaml(json.loads(json_text)) + "\n"}
+    if "AppManifest" in served["components"]["schemas"]:
+        texts["manifest_schema.json"] = dump(manifest_schema(served))
+    files.update(emit_document(texts))
     return files
 
 

@@ -45,6 +45,8 @@ class Document:
 
     def operation(self, operation):
         node = {word: value for word, value in operation.node.items() if word not in ("responses", "security")}
+        if operation.role:
+            node["description"] = f"{node.get('description', '')} For members of the app from the role `{operation.role}` on.".strip()
         node["security"] = [
             {scheme: operation.scopes for scheme in schemes}
             for schemes in self.common["x-audiences"].get(operation.audience, {"requirements": []})["requirements"]]
@@ -140,6 +142,26 @@ class Document:
             if self.error_responses.setdefault(name, response) == response:
                 return {"$ref": f"#/components/responses/{name}"}
         return response
+
+
+SLUG = "^[a-z0-9-]+$"                    # the formats of our own that stand in it, as patterns
+
+
+def manifest_schema(document):
+    """What an app's manifest may be, as a JSON Schema that stands by itself."""
+    def alone(node):
+        if isinstance(node, list):
+            return [alone(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return alone(document["components"]["schemas"][node["$ref"].rsplit("/", 1)[1]])
+        own = {"slug": {"pattern": SLUG}, "name": {}}.get(node.get("format"))
+        result = {word: alone(value) for word, value in node.items() if word != "format" or own is None}
+        return {**result, **(own or {})}
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "SeloraX app manifest",
+            **alone(document["components"]["schemas"]["AppManifest"])}
 
 
 def yaml(node, indent=0):

@@ -180,7 +180,7 @@ class Tables:
             "audience": f"AUDIENCE_{operation.audience.upper()}", "method": f"HTTP_{operation.method.upper()}",
             "path": c_text(operation.path), "scopes": self.texts(operation.scopes),
             "callers": self.texts(operation.callers), "actors": self.texts(operation.actors),
-            "rate": f"RATE_{operation.rate.upper()}",
+            "rate": f"RATE_{operation.rate.upper()}", "role": c_text(operation.role),
             "timeout_ms": operation.timeout_ms, "body_size_max": operation.body_limit,
             "idempotent": c_bool(operation.idempotent), "retry": c_bool(operation.retry),
             "stream": c_bool(operation.stream), "upload": c_bool(operation.upload),
@@ -262,11 +262,11 @@ def emit_service(contract, service):
     return {f"{prefix}_operations.h": header, f"{prefix}_operations.c": source}
 
 
-def emit_document(json_text, yaml_text):
+def emit_document(texts):
     source = BANNER + '#include <stddef.h>\n\n#include "openapi.h"\n'
-    for name, text in (("openapi_json", json_text), ("openapi_yaml", yaml_text)):
+    header = f"{BANNER}#ifndef OPENAPI_H\n#define OPENAPI_H\n\n#include <stddef.h>\n\n"
+    for file, text in texts.items():
+        name = c_name(file)
         source += f"\nconst char {name}[] =\n{c_long_text(text)};\nconst size_t {name}_size = sizeof({name}) - 1;\n"
-    header = (f"{BANNER}#ifndef OPENAPI_H\n#define OPENAPI_H\n\n#include <stddef.h>\n\n"
-              "extern const char openapi_json[];\nextern const size_t openapi_json_size;\n"
-              "extern const char openapi_yaml[];\nextern const size_t openapi_yaml_size;\n\n#endif\n")
-    return {"openapi.h": header, "openapi.c": source, "openapi.json": json_text, "openapi.yaml": yaml_text}
+        header += f"extern const char {name}[];\nextern const size_t {name}_size;\n"
+    return {"openapi.h": header + "\n#endif\n", "openapi.c": source, **texts}

@@ -93,7 +93,8 @@ def pytest_side_by_side(counts, shares):
 
 # What these look at is PostgreSQL's: its plans, and which rows a walk meets. A sanitizer would see nothing more.
 OF_POSTGRES = {"test_cursor_walk.py", "test_list_plans.py", "test_products_plans.py", "test_stock_plans.py",
-               "test_flat_costs.py", "test_webhook_plans.py", "test_webhook_queue_plans.py", "test_billing_plans.py"}
+               "test_flat_costs.py", "test_webhook_plans.py", "test_webhook_queue_plans.py", "test_billing_plans.py",
+               "test_developer_apps_plans.py", "test_marketplace_plans.py", "test_developer_overview_plans.py"}
 # What waits most of its time: below full scale not with a sanitizer, which would make it longer.
 PATIENT = {"test_audit_trim.py", "test_bulk_faults.py", "test_privacy.py", "test_token_trim.py"}
 # At full scale every file runs as released and with the sanitizers, but for OF_POSTGRES; below it each runs once.

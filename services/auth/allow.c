@@ -1,6 +1,7 @@
 /* allow.c - other services ask whether somebody who has signed in may do something to an app or a store that is theirs,
  * and what apps are called. Nothing of it is cached: what was taken away counts from the next request on.
  */
+#include "app_access.h"
 #include "auth_operations.h"
 #include "statements.h"
 #include "store_access.h"
@@ -8,13 +9,12 @@
 int
 apps_owned(struct call *call)
 {
+    const char *role = in_text(call->in, "body.role");
     struct rows rows;
 
-    if (db_run(call, APP_OWNED, &rows, "ll", in_int(call->in, "body.app_id", 0),
-               in_int(call->in, "body.account_id", 0)))
+    call->caller.account_id = in_int(call->in, "body.account_id", 0); /* on whose behalf it is asked */
+    if (app_access(call, in_int(call->in, "body.app_id", 0), role ? role : APP_ROLE_OWNER, &rows))
         return -1;
-    if (rows.count == 0)
-        return call_fail(call, FAIL_APP_NOT_FOUND, NULL, NULL);
     return call_reply_row(call, 200, &rows, 0);
 }
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "app_access.h"
 #include "audit.h"
 #include "auth_operations.h"
 #include "client_secret.h"
@@ -105,14 +106,36 @@ app_insert(struct call *call, const char *slug, const char *scopes, const struct
 {
     const char *type = in_text(call->in, "body.type");
 
-    return db_try(call, APP_INSERT, rows, "lsssssssssjssxxtsj", in_int(call->in, "body.owner_account_id", 0),
+    return db_try(call, APP_INSERT, rows, "lsssssssssjssxxtsjs", in_int(call->in, "body.owner_account_id", 0),
                   type ? type : "platform", in_text(call->in, "body.name"), slug, in_text(call->in, "body.icon"),
                   in_text(call->in, "body.app_url"), in_text(call->in, "body.setup_url"),
                   in_text(call->in, "body.webhook_url"), in_text(call->in, "body.developer_name"),
                   in_text(call->in, "body.developer_email"), list_json(call, "body.redirect_urls"), scopes,
                   credentials->client_id, credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key,
                   (size_t)SEALED_KEY_SIZE, clock_now_us(), in_text(call->in, "body.webhook_receive_url"),
-                  list_json(call, "body.webhook_topics"));
+                  list_json(call, "body.webhook_topics"), in_text(call->in, "body.creation_id"));
+}
+
+/* Makes the app, or takes what the first attempt made, whose answer was lost with its worker: with new credentials,
+ * because nobody has seen those. A first attempt never does so: it may be late, and the second one's answer be out. */
+static int
+app_put(struct call *call, const char *slug, const char *scopes, const struct app_credentials *credentials,
+        struct rows *rows)
+{
+    const char *creation_id = in_text(call->in, "body.creation_id");
+    struct rows made;
+
+    if (app_insert(call, slug, scopes, credentials, rows))
+        return -1;
+    if (!db_violated(rows) || !creation_id || !call->second_attempt)
+        return 0;
+    if (db_run(call, APP_MAKE_AGAIN, &made, "slsxx", creation_id, in_int(call->in, "body.owner_account_id", 0),
+               credentials->client_id, credentials->secret_hash, (size_t)SHA256_SIZE, credentials->sealed_key,
+               (size_t)SEALED_KEY_SIZE))
+        return -1;
+    if (made.count)
+        *rows = made;
+    return 0;
 }
 
 static int
@@ -136,13 +159,12 @@ reply_created(struct call *call, int64_t app_id, const char *slug, const struct 
     return call_reply(call, 201);
 }
 
-/* What could never be used is refused here, where its maker sees it. */
-static int
-check_urls(struct call *call)
+int
+app_check_urls(struct call *call, struct in fields)
 {
-    struct in list = in_at(call->in, "body.redirect_urls");
-    const char *webhook_url = in_text(call->in, "body.webhook_url");
-    const char *receive_url = in_text(call->in, "body.webhook_receive_url");
+    struct in list = in_at(fields, "redirect_urls");
+    const char *webhook_url = in_text(fields, "webhook_url");
+    const char *receive_url = in_text(fields, "webhook_receive_url");
     const char *wrong = webhook_url ? outbound_url_error(webhook_url) : NULL;
     const char *wrong_too = receive_url ? outbound_url_error(receive_url) : NULL;
 
@@ -166,14 +188,15 @@ apps_create(struct call *call)
     struct rows rows;
     uint32_t scopes;
 
-    if (scopes_of_request(call, "body.requested_scopes", "requested_scopes", &scopes) || check_urls(call))
+    if (scopes_of_request(call, "body.requested_scopes", "requested_scopes", &scopes) ||
+        app_check_urls(call, in_at(call->in, "body")))
         return -1;
     app_make_credentials(call, &credentials);
-    if (db_begin(call) || app_insert(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
+    if (db_begin(call) || app_put(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
         return -1;
     if (db_violated(&rows) && !given) {
         slug = app_slug(call, name, true);
-        if (app_insert(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
+        if (app_put(call, slug, scopes_text(call->arena, scopes), &credentials, &rows))
             return -1;
     }
     if (db_violated(&rows))
@@ -183,7 +206,7 @@ apps_create(struct call *call)
     if (audit_put(call, "app.created", "app", rows_int(&rows, 0, "app_id"), 0, rows_int(&rows, 0, "app_id")) ||
         db_commit(call))
         return -1;
-    return reply_created(call, rows_int(&rows, 0, "app_id"), slug, &credentials);
+    return reply_created(call, rows_int(&rows, 0, "app_id"), rows_text(&rows, 0, "slug"), &credentials);
 }
 
 static int
@@ -211,7 +234,8 @@ apps_set_status(struct call *call)
     bool is_active = in_bool(call->in, "body.is_active", false);
     struct rows rows;
 
-    if (db_begin(call) || db_run(call, APP_SET_ACTIVE, &rows, "lbt", app_id, is_active, clock_now_us()))
+    if (db_begin(call) || app_allow(call) ||
+        db_run(call, APP_SET_ACTIVE, &rows, "lbt", app_id, is_active, clock_now_us()))
         return -1;
     if (rows.count == 0)
         return no_such_app(call);

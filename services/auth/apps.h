@@ -27,6 +27,9 @@ void app_make_credentials(struct call *call, struct app_credentials *credentials
 const char *app_make_secret(struct call *call, uint8_t hash[SHA256_SIZE]);
 const char *app_make_signing_key(struct call *call, const char *client_id, uint8_t sealed[SEALED_KEY_SIZE]);
 
+/* Addresses among an app's fields that could never be used are refused, where its maker sees it. */
+int app_check_urls(struct call *call, struct in fields) must_check;
+
 /* "My App!" becomes "my-app"; with `suffix`, "my-app-1f3a9c0b5d7e8f20", which nobody has. In the arena. */
 const char *app_slug(struct call *call, const char *name, bool suffix);
 

@@ -8,6 +8,7 @@
  */
 #include "credentials.h"
 
+#include "app_access.h"
 #include "apps.h"
 #include "audit.h"
 #include "auth_operations.h"
@@ -75,6 +76,7 @@ credentials_exchange_secret(struct call *call, int64_t app_id)
     return call_reply(call, 200);
 }
 
+/* In the open transaction. */
 static int
 exchange_signing_key(struct call *call, int64_t app_id)
 {
@@ -82,7 +84,7 @@ exchange_signing_key(struct call *call, int64_t app_id)
     const char *key;
     struct rows rows;
 
-    if (db_begin(call) || db_run(call, APP_CLIENT_ID, &rows, "l", app_id))
+    if (db_run(call, APP_CLIENT_ID, &rows, "l", app_id))
         return -1;
     if (rows.count == 0)
         return no_such_app(call);
@@ -105,45 +107,33 @@ exchange_signing_key(struct call *call, int64_t app_id)
     return call_reply(call, 200);
 }
 
-/* Whether the app at path.app_id is the caller's to keep; another's does not exist for them. */
-static int
-find_own_app(struct call *call, int64_t *app_id)
-{
-    struct rows rows;
-
-    *app_id = in_int(call->in, "path.app_id", 0);
-    if (db_run(call, APP_OF_DEVELOPER, &rows, "ll", *app_id, call->caller.account_id))
-        return -1;
-    return rows.count ? 0 : no_such_app(call);
-}
-
 int
 credentials_rotate_secret(struct call *call)
 {
-    int64_t app_id;
+    int64_t app_id = in_int(call->in, "path.app_id", 0);
 
-    if (find_own_app(call, &app_id) || db_begin(call))
-        return -1;
-    return credentials_exchange_secret(call, app_id);
+    return db_begin(call) || app_access_of_merchant(call, app_id, APP_ROLE_ADMIN)
+               ? -1
+               : credentials_exchange_secret(call, app_id);
 }
 
 int
 credentials_generate_signing_key(struct call *call)
 {
-    int64_t app_id;
+    int64_t app_id = in_int(call->in, "path.app_id", 0);
 
-    if (find_own_app(call, &app_id))
-        return -1;
-    return exchange_signing_key(call, app_id);
+    return db_begin(call) || app_access_of_merchant(call, app_id, APP_ROLE_ADMIN) ? -1
+                                                                                  : exchange_signing_key(call, app_id);
 }
 
 int
 credentials_get(struct call *call)
 {
+    int64_t app_id = in_int(call->in, "path.app_id", 0);
     struct rows rows;
-    int64_t app_id;
 
-    if (find_own_app(call, &app_id) || db_run(call, APP_CREDENTIALS, &rows, "lt", app_id, clock_now_us()))
+    if (app_access_of_merchant(call, app_id, APP_ROLE_VIEWER) ||
+        db_run(call, APP_CREDENTIALS, &rows, "lt", app_id, clock_now_us()))
         return -1;
     if (rows.count == 0)
         return no_such_app(call);
@@ -153,11 +143,12 @@ credentials_get(struct call *call)
 int
 apps_rotate_secret(struct call *call)
 {
-    return db_begin(call) ? -1 : credentials_exchange_secret(call, in_int(call->in, "body.app_id", 0));
+    return db_begin(call) || app_allow(call) ? -1
+                                             : credentials_exchange_secret(call, in_int(call->in, "body.app_id", 0));
 }
 
 int
 apps_rotate_signing_key(struct call *call)
 {
-    return exchange_signing_key(call, in_int(call->in, "body.app_id", 0));
+    return db_begin(call) || app_allow(call) ? -1 : exchange_signing_key(call, in_int(call->in, "body.app_id", 0));
 }

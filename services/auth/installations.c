@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "app_access.h"
+#include "apps.h"
 #include "audit.h"
 #include "auth_operations.h"
 #include "clock.h"
@@ -188,7 +190,8 @@ apps_set_listed(struct call *call)
     bool is_listed = in_bool(call->in, "body.is_listed", false);
     struct rows rows;
 
-    if (db_begin(call) || db_run(call, APP_SET_LISTED, &rows, "lbt", app_id, is_listed, clock_now_us()))
+    if (db_begin(call) || app_allow(call) ||
+        db_run(call, APP_SET_LISTED, &rows, "lbt", app_id, is_listed, clock_now_us()))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "app_id", "No such platform app");

@@ -5,6 +5,7 @@
 #include "app_push.h"
 #include "auth_operations.h"
 #include "clock.h"
+#include "config.h"
 #include "installation.h"
 #include "listing.h"
 #include "statements.h"
@@ -78,7 +79,8 @@ installations_direct_install(struct call *call)
     int64_t installation_id;
 
     if (db_begin(call) || store_allow(call, store_id, INSTALL_PERMISSION, STORE_CHANGE) ||
-        db_run(call, APP_FOR_DIRECT_INSTALL, &app, "lll", app_id, call->caller.account_id, store_id))
+        db_run(call, APP_FOR_DIRECT_INSTALL, &app, "lllb", app_id, call->caller.account_id, store_id,
+               (int)config.review_required))
         return -1;
     if (app.count == 0 || !rows_int(&app, 0, "active"))
         return call_fail(call, FAIL_NOT_FOUND, "app_id",

@@ -1,13 +1,16 @@
 /* main.c - auth: accounts, sessions, stores, apps as clients, installations, tokens, and who is behind a credential.
  *
  * Reading order: identity.c (what each request of the platform asks), invalidation.c (how something is taken back so
- * that no gateway accepts it any more), then the rows themselves: tokens.c, installations.c, apps.c, stores.c
- * with store_access.c and members.c, accounts.c, sessions.c with session_refresh.c, login.c and otp.c. OAuth:
+ * that no gateway accepts it any more), then the rows themselves: tokens.c, installations.c, apps.c, developer_apps.c
+ * with app_access.c and app_members.c, stores.c with store_access.c and members.c, accounts.c, sessions.c with
+ * session_refresh.c, login.c and otp.c. OAuth:
  * oauth_authorize.c (the merchant consents) with oauth_browser.c and oauth_pages.c, oauth_token.c (codes and refresh
  * tokens become tokens) with oauth_client.c, oauth_tokens.c (revocation, introspection, metadata); browser_sign_in.c
  * (the platform's other pages).
  */
+#include "app_ending.h"
 #include "app_push.h"
+#include "app_tell.h"
 #include "apps.h"
 #include "audit_trim.h"
 #include "auth_operations.h"
@@ -34,8 +37,9 @@ static const struct sealed_column sealed[] = {
 int
 main(int argc, char **argv)
 {
-    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan, app_push_plan, token_trim_plan,
-                                        audit_trim_plan,  privacy_plan,   outbox_plan};
+    const struct actor_plan actors[] = {store_setup_plan, uninstall_plan,  app_push_plan,
+                                        token_trim_plan,  audit_trim_plan, privacy_plan,
+                                        outbox_plan,      app_ending_plan, app_tell_plan};
     const struct service self = {
         .name = "auth",
         .handlers = auth_handlers,

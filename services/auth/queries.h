@@ -5,8 +5,11 @@
 #include "sql_columns.h"
 
 #include "queries_accounts.h"
+#include "queries_app_members.h"
 #include "queries_custom.h"
+#include "queries_developer_apps.h"
 #include "queries_installations.h"
+#include "queries_marketplace.h"
 #include "queries_oauth.h"
 #include "queries_session_tokens.h"
 #include "queries_stores.h"
@@ -16,9 +19,10 @@
 QUERY(APP_INSERT,
       "insert into app (owner_account_id, type, name, slug, icon, app_url, setup_url, webhook_url, developer_name, "
       "developer_email, redirect_urls, requested_scopes, client_id, client_secret_hash, session_signing_key, "
-      "created_at, updated_at, webhook_receive_url, webhook_topics) "
-      "select account_id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18 "
-      "from account where account_id = $1 returning app_id")
+      "created_at, updated_at, webhook_receive_url, webhook_topics, creation_id) "
+      "select account_id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, "
+      "coalesce($19::uuid, gen_random_uuid()) "
+      "from account where account_id = $1 returning app_id, slug")
 
 QUERY(APP_GET,
       "select app_id, owner_account_id, type, name, slug, icon, app_url, setup_url, webhook_url, developer_name, "

@@ -49,13 +49,6 @@ QUERY(CUSTOM_APP_SET_TOKEN_MAKER, "update app set token_made_by = $2 where app_i
 
 /* ---- the exchange of credentials --------------------------------------------------------------------------------- */
 
-/* An app that account $2 develops; a custom app belongs to its store, whoever made it. */
-QUERY(APP_OF_DEVELOPER, "select app_id from app where app_id = $1 and owner_account_id = $2 and home_store_id is null "
-                        "and deleted_at is null")
-
-/* As other services ask: $1 app, $2 its developer. */
-QUERY(APP_OWNED, "select app_id, requested_scopes from app where app_id = $1 and owner_account_id = $2 and "
-                 "home_store_id is null and deleted_at is null")
 QUERY(APP_NAMES, "select app_id, name from app where app_id = any ($1::bigint[]) order by app_id")
 
 /* $4: when the secret before dies; null: at once. $5: who sees the new one; 0: an operator. */

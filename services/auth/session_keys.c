@@ -6,6 +6,7 @@
  */
 #include "session_keys.h"
 
+#include "app_access.h"
 #include "audit.h"
 #include "auth_operations.h"
 #include "clock.h"
@@ -160,16 +161,15 @@ session_keys_rotate(struct call *call)
 
 /* ---- an app's choice --------------------------------------------------------------------------------------------- */
 
-/* owner_account_id 0: whoever owns it, also a custom app. The other algorithm's tokens are refused from the answer on.
- */
+/* In the open transaction. The other algorithm's tokens are refused from the answer on. */
 static int
-set_algorithm(struct call *call, int64_t app_id, int64_t owner_account_id)
+set_algorithm(struct call *call, int64_t app_id)
 {
     const char *algorithm = in_text(call->in, "body.algorithm");
     struct rows rows;
 
-    if (db_begin(call) || session_key_ensure(call) ||
-        db_run(call, APP_SET_SESSION_ALGORITHM, &rows, "lstl", app_id, algorithm, clock_now_us(), owner_account_id))
+    if (session_key_ensure(call) ||
+        db_run(call, APP_SET_SESSION_ALGORITHM, &rows, "lst", app_id, algorithm, clock_now_us()))
         return -1;
     if (rows.count == 0)
         return call_fail(call, FAIL_NOT_FOUND, "app_id", "No such app");
@@ -183,11 +183,13 @@ set_algorithm(struct call *call, int64_t app_id, int64_t owner_account_id)
 int
 session_algorithm_set(struct call *call)
 {
-    return set_algorithm(call, in_int(call->in, "path.app_id", 0), call->caller.account_id);
+    int64_t app_id = in_int(call->in, "path.app_id", 0);
+
+    return db_begin(call) || app_access_of_merchant(call, app_id, APP_ROLE_ADMIN) ? -1 : set_algorithm(call, app_id);
 }
 
 int
 apps_set_session_algorithm(struct call *call)
 {
-    return set_algorithm(call, in_int(call->in, "body.app_id", 0), 0);
+    return db_begin(call) ? -1 : set_algorithm(call, in_int(call->in, "body.app_id", 0));
 }

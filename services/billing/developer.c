@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "config.h"
 #include "items.h"
+#include "recount.h"
 #include "statements.h"
 
 int
@@ -16,12 +17,13 @@ developer_allow(struct call *call)
 {
     int64_t app_id = in_int(call->in, "path.app_id", 0);
     struct call_question question;
-    struct out *body = call_question(&question, 2);
+    struct out *body = call_question(&question, 3);
     struct in reply;
 
     call->caller.app_id = app_id;
     out_key_int(body, "account_id", call->caller.account_id);
     out_key_int(body, "app_id", app_id);
+    out_key_text(body, "role", call->operation->role);
     return call_ask(call, "auth.apps.owned", &question, &reply);
 }
 
@@ -85,4 +87,36 @@ developer_balance(struct call *call)
         return -1;
     call_message(call, "Balance fetched");
     return call_reply_row(call, 200, &rows, 0);
+}
+
+/* For developer-apps, which knows whose it is. */
+int
+apps_overview(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "body.app_id", 0);
+    struct rows counts, latest;
+
+    if (db_run(call, APP_COUNTS, &counts, "ls", app_id, CURRENCY) ||
+        db_run(call, APP_LATEST_CHARGE, &latest, "l", app_id))
+        return -1;
+    call_data(call);
+    out_map(&call->out, 2);
+    out_key(&call->out, "counts");
+    out_row(&call->out, &counts, 0);
+    out_key(&call->out, "latest");
+    if (latest.count)
+        out_row(&call->out, &latest, 0);
+    else
+        out_null(&call->out);
+    return call_reply(call, 200);
+}
+
+int
+app_counts_verify(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
+        return -1;
+    return recount_reply(call, &rows);
 }

@@ -86,13 +86,27 @@ terms_set(struct call *call)
 {
     int64_t app_id = in_int(call->in, "body.app_id", 0), rate = in_int(call->in, "body.commission_rate", 0);
     const struct deed deed = {.action = "app.terms_set", .target = "app", .target_id = app_id, .app_id = app_id};
-    const char *payer = in_text(call->in, "body.fee_payer");
     struct rows rows;
 
     if (db_begin(call) ||
-        db_run(call, TERMS_SET, &rows, "lsLt", app_id, payer ? payer : "developer",
+        db_run(call, TERMS_SET, &rows, "lsLt", app_id, in_text(call->in, "body.fee_payer"),
                in_has(call->in, "body.commission_rate") ? &rate : NULL, clock_now_us()) ||
         outbox_audit(call, &deed) || db_commit(call))
         return -1;
     return call_reply_row(call, 200, &rows, 0);
+}
+
+int
+terms_set_fee_payer(struct call *call)
+{
+    int64_t app_id = in_int(call->in, "body.app_id", 0);
+    struct rows rows;
+
+    if (db_run(call, TERMS_SET_PAYER, &rows, "lslt", app_id, in_text(call->in, "body.fee_payer"),
+               in_int(call->in, "body.version", 0), clock_now_us()))
+        return -1;
+    call_data(call);
+    out_map(&call->out, 1);
+    out_key_int(&call->out, "app_id", app_id);
+    return call_reply(call, 200);
 }

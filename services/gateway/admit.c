@@ -488,7 +488,7 @@ is_page(const struct request *self)
 void
 admit_begin(struct request *self)
 {
-    const struct page *page = NULL;
+    const struct page *page;
     enum rate_class class;
 
     admit_uri(self);
@@ -497,12 +497,13 @@ admit_begin(struct request *self)
         reply_fail(self, FAIL_URI_TOO_LONG, NULL);
         return;
     }
-    router_find(self->gateway->router, self->method, arena_strndup(self->arena, self->path.base, self->path.len),
-                self->path.len, &self->route);
+    page = docs_find(self->path); /* first: one lies where routes have an id */
+    if (!page)
+        router_find(self->gateway->router, self->method, arena_strndup(self->arena, self->path.base, self->path.len),
+                    self->path.len, &self->route);
     self->operation = self->route.operation;
     self->no_cors = is_page(self);
     if (!self->operation) {
-        page = self->route.methods == 0 ? docs_find(self->path) : NULL;
         admit_no_operation(self, page, page ? 1u << HTTP_GET : self->route.methods);
         return;
     }

@@ -21,19 +21,22 @@ extern const char openapi_json[];
 extern const size_t openapi_json_size;
 extern const char openapi_yaml[];
 extern const size_t openapi_yaml_size;
+extern const char manifest_schema_json[];
+extern const size_t manifest_schema_json_size;
 
 struct page {
     const char *path;
     void (*answer)(struct request *request);
 };
 
-static char json_tag[ETAG_SIZE], yaml_tag[ETAG_SIZE];
+static char json_tag[ETAG_SIZE], yaml_tag[ETAG_SIZE], manifest_tag[ETAG_SIZE];
 
 void
 docs_start(void)
 {
     etag_of(json_tag, openapi_json, openapi_json_size);
     etag_of(yaml_tag, openapi_yaml, openapi_yaml_size);
+    etag_of(manifest_tag, manifest_schema_json, manifest_schema_json_size);
 }
 
 static void
@@ -46,6 +49,12 @@ static void
 answer_openapi_yaml(struct request *request)
 {
     reply_page(request, "application/yaml", openapi_yaml, openapi_yaml_size, yaml_tag);
+}
+
+static void
+answer_manifest_schema(struct request *request)
+{
+    reply_page(request, "application/schema+json", manifest_schema_json, manifest_schema_json_size, manifest_tag);
 }
 
 static void
@@ -137,6 +146,7 @@ static const struct page pages[] = {
     {"/metrics", answer_metrics},
     {"/api/docs/openapi.json", answer_openapi_json},
     {"/api/docs/openapi.yaml", answer_openapi_yaml},
+    {"/api/v1/apps/manifest-schema", answer_manifest_schema},
 };
 
 const struct page *

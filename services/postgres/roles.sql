@@ -13,6 +13,7 @@ declare
     services constant text[] := array[
         'auth',
         'billing',
+        'developer_apps',
         'store_data',
         'webhooks'
     ];

@@ -3,7 +3,7 @@
  * Reading order: schema/001_init.sql (what is kept), intake.c with queries_intake.h (how events come in),
  * installations.c (how an uninstall ends them), subscriptions.c (the app's routes), deliver.c with delivery.h (how
  * events go out), history.c and replays.c (what went out, and once more), people.c (developers' and merchants' routes),
- * redaction.c (how people are forgotten).
+ * overview.c (an app's figures), redaction.c (how people are forgotten).
  */
 #include "deliver.h"
 #include "redaction.h"

@@ -14,17 +14,18 @@
 
 /* ---- whether they may -------------------------------------------------------------------------------------------- */
 
-/* The developer's app, or app_not_found; its scopes are what the topics may need. */
+/* An app in which the developer has the role that the route takes; its scopes are what the topics may need. */
 static int
 allow_developer(struct call *call)
 {
     int64_t app_id = in_int(call->in, "path.app_id", 0);
     struct call_question question;
-    struct out *body = call_question(&question, 2);
+    struct out *body = call_question(&question, 3);
     struct in reply;
 
     out_key_int(body, "account_id", call->caller.account_id);
     out_key_int(body, "app_id", app_id);
+    out_key_text(body, "role", call->operation->role);
     if (call_ask(call, "auth.apps.owned", &question, &reply))
         return -1;
     call->caller.app_id = app_id;

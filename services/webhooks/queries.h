@@ -14,6 +14,7 @@
 #include "queries_deliver.h"
 #include "queries_history.h"
 #include "queries_intake.h"
+#include "queries_overview.h"
 #include "queries_redaction.h"
 #include "queries_replays.h"
 #include "queries_subscriptions.h"

@@ -83,6 +83,10 @@ QUERY(SUBSCRIPTION_PROMOTE, "update subscription as s set old_secret = null, old
 /* $1 the scopes the app holds. */
 QUERY(TOPICS_LIST, "select topic, scope as required_scope, summary as description, (scope is null or scope = any "
                    "($1::text[])) as is_allowed, sample from topic order by topic")
+/* $1: texts. Those that are no topics. */
+QUERY(TOPICS_UNKNOWN,
+      "select coalesce(json_agg(text order by text), '[]') as unknown from unnest($1::text[]) as said (text) "
+      "where not exists (select from topic where topic = said.text)")
 QUERY(TOPIC_GET,
       "select topic, scope as _scope, (scope is null or scope = any ($2::text[]))::int as _allowed, merchant::int as "
       "_merchant from topic where topic = $1")

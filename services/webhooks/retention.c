@@ -39,6 +39,21 @@ expire_waiting(struct call *call)
     return 0;
 }
 
+/* Those of the days up to that one; what is left goes in a later turn. */
+static int
+drop_counts(struct call *call)
+{
+    struct rows rows;
+
+    for (unsigned i = 0; i < PAGES_EACH; i++) {
+        if (db_run(call, DELIVERY_COUNTS_DROP, &rows, "tl", kept.day_us + DAY_US, (int64_t)PAGE))
+            return -1;
+        if (rows_int(&rows, 0, "gone") < PAGE)
+            break;
+    }
+    return 0;
+}
+
 /* A table a turn. */
 static int
 drop(struct call *call)
@@ -52,7 +67,7 @@ drop(struct call *call)
         return -1;
     if (!rows_is_null(&rows, 0, "part"))
         log_event(LOG_WARN, "partition_dropped", "s:table", rows_text(&rows, 0, "part"), NULL);
-    return 0;
+    return drop_counts(call);
 }
 
 static int

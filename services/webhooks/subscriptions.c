@@ -7,6 +7,7 @@
 
 #include "bounds.h"
 #include "clock.h"
+#include "json_text.h"
 #include "listing.h"
 #include "outbound.h"
 #include "statements.h"
@@ -350,6 +351,16 @@ topics_list(struct call *call)
     call_data(call);
     out_rows(&call->out, &rows);
     return call_reply(call, 200);
+}
+
+int
+topics_unknown(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, TOPICS_UNKNOWN, &rows, "s", array_text_of(in_at(call->in, "body.topics"), call->arena)))
+        return -1;
+    return call_reply_row(call, 200, &rows, 0);
 }
 
 /* ---- changing ---------------------------------------------------------------------------------------------------- */

@@ -324,7 +324,7 @@ def test_what_cannot_be_begun(platform):
     assert keys.lines == before
 
 
-@pytest.mark.parametrize("service", ["auth", "billing", "store-data"])
+@pytest.mark.parametrize("service", ["auth", "billing", "developer-apps", "store-data"])
 def test_one_batch(platform, shop, service):
     """The operation it is made of: it changes nothing that is sealed with the present key."""
     place = {"column": 0, "after": 0}

@@ -6,7 +6,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-SERVICES = ["auth", "billing", "store_data", "webhooks"]
+SERVICES = ["auth", "billing", "developer_apps", "store_data", "webhooks"]
 
 
 def tables(platform, schema):

@@ -450,7 +450,7 @@ def test_a_merchants_session_that_has_ended(platform, seller, store):
 def test_what_auth_says_of_apps_and_stores(platform, dev, rival, seller, store):
     from .rpc import RpcError
     owned = platform.call("auth.apps.owned", app_id=dev.app["app_id"], account_id=dev.account_id)
-    assert owned == {"app_id": dev.app["app_id"], "requested_scopes": "read:orders write:orders"}
+    assert owned == {"app_id": dev.app["app_id"], "role": "owner", "requested_scopes": "read:orders write:orders"}
     assert platform.call("auth.stores.allow", store_id=store, account_id=seller.account_id, permission=WEBHOOKS, change=True) == {"store_id": store}
     names = platform.call("auth.apps.names", app_ids=[dev.app["app_id"], 0, 2**60])["apps"]
     assert [one["app_id"] for one in names] == [dev.app["app_id"]] and platform.call("auth.apps.names", app_ids=[])["apps"] == []

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SERVICES = ["gateway", "auth", "billing", "store-data", "webhooks"]
+SERVICES = ["gateway", "auth", "billing", "developer-apps", "store-data", "webhooks"]
 
 
 def run(command, check=True, **environment):

@@ -21,7 +21,7 @@ def containers():
     built = time.monotonic()
     print(f"\nimages built in {built - started:.0f} s")
     try:
-        made.up("demo", "gateway", "auth", "billing", "store-data", "webhooks")
+        made.up("demo", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks")
         print(f"up in {time.monotonic() - built + wait_until(made.is_ready, 120, 'not ready'):.0f} s")
         yield made
     finally:
@@ -105,10 +105,20 @@ def test_two_auth_processes_share_the_requests(containers):
     assert len(counts) == 2 and all(count >= 20 for count in counts.values())
 
 
+def test_two_developer_apps_processes_share_the_requests(containers, demo):
+    containers.up("developer-apps", "auth", "store-data", auth=2, developer_apps=2, store_data=3)
+    wait_until(lambda: len(containers.who()["developer-apps"]) == 2, 30, "two replicas are not connected")
+    developer = {"Authorization": "Bearer " + demo["developer"]["access_token"]}
+    assert burst(containers.port, "/api/v1/apps", developer) == {200: 384}
+    counts = containers.who()["developer-apps"]
+    print(f"developer-apps: {counts}")
+    assert len(counts) == 2 and all(count >= 20 for count in counts.values())
+
+
 def test_the_master_key_is_exchanged(containers, demo):
     """The README's command. What is sealed opens before and after, in every process: a session token takes the app's key."""
     place = ["run", "--rm", "--no-deps", "-T", "secrets"]
-    keys = [f"/all/{name}/master.key" for name in ("vault", "auth", "billing", "store-data", "webhooks")]
+    keys = [f"/all/{name}/master.key" for name in ("vault", "auth", "billing", "developer-apps", "store-data", "webhooks")]
 
     def session_tokens():
         headers = {"x-auth-token": demo["merchant"]["token"], "Content-Type": "application/json"}
@@ -133,7 +143,7 @@ def test_the_master_key_is_exchanged(containers, demo):
 def test_up_again_changes_nothing(containers, demo):
     before = {service: containers.ids(service) for service in SERVICES}
     started = time.monotonic()
-    containers.up("demo", "gateway", "auth", "billing", "store-data", "webhooks", auth=2, store_data=3)
+    containers.up("demo", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks", auth=2, developer_apps=2, store_data=3)
     print(f"up again in {time.monotonic() - started:.1f} s")
     assert {service: containers.ids(service) for service in SERVICES} == before
     fresh = containers.demo()           # the master key's exchange has ended the developer's token, and up has renewed it
@@ -143,7 +153,8 @@ def test_up_again_changes_nothing(containers, demo):
 
 
 def test_edge_in_front_of_two_gateways(containers, bearer):
-    containers.up("edge", "gateway", "auth", "billing", "store-data", "webhooks", port="0", gateway=2, auth=2, store_data=3)
+    containers.up("edge", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks", port="0", gateway=2, auth=2,
+                  developer_apps=2, store_data=3)
     gateways = containers.ids("gateway")
     assert len(gateways) == 2
     for port in map(containers.published, gateways):
@@ -223,7 +234,7 @@ def test_logs_are_json_lines_without_secrets(containers, demo):
     hidden = [demo["access_token"], demo["refresh_token"], demo["client_secret"], demo["session_signing_key"],
               demo["merchant"]["password"], demo["merchant"]["token"]]
     lines = 0
-    for service in [*SERVICES, "auth-migrate", "billing-migrate", "store-data-migrate", "webhooks-migrate", "edge"]:
+    for service in [*SERVICES, "auth-migrate", "billing-migrate", "developer-apps-migrate", "store-data-migrate", "webhooks-migrate", "edge"]:
         for container in containers.ids(service):
             for line in containers.log(container):
                 assert {"time", "level", "process", "event"} <= set(json.loads(line)), line
@@ -244,7 +255,7 @@ def test_everything_is_healthy(containers):
 def test_data_survives_down_and_up(containers, bearer):
     demo, before = containers.demo(), ask(containers.edge_port, ORDERS, bearer, tls=True)[1]
     containers.compose("down")
-    containers.up("demo", "gateway", "auth", "billing", "store-data", "webhooks")
+    containers.up("demo", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks")
     wait_until(containers.is_ready, 120, "not ready")
     assert containers.demo() == demo
     assert ask(containers.port, ORDERS, bearer)[1] == before

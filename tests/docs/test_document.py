@@ -1,4 +1,4 @@
-"""What apps read: every operation, parameter and field of store data, webhooks and billing says what it means, where its name and type do not end it."""
+"""What apps read: every operation, parameter and field of store data, webhooks, billing and developer apps says what it means, where its name and type do not end it."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 PROTO = Path(__file__).resolve().parents[2] / "proto"
 FRAGMENTS = {path.name: fragment for path in sorted(PROTO.glob("*.json"))
-             if (fragment := json.loads(path.read_text(encoding="utf-8"))).get("x-service") in ("billing", "store-data", "webhooks")}
+             if (fragment := json.loads(path.read_text(encoding="utf-8"))).get("x-service") in ("billing", "developer-apps", "store-data", "webhooks")}
 
 
 def bare(name, node, where):

@@ -266,6 +266,29 @@ def test_developer_bodies_must_be_strict(tmp_path):
     assert "x-strict" in refused(tmp_path, contract)
 
 
+def of_an_app(role):
+    """The contract with a developers' route of an app."""
+    contract = good()
+    node = contract["store-data"]["paths"].pop("/api/apps/v1/orders/{order_id}")["get"]
+    node["security"] = [{"developer": []}]
+    node["parameters"] = [{"name": "app_id", "in": "path", "required": True, "schema": {"$ref": "#/components/schemas/Id"}}]
+    if role:
+        node["x-role"] = role
+    contract["store-data"]["paths"]["/api/v1/apps/{app_id}"] = {"get": node}
+    return contract
+
+
+def test_a_route_of_an_app_says_which_role_it_takes(tmp_path):
+    for role in (None, "boss"):
+        assert "x-role" in refused(tmp_path, of_an_app(role))
+    contract = good()
+    at(contract, GET)["x-role"] = "viewer"
+    assert "x-role" in refused(tmp_path, contract)
+    assert run(tmp_path, of_an_app("admin")).returncode == 0
+    node = json.loads((tmp_path / "gen" / "openapi.json").read_text())["paths"]["/api/v1/apps/{app_id}"]["get"]
+    assert node["x-role"] == "admin" and "`admin`" in node["description"]
+
+
 # ---- what comes out --------------------------------------------------------------------------------------------------
 
 

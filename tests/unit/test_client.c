@@ -23,6 +23,7 @@
 
 #define GATEWAYS 2
 #define SOON_MS  300
+#define SEVERAL  3
 
 enum manner {
     ANSWERS,     /* each request with its operation's name */
@@ -31,6 +32,8 @@ enum manner {
     IS_LATE, /* a request is answered when the next one has come, before that one */
     DIES,    /* at the first request */
     MIMICS,  /* a READY is answered with a REPLY of the same id */
+    GATHERS, /* SEVERAL requests, and answers them from the last to the first */
+    IS_CURT, /* the first request is answered, no other */
 };
 
 struct gateway {
@@ -39,6 +42,8 @@ struct gateway {
     enum manner manner;
     char endpoint[PEER_ENDPOINT_MAX];
     uint64_t late_id;
+    uint64_t gathered[SEVERAL];
+    char names[SEVERAL][64];
     atomic_uint requests;
     struct wire last; /* header of the last request */
 };
@@ -74,10 +79,19 @@ send_to(void *router, zmq_msg_t *routing, enum wire_type type, uint64_t id, cons
 static void
 take_request(struct gateway *self, void *router, zmq_msg_t *routing, const struct wire *wire, const char *operation)
 {
+    unsigned before = atomic_fetch_add(&self->requests, 1);
+
     pthread_mutex_lock(&last_lock);
     self->last = *wire;
     pthread_mutex_unlock(&last_lock);
-    atomic_fetch_add(&self->requests, 1);
+    if (self->manner == GATHERS && before < SEVERAL) {
+        self->gathered[before] = wire->id;
+        snprintf(self->names[before], sizeof(self->names[before]), "%s", operation);
+        for (unsigned i = SEVERAL; before == SEVERAL - 1 && i-- > 0;)
+            send_to(router, routing, WIRE_REPLY, self->gathered[i], "", self->names[i]);
+    }
+    if (self->manner == IS_CURT && before == 0)
+        send_to(router, routing, WIRE_REPLY, wire->id, "", operation);
     if (self->manner == TALKS_FIRST) {
         send_to(router, routing, WIRE_REPLY, wire->id + 1, "", "not this one");
         send_to(router, routing, WIRE_REPLY, wire->id - 1, "", "nor this one");
@@ -252,6 +266,35 @@ ask(struct peer *prefer, int64_t wait_ms, char answer[64], bool *maybe_sent)
     return rc;
 }
 
+/* SEVERAL at once, "auth.asked_0" and so on; answered ones are held against their names. How many those are. */
+static unsigned
+ask_several(int64_t wait_ms, struct client_exchange exchanges[SEVERAL])
+{
+    static const char *const names[SEVERAL] = {"auth.asked_0", "auth.asked_1", "auth.asked_2"};
+    struct arena *arena = arena_new(1024);
+    struct buf request;
+    unsigned answered = 0;
+
+    buf_init(&request, 1024);
+    assert_int_equal(client_arguments(&request, STR(""), "store-data", "r-1"), 0);
+    for (unsigned i = 0; i < SEVERAL; i++)
+        exchanges[i] = (struct client_exchange){.operation = names[i], .request = &request};
+    client_request_all(peers, NULL, 0, clock_monotonic_ms() + wait_ms, exchanges, SEVERAL);
+    for (unsigned i = 0; i < SEVERAL; i++) {
+        struct in in;
+
+        if (!exchanges[i].answered)
+            continue;
+        answered++;
+        assert_int_equal(client_reply_decode(&exchanges[i].reply, arena, &in), 0);
+        assert_string_equal(in_text(in, ""), names[i]);
+        client_reply_close(&exchanges[i].reply);
+    }
+    buf_free(&request);
+    arena_destroy(&arena);
+    return answered;
+}
+
 /* ---- tests ---- */
 
 static void
@@ -337,6 +380,47 @@ a_gateway_that_dies_is_noticed(void **state)
     assert_int_equal(ask(NULL, 5000, answer, &maybe_sent), -1);
     assert_true(maybe_sent);
     assert_in_range(clock_monotonic_ms() - started_ms, 0, SOON_MS);
+}
+
+/* None is answered before the last one is asked, and then the last one first. */
+static void
+several_are_asked_before_one_is_answered(void **state)
+{
+    struct client_exchange exchanges[SEVERAL];
+
+    (void)state;
+    gateway_start(0, GATHERS);
+    connect_to(1);
+    assert_int_equal(ask_several(2000, exchanges), SEVERAL);
+}
+
+static void
+one_without_an_answer_takes_none_with_it(void **state)
+{
+    struct client_exchange exchanges[SEVERAL];
+    int64_t started_ms = clock_monotonic_ms();
+
+    (void)state;
+    gateway_start(0, IS_CURT);
+    connect_to(1);
+    assert_int_equal(ask_several(200, exchanges), 1);
+    assert_true(exchanges[0].answered);
+    for (unsigned i = 0; i < SEVERAL; i++)
+        assert_true(exchanges[i].maybe_sent);
+    assert_true(clock_monotonic_ms() - started_ms >= 200);
+    assert_int_equal(atomic_load(&gateways[0].requests), SEVERAL);
+}
+
+static void
+several_without_a_gateway_are_not_sent(void **state)
+{
+    struct client_exchange exchanges[SEVERAL];
+
+    (void)state;
+    connect_to(0);
+    assert_int_equal(ask_several(100, exchanges), 0);
+    for (unsigned i = 0; i < SEVERAL; i++)
+        assert_false(exchanges[i].maybe_sent);
 }
 
 static void
@@ -444,6 +528,9 @@ main(void)
         TEST(a_late_reply_answers_nothing),
         TEST(a_reply_of_another_gateway_does_not_count),
         TEST(a_gateway_that_dies_is_noticed),
+        TEST(several_are_asked_before_one_is_answered),
+        TEST(one_without_an_answer_takes_none_with_it),
+        TEST(several_without_a_gateway_are_not_sent),
         TEST(without_a_gateway_nothing_is_sent),
         TEST(the_set_follows_the_living),
         TEST(a_reset_connection_is_a_new_one),
