@@ -13,7 +13,7 @@
 #define BODY_SIZE_MAX_DEFAULT 1048576  /* contract K.1: 413 above, unless x-body-limit says otherwise */
 #define BODY_IN_LOOP_MAX      65536    /* larger bodies are validated in the worker (protocols 11) */
 #define BODIES_SIZE_MAX       67108864 /* request bodies one gateway holds at once; more get 503 */
-#define SWALLOW_MAX           8388608  /* bytes of a refused body read so that its sender hears the answer */
+#define SWALLOW_MAX           16777216 /* bytes of a refused body read so that its sender hears the answer */
 #define BODY_WAIT_MS          30000    /* a body that takes longer must come at */
 #define BODY_BYTES_PER_MS_MIN 1        /* this pace at least */
 #define DRAIN_WAIT_MS         15000    /* SIGTERM: what is in flight ends within the slowest timeout class */

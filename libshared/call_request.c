@@ -251,7 +251,7 @@ call_read_request(struct call *call, struct str map, bool from_http)
     if ((!from_http || !call->operation->path || in_has(request, "raw")) &&
         check_arguments(call, request, from_http && call->operation->path))
         return -1;
-    if (!call->idempotency_key && call->operation->idempotent)
+    if (!call->idempotency_key && call->operation->idempotent && call->operation->audience != AUDIENCE_DEVELOPER)
         take_key_of_body(call);
     return 0;
 }

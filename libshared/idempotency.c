@@ -17,15 +17,41 @@
 #include "sql_list.h"
 
 #define KEPT_FOR_US      (24 * 3600 * US_PER_SECOND) /* contract K.1 */
+#define CLAIM_WAIT_US    (30 * US_PER_SECOND)        /* no request is at work for so long */
+#define CLAIMED          0                           /* stands for the status until there is an answer */
 #define KEPT_HEADERS_MAX 4096
 #define SEAL_LABEL       "idempotency"
+
+bool
+idempotency_claims(const struct call *call)
+{
+    return call->operation->idempotent && call->idempotency_key && call->operation->audience == AUDIENCE_DEVELOPER;
+}
+
+/* Where a key's answer is kept. A developer has no store, and the app that the route names is perhaps still to be made:
+ * the account stands in the key. */
+struct place {
+    int64_t store_id, app_id;
+    const char *key;
+};
+
+static struct place
+place_of(const struct call *call)
+{
+    if (call->operation->audience != AUDIENCE_DEVELOPER)
+        return (struct place){call->caller.store_id, call->caller.app_id, call->idempotency_key};
+    return (struct place){
+        .key = arena_printf(call->arena, "%" PRId64 ":%s", call->caller.account_id, call->idempotency_key)};
+}
 
 /* Who asks and with which key: what is locked, and what a sealed answer is bound to. */
 static const char *
 key_text(const struct call *call)
 {
-    return arena_printf(call->arena, "%s:%" PRId64 ":%" PRId64 ":%s", call->private->service, call->caller.store_id,
-                        call->caller.app_id, call->idempotency_key);
+    struct place place = place_of(call);
+
+    return arena_printf(call->arena, "%s:%" PRId64 ":%" PRId64 ":%s", call->private->service, place.store_id,
+                        place.app_id, place.key);
 }
 
 /* Over HTTP the gateway tells the hash, because only it has seen the raw body. */
@@ -148,24 +174,57 @@ check_length(struct call *call)
                       IDEMPOTENCY_KEY_MAX);
 }
 
+/* Committed before the handler runs: whoever comes with the key meanwhile, or after this process was lost, sees it. */
+static int
+claim(struct call *call, struct place place)
+{
+    uint8_t hash[SHA256_SIZE];
+
+    request_hash(call, hash);
+    return db_post(call, IDEMPOTENCY_KEEP, "llssxlxxbt", place.store_id, place.app_id, place.key, call->operation->name,
+                   (const void *)hash, sizeof(hash), (int64_t)CLAIMED, (const void *)NULL, (size_t)0, (const void *)"",
+                   (size_t)0, 0, clock_now_us()) ||
+                   db_commit(call)
+               ? -1
+               : 0;
+}
+
+/* Whoever claimed it is at work, or was lost with all that could say how far it came. */
+static int
+fail_claimed(struct call *call, const struct rows *rows)
+{
+    if (!call->second_attempt && rows_time(rows, 0, "created_at") > clock_now_us() - CLAIM_WAIT_US)
+        return fail_locked(call);
+    return call_fail(call, FAIL_OUTCOME_UNKNOWN, NULL,
+                     "A request with this Idempotency-Key may or may not have been carried out; look, and repeat it "
+                     "with a new key if it was not");
+}
+
 static int
 begin(struct call *call, enum idempotency_state *state)
 {
-    int64_t store_id = call->caller.store_id, app_id = call->caller.app_id;
-    const char *key = call->idempotency_key;
+    struct place place = place_of(call);
     struct rows rows;
 
     if (check_length(call) != 0 || db_begin(call) != 0 || send_lock(call) != 0 ||
-        db_send(call, IDEMPOTENCY_FIND, "llst", store_id, app_id, key, clock_now_us() - KEPT_FOR_US) != 0 ||
+        db_send(call, IDEMPOTENCY_FIND, "llst", place.store_id, place.app_id, place.key,
+                clock_now_us() - KEPT_FOR_US) != 0 ||
         collect_lock(call) != 0 || db_collect(call, &rows) != 0)
         return -1;
     *state = IDEMPOTENCY_NEW;
+    if (rows.count && rows_int(&rows, 0, "expired")) {
+        if (db_post(call, IDEMPOTENCY_FORGET, "lls", place.store_id, place.app_id, place.key) != 0)
+            return -1;
+        rows.count = 0;
+    }
     if (rows.count == 0)
-        return 0;
-    if (rows_int(&rows, 0, "expired"))
-        return db_post(call, IDEMPOTENCY_FORGET, "lls", store_id, app_id, key);
+        return idempotency_claims(call) ? claim(call, place) : 0;
     *state = IDEMPOTENCY_REPLAYED;
-    if (check_hash(call, &rows, 0) != 0 || replay(call, &rows, 0) != 0)
+    if (check_hash(call, &rows, 0) != 0)
+        return -1;
+    if (rows_int(&rows, 0, "status") == CLAIMED)
+        return fail_claimed(call, &rows);
+    if (replay(call, &rows, 0) != 0)
         return -1;
     db_rollback(call->db); /* nothing was changed */
     return 0;
@@ -237,6 +296,38 @@ idempotency_keep(struct call *call)
                 clock_now_us()) != 0)
         return -1;
     return db_commit(call);
+}
+
+/* With these nobody can say that nothing was done. */
+static bool
+is_settled(enum fail code)
+{
+    return code != FAIL_OUTCOME_UNKNOWN && code != FAIL_GATEWAY_TIMEOUT && code != FAIL_INTERNAL_ERROR;
+}
+
+/* What was done is done, and is answered: of an answer that cannot be kept the claim stays, and says no more than that
+ * there was a request. */
+void
+idempotency_settle(struct call *call)
+{
+    const struct call_private *private = call->private;
+    struct call_private answered = *private;
+    struct place place = place_of(call);
+    struct str headers, body;
+    struct rows rows;
+    int rc = 0;
+
+    if (!private->failed && is_kept(call)) {
+        body = kept_body(call);
+        rc = kept_headers(call, &headers) ||
+             db_run(call, IDEMPOTENCY_SETTLE, &rows, "llslxxb", place.store_id, place.app_id, place.key,
+                    (int64_t) private->status, (const void *)headers.base, headers.len, (const void *)body.base,
+                    body.len, (int)private->sealed);
+    } else if (!private->failed || is_settled(private->code)) {
+        rc = db_run(call, IDEMPOTENCY_FORGET, &rows, "lls", place.store_id, place.app_id, place.key);
+    }
+    if (rc)
+        *call->private = answered;
 }
 
 bool

@@ -15,6 +15,15 @@ enum idempotency_state {
     IDEMPOTENCY_FAILED,   /* the error is recorded: conflict, other request, database */
 };
 
+/* Developers' routes ask other services, which no transaction may wait for. There the key is claimed before the handler
+ * runs, in a transaction of its own: after IDEMPOTENCY_NEW none is open, and idempotency_settle must follow. A request
+ * whose claim was never settled, because its process was lost, is answered with outcome_unknown: it is not done again.
+ */
+bool idempotency_claims(const struct call *call);
+
+/* Keeps the answer, or gives the claim back when the handler failed and nothing was done. */
+void idempotency_settle(struct call *call);
+
 /* Begins the transaction, takes the key's lock and looks for its answer. After IDEMPOTENCY_NEW the transaction is open;
  * after IDEMPOTENCY_FAILED it may be, and the worker rolls it back. */
 enum idempotency_state idempotency_begin(struct call *call);

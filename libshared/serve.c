@@ -135,7 +135,7 @@ serve_check_answer(struct call *call)
 static int
 run_once(struct call *call, const struct handler *handler)
 {
-    bool keyed = call->operation->idempotent && call->idempotency_key;
+    bool keyed = call->operation->idempotent && call->idempotency_key && !idempotency_claims(call);
     int rc;
 
     if (keyed) {
@@ -182,15 +182,11 @@ serve_ensure_database(struct call *call)
 }
 
 static int
-run_handler(struct call *call, const struct handler *handler)
+run_until_done(struct call *call, const struct handler *handler)
 {
     unsigned runs = 0;
     int rc;
 
-    if (clock_monotonic_ms() >= call->deadline_ms)
-        return call_fail(call, FAIL_GATEWAY_TIMEOUT, NULL, NULL);
-    if (handler != &metrics_handler && serve_ensure_database(call) != 0)
-        return -1;
     do {
         call_reset(call);
         rc = run_once(call, handler);
@@ -202,6 +198,32 @@ run_handler(struct call *call, const struct handler *handler)
     if (!call_failed(call))
         rc = serve_fail_internally(call, "it returned -1 without call_fail");
     return rc;
+}
+
+static int
+run_claimed(struct call *call, const struct handler *handler)
+{
+    enum idempotency_state state = idempotency_begin(call);
+    int rc;
+
+    if (state == IDEMPOTENCY_FAILED && db_in_transaction(call->db))
+        db_rollback(call->db);
+    if (state != IDEMPOTENCY_NEW)
+        return state == IDEMPOTENCY_REPLAYED ? 0 : -1;
+    db_release(call->db); /* what the claim has committed keeps the handler from nothing */
+    rc = run_until_done(call, handler);
+    idempotency_settle(call);
+    return rc;
+}
+
+static int
+run_handler(struct call *call, const struct handler *handler)
+{
+    if (clock_monotonic_ms() >= call->deadline_ms)
+        return call_fail(call, FAIL_GATEWAY_TIMEOUT, NULL, NULL);
+    if (handler != &metrics_handler && serve_ensure_database(call) != 0)
+        return -1;
+    return idempotency_claims(call) ? run_claimed(call, handler) : run_until_done(call, handler);
 }
 
 /* ---- the reply --------------------------------------------------------------------------------------------------- */

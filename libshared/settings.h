@@ -46,7 +46,7 @@
     TEXT(eps_merchant_id, "SX_EPS_MERCHANT_ID", NULL, "merchant id at EPS") \
     TEXT(eps_store_id, "SX_EPS_STORE_ID", NULL, "store id at EPS") \
     NUMBER(charge_expiry_s, "SX_CHARGE_EXPIRY", 172800, 60, 31536000, "for how many seconds a charge waits for the merchant") \
-    NUMBER(review_required, "SX_REVIEW_REQUIRED", 0, 0, 1, "1: the marketplace shows only apps that a platform admin has approved") \
+    NUMBER(review_required, "SX_REVIEW_REQUIRED", 0, 0, 1, "1: the marketplace shows, and merchants install from it, only apps that a platform admin has approved") \
     NUMBER(audit_days, "SX_AUDIT_DAYS", 400, 30, 36500, "for how many days the audit log keeps an entry") \
     NUMBER(identity_lease_ms, "SX_IDENTITY_LEASE_MS", 800, 0, 800, "how long a gateway trusts its identity cache unrenewed; 0 turns the cache off") \
     NUMBER(postgres_port, "SX_POSTGRES_PORT", 5432, 1, 65535, "port number in the private cluster's unix socket name")

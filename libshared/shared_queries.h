@@ -14,12 +14,14 @@ QUERY(IDEMPOTENCY_WAIT_LOCK, "select set_config('lock_timeout', $2, true), "
                              "pg_advisory_xact_lock(hashtextextended($1, 0))")
 
 /* $4: the time before which a kept answer counts no more (now - 24 h). */
-QUERY(IDEMPOTENCY_FIND, "select request_hash, status, headers, body, sealed, (created_at <= $4)::int as expired "
-                        "from idempotency where store_id = $1 and app_id = $2 and key = $3")
+QUERY(IDEMPOTENCY_FIND, "select request_hash, status, headers, body, sealed, created_at, (created_at <= $4)::int as "
+                        "expired from idempotency where store_id = $1 and app_id = $2 and key = $3")
 QUERY(IDEMPOTENCY_FORGET, "delete from idempotency where store_id = $1 and app_id = $2 and key = $3")
 QUERY(IDEMPOTENCY_KEEP,
       "insert into idempotency (store_id, app_id, key, operation, request_hash, status, headers, body, "
       "sealed, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+QUERY(IDEMPOTENCY_SETTLE, "update idempotency set status = $4, headers = $5, body = $6, sealed = $7 "
+                          "where store_id = $1 and app_id = $2 and key = $3")
 
 /* The same for all keys of a batch (call_batch.h), each with its place in the list. Who waits does so in one order. */
 QUERY(IDEMPOTENCY_TRY_LOCKS, "select n, pg_try_advisory_xact_lock(hashtextextended(name, 0)) as locked "

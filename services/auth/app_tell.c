@@ -7,7 +7,6 @@
  */
 #include "app_tell.h"
 
-#include "audit.h"
 #include "auth_operations.h"
 #include "json_text.h"
 #include "statements.h"
@@ -33,7 +32,7 @@ take_turn(struct call *call)
     return db_run(call, APPS_TOLD, &gone, "j", str_of(rows_text(&rows, 0, "apps"))) ? -1 : ACTOR_AGAIN;
 }
 
-const struct actor_plan app_tell_plan = {.name = "app-tell", .turn = take_turn, .look_ms = 200, .turn_ms = 10000};
+const struct actor_plan app_tell_plan = {.name = "app-tell", .turn = take_turn, .look_ms = 200, .turn_ms = 4000};
 
 int
 apps_shown(struct call *call)
@@ -49,25 +48,15 @@ apps_shown(struct call *call)
     return call_reply(call, 200);
 }
 
-static const char *
-deed_of(struct str action)
-{
-    return str_is(action, "approved") ? "app.approved" : str_is(action, "rejected") ? "app.rejected" : "app.in_review";
-}
-
+/* Who has decided developer-apps tells the audit log itself. */
 int
 apps_reviewed(struct call *call)
 {
     int64_t app_id = in_int(call->in, "body.app_id", 0);
     struct rows rows;
 
-    if (db_begin(call) || db_run(call, APP_SET_APPROVED, &rows, "lbl", app_id,
-                                 in_bool(call->in, "body.is_approved", false), in_int(call->in, "body.decision_id", 0)))
-        return -1;
-    if (rows.count && audit_put_by(call, in_int(call->in, "body.account_id", 0),
-                                   deed_of(in_str(call->in, "body.action")), "app", app_id, 0, app_id))
-        return -1;
-    if (db_commit(call))
+    if (db_run(call, APP_SET_APPROVED, &rows, "lbl", app_id, in_bool(call->in, "body.is_approved", false),
+               in_int(call->in, "body.decision_number", 0)))
         return -1;
     call_data(call);
     out_map(&call->out, 1);

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "invalidation.h"
 #include "json_text.h"
+#include "recount.h"
 #include "scopes.h"
 #include "statements.h"
 
@@ -78,6 +79,16 @@ apps_overview(struct call *call)
     else
         out_null(&call->out);
     return call_reply(call, 200);
+}
+
+int
+app_counts_verify(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
+        return -1;
+    return recount_reply(call, &rows);
 }
 
 int

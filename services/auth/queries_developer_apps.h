@@ -10,23 +10,26 @@
 QUERY(OWNED_APP_GET, "select " OWNED_APP_COLUMNS " from app where app_id = $1 and " OF_DEVELOPERS)
 
 /* $1 account, $2 whether active, $3 whether listed; null: both. $4 how many, $5 how many not. Each of the four kinds
- * has its own order in the index, so that a rare one costs what its rows cost; those that others share with the account
- * are few (APPS_OF_MEMBER_MAX). */
-#define OWNED_APPS(most)                                                                                               \
-    "(select app_id from wanted cross join lateral (select app_id from app where owner_account_id = $1 "               \
-    "and " OF_DEVELOPERS " and is_active = active and is_listed = listed order by app_id desc limit " most             \
-    ") as owned union all select app_id from app_member join app using (app_id) join wanted on is_active = active "    \
-    "and is_listed = listed where account_id = $1 and " OF_DEVELOPERS ") as app "
-QUERY(
-    OWNED_APPS_PAGE,
-    "with wanted as (select * from (values (true, true), (true, false), (false, true), (false, false)) as kind "
-    "(active, listed) where ($2::int is null or active::int = $2) and ($3::int is null or listed::int = $3)), "
-    "total as (select count(*) as _total from (select from " OWNED_APPS(
-        "10001") "limit 10001) as counted) "
-                 "select total._total, page.* from total left join lateral (select " OWNED_APP_COLUMNS
-                 " from (select app_id from " OWNED_APPS(
-                     "$4::bigint + $5::bigint") "order by app_id desc limit $4 offset $5) "
-                                                "as place join app using (app_id)) as page on true order by app_id desc")
+ * has its own order in the index, and they are merged, so that a page costs what its rows cost; those that others share
+ * with the account are few (APPS_OF_MEMBER_MAX). */
+#define OWNED_APPS(active, listed)                                                                                     \
+    "(select app_id from app where owner_account_id = $1 and " OF_DEVELOPERS " and is_active = " active                \
+    " and is_listed = " listed " and coalesce($2::int, " active "::int) = " active                                     \
+    "::int and coalesce($3::int, " listed "::int) = " listed "::int order by app_id desc)"
+#define SHARED_APPS                                                                                                    \
+    "from app_member join app using (app_id) where account_id = $1 and " OF_DEVELOPERS                                 \
+    " and coalesce($2::int, is_active::int) = is_active::int and coalesce($3::int, is_listed::int) = is_listed::int"
+#define APPS_OF_DEVELOPER                                                                                              \
+    OWNED_APPS("true", "true")                                                                                         \
+    " union all " OWNED_APPS("true", "false") " union all " OWNED_APPS("false", "true") " union all " OWNED_APPS(      \
+        "false", "false") " union all (select app_id " SHARED_APPS " order by app_id desc)"
+QUERY(OWNED_APPS_PAGE,
+      "with total as (select coalesce(sum(n), 0)::bigint + (select count(*) " SHARED_APPS ") as _total from app_count "
+      "where account_id = $1 and coalesce($2::int, is_active::int) = is_active::int and "
+      "coalesce($3::int, is_listed::int) = is_listed::int) "
+      "select total._total, page.* from total left join lateral (select " OWNED_APP_COLUMNS " from (select app_id from "
+      "(" APPS_OF_DEVELOPER ") as theirs order by app_id desc limit $4 offset $5) as place join app using (app_id)) "
+      "as page on true order by app_id desc")
 
 /* $2: the fields that change, as JSON; $3: the scopes among them, or null; $5: when it was changed last, or null: it
  * does not matter. updated_at never comes a second time. */
@@ -51,27 +54,48 @@ QUERY(APP_OF_CREATION, "select app_id from (select) as one left join app on crea
 
 /* ---- where an app is installed ----------------------------------------------------------------------------------- */
 
-/* $1 app, $2 how many, $3 how many not. */
-#define INSTALLATIONS_OF_APP_WHERE(which)                                                                              \
-    "with total as (select count(*) as _total from (select from installation where app_id = $1 " which                 \
-    " limit 10001) as counted) select total._total, page.* from total left join lateral (select "                      \
+/* $1 app, $2 how many, $3 how many not: the rows first, then what is told of each. */
+#define INSTALLATION_SHOWN                                                                                             \
     "installation.installation_id, store_id, " INSTALLATION_STATUS                                                     \
     ", to_json(string_to_array(granted_scopes, ' ')) as granted_scopes, current.expires_at as token_expires_at, "      \
-    "last_used_at, coalesce(request_count, 0) as request_count, created_at, updated_at from installation "             \
-    "left join installation_usage using (installation_id) left join lateral (select expires_at from token "            \
-    "where token.installation_id = installation.installation_id and kind = 'access' and revoked_at is null "           \
+    "last_used_at, coalesce(request_count, 0) as request_count, created_at, updated_at"
+#define INSTALLATION_BESIDE                                                                                            \
+    " cross join lateral (select * from installation where installation_id = place.installation_id offset 0) as "      \
+    "installation left join lateral (select last_used_at, request_count from installation_usage where "                \
+    "installation_id = place.installation_id offset 0) as used on true left join lateral (select expires_at from "     \
+    "token where token.installation_id = place.installation_id and kind = 'access' and revoked_at is null "            \
     "and token.generation = installation.generation and token_id >= tokens_from and installation.status = 'active' "   \
-    "order by token_id desc limit 1) as current on true where app_id = $1 " which                                      \
-    " order by installation.installation_id desc limit $2 offset $3) as page on true"
-QUERY(INSTALLATIONS_OF_APP, INSTALLATIONS_OF_APP_WHERE(""))
-QUERY(INSTALLATIONS_OF_APP_ACTIVE, INSTALLATIONS_OF_APP_WHERE("and installation.status = 'active'"))
-QUERY(INSTALLATIONS_OF_APP_ENDED, INSTALLATIONS_OF_APP_WHERE("and installation.status <> 'active'"))
+    "order by token_id desc limit 1) as current on true"
+#define INSTALLATIONS_OF_APP_WHERE(counted, which)                                                                     \
+    "with total as (select coalesce(sum(" counted "), 0)::bigint as _total from installation_count where "             \
+    "app_id = $1) select total._total, page.* from total left join lateral (select " INSTALLATION_SHOWN                \
+    " from (select installation_id from installation where app_id = $1 " which                                         \
+    " order by installation_id desc limit $2 offset $3) as place" INSTALLATION_BESIDE                                  \
+    ") as page on true order by installation_id desc"
+QUERY(INSTALLATIONS_OF_APP, INSTALLATIONS_OF_APP_WHERE("total", ""))
+QUERY(INSTALLATIONS_OF_APP_ACTIVE, INSTALLATIONS_OF_APP_WHERE("active", "and status = 'active'"))
+QUERY(INSTALLATIONS_OF_APP_ENDED, INSTALLATIONS_OF_APP_WHERE("total - active", "and status <> 'active'"))
 
 /* What an overview shows, at the cost of a few rows however many there are. $1 app. */
 QUERY(APP_COUNTS, "select coalesce(sum(active), 0)::bigint as active, coalesce(sum(total), 0)::bigint as total "
                   "from installation_count where app_id = $1")
 QUERY(APP_LATEST_INSTALLATION, "select installation_id, store_id, " INSTALLATION_STATUS ", created_at from "
                                "installation where app_id = $1 order by installation_id desc limit 1")
+
+/* Kept counts of app $1 and its owner against a recount: what differs. */
+QUERY(APP_COUNTS_VERIFY,
+      "with owner as (select owner_account_id as account_id from app where app_id = $1), kept as (select "
+      "k.name, sum(k.n)::bigint as n from installation_count cross join lateral (values ('installations', "
+      "total), ('installations.active', active)) as k (name, n) where app_id = $1 group by 1 union all select "
+      "'apps' || case when is_active then '.active' else '' end || case when is_listed then '.listed' else '' "
+      "end, sum(n)::bigint from app_count join owner using (account_id) group by is_active, is_listed), counted "
+      "as (select k.name, count(*) as n from installation cross join lateral (values ('installations', true), "
+      "('installations.active', status = 'active')) as k (name, counts) where app_id = $1 and counts group by 1 "
+      "union all select 'apps' || case when is_active then '.active' else '' end || case when is_listed then "
+      "'.listed' else '' end, count(*) from app join owner on account_id = owner_account_id where " OF_DEVELOPERS
+      " group by is_active, is_listed) select name as count, coalesce(kept.n, 0) as kept, coalesce(counted.n, "
+      "0) as counted from kept full join counted using (name) where coalesce(kept.n, 0) <> coalesce(counted.n, "
+      "0) order by name")
 
 /* ---- the end of a deleted app's installations -------------------------------------------------------------------- */
 

@@ -17,6 +17,6 @@ QUERY(APPS_TOLD, "delete from app_untold using json_to_recordset($1) as told (ap
 QUERY(APPS_SHOWN,
       "select " TOLD_COLUMNS " from app where app_id = any ($1::bigint[]) and type = 'platform' order by app_id")
 
-/* $1 app, $2 whether it is approved now, $3 number of the decision. No row: a later one was heard of, or this one. */
+/* $1 app, $2 whether it is approved now, $3 number of the decision: one that comes too late changes nothing. */
 QUERY(APP_SET_APPROVED, "update app set is_approved = $2, decision_number = $3 where app_id = $1 and type = 'platform' "
-                        "and decision_number < $3 returning app_id")
+                        "and decision_number < $3")

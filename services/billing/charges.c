@@ -112,7 +112,7 @@ charges_create(struct call *call)
 int
 wallets_topup(struct call *call)
 {
-    return create(call, &(struct kind){"wallet_topup", "Wallet top-up"});
+    return create(call, &(struct kind){"wallet_topup", "Wallet Top-up"});
 }
 
 int

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "config.h"
 #include "items.h"
+#include "recount.h"
 #include "statements.h"
 
 int
@@ -108,4 +109,14 @@ apps_overview(struct call *call)
     else
         out_null(&call->out);
     return call_reply(call, 200);
+}
+
+int
+app_counts_verify(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
+        return -1;
+    return recount_reply(call, &rows);
 }

@@ -200,10 +200,9 @@ charge_refund(struct call *call, struct charge *charge, int64_t amount, const ch
         return call_fail(call, FAIL_INVALID_AMOUNT, "amount", "is more than what is left of the charge");
     refunded = charge->refunded + amount;
     fees_refund(&part, &charge->fees, charge->refunded, refunded);
-    /* Before the developer's balance, as charge_pay: each locks a row of charge_count. */
-    if (db_post(call, CHARGE_REFUNDED, "ll", charge->charge_id, refunded) ||
-        post_split(call, charge, "refund", &part, true) ||
-        (is_topup(charge) && empty_wallet(call, charge, part.base, reason)))
+    if (post_split(call, charge, "refund", &part, true) ||
+        (is_topup(charge) && empty_wallet(call, charge, part.base, reason)) ||
+        db_post(call, CHARGE_REFUNDED, "ll", charge->charge_id, refunded))
         return -1;
     return db_run(call, REFUND_INSERT, refund, "llsts", charge->charge_id, amount, reason, clock_now_us(),
                   charge->currency);

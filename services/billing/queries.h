@@ -11,9 +11,16 @@
 #define LAST "9223372036854775807"
 
 /* A page and how many there are in all: `counted` and `ids` are of the above, `beside` joins what `columns` name. */
-#define PAGE(columns, counted, ids, beside, id)                                                                        \
-    "with total as (select count(*) as _total from (" counted ") as counted) select total._total, page.* from total "  \
-    "left join lateral (select " columns " from (" ids ") as ids" beside " order by " id " desc) as page on true"
+#define PAGE_OF(columns, total, ids, beside, id)                                                                       \
+    "with total as (select " total                                                                                     \
+    " as _total) select total._total, page.* from total left join lateral (select " columns " from (" ids              \
+    ") as ids" beside " order by " id " desc) as page on true"
+#define COUNTED(counted)                        "(select count(*) from (" counted ") as counted)"
+#define PAGE(columns, counted, ids, beside, id) PAGE_OF(columns, COUNTED(counted), ids, beside, id)
+
+/* How many there are is kept, and counted only for those before some id. */
+#define KEPT(before, kept, counted)                                                                                    \
+    "case when " before " = " LAST " then (select " kept ") else " COUNTED(counted) " end"
 
 #include "queries_charges.h"
 #include "queries_ledger.h"

@@ -17,8 +17,9 @@
 #define CHARGE_BESIDE                                                                                                  \
     " join currency as k on k.code = c.currency left join subscription as s on s.subscription_id = c.subscription_id"
 
-#define CHARGES_PAGE(columns, counted, ids)                                                                            \
-    PAGE(columns, counted, ids, " join charge as c using (charge_id)" CHARGE_BESIDE, "c.charge_id")
+#define CHARGES_PAGE_OF(columns, total, ids)                                                                           \
+    PAGE_OF(columns, total, ids, " join charge as c using (charge_id)" CHARGE_BESIDE, "c.charge_id")
+#define CHARGES_PAGE(columns, counted, ids) CHARGES_PAGE_OF(columns, COUNTED(counted), ids)
 
 /* Locked until the charge is there, or the end that comes first is seen. $1 installation, $2 generation. */
 QUERY(INSTALLATION_KNOW, "insert into installation (installation_id) values ($1) on conflict do nothing")

@@ -51,7 +51,7 @@ check_twice(struct call *call, const char *name)
         for (unsigned before = 0; before < i; before++)
             if (str_equal(in_str(in_item(list, i), ""), in_str(in_item(list, before), "")))
                 return call_failf(call, FAIL_DUPLICATE_FIELD, arena_printf(call->arena, "%s[%u]", name, i),
-                                  "is the same as %s[%u]; give it once", name, before);
+                                  "Unique constraint violation: the same as %s[%u]; give it once", name, before);
     return 0;
 }
 

@@ -92,13 +92,14 @@ reply_own(struct call *call, bool unlisted)
 {
     const char *category = in_text(call->in, "query.category"), *search = in_text(call->in, "query.search");
     struct items page = {.id_column = "app_id"};
+    int64_t owner = call->caller.account_id, wanted, offset;
     struct rows rows;
 
     items_begin(&page, call);
-    if (search ? db_run(call, OWN_SEARCH, &rows, "lllsbs", call->caller.account_id, items_wanted(&page),
-                        items_offset(&page), category, (int)unlisted, search)
-               : db_run(call, OWN_PAGE, &rows, "lllsb", call->caller.account_id, items_wanted(&page),
-                        items_offset(&page), category, (int)unlisted))
+    wanted = items_wanted(&page), offset = items_offset(&page);
+    if (search     ? db_run(call, OWN_SEARCH, &rows, "lllbss", owner, wanted, offset, (int)unlisted, category, search)
+        : category ? db_run(call, OWN_CATEGORY, &rows, "lllbs", owner, wanted, offset, (int)unlisted, category)
+                   : db_run(call, OWN_PAGE, &rows, "lllb", owner, wanted, offset, (int)unlisted))
         return -1;
     return items_reply(&page, call, &rows);
 }

@@ -4,6 +4,8 @@
 #include "call.h"
 #include "developer_apps_operations.h"
 #include "json_text.h"
+#include "recount.h"
+#include "statements.h"
 
 #define ANSWER_MS 300 /* left for the answer when somebody is too slow */
 
@@ -74,4 +76,14 @@ apps_overview(struct call *call)
                 out_text(&call->out, parts[i].counts);
     }
     return call_reply(call, 200);
+}
+
+int
+app_counts_verify(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
+        return -1;
+    return recount_reply(call, &rows);
 }

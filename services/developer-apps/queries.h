@@ -60,13 +60,14 @@ QUERY(LISTING_TAKE,
 
 QUERY(APP_SHOW, APP_VIEW(APP_UPDATED))
 
-/* $1 apps, $2 how many there are in all. */
+/* $1 apps, $2 how many there are in all. Each is looked up: no plan knows how short the list is. */
 QUERY(
     APPS_SHOW,
     "select $2::bigint as _total, page.* from (select) as one left join lateral (select a.app_id, a.app_type, a.name, "
     "a.slug, a.icon, l.short_description, a.is_listed, a.is_active, a.created_at, " APP_UPDATED
     " as updated_at from json_to_recordset($1) as a " APP_RECORD
-    " left join listing as l on l.creation_id = a.creation_id) as page on true order by app_id desc")
+    " left join lateral (select short_description, updated_at from listing where creation_id = a.creation_id offset 0) "
+    "as l on true) as page on true order by app_id desc")
 
 /* $2 names of the fields to show. */
 QUERY(APP_SHOW_FIELDS,

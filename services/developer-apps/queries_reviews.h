@@ -1,7 +1,7 @@
 /* queries_reviews.h - what was submitted for review, and what became of it. Included by queries.h, behind APP_VIEW. */
 
 #define REVIEW_OPEN     "status in ('submitted', 'in_review')"
-#define VERSION_COLUMNS "app_id, review.version, status, message, submitted_at, decided_at"
+#define VERSION_COLUMNS "review.app_id, review.version, status, message, submitted_at, decided_at"
 
 /* ---- submitting and deciding ------------------------------------------------------------------------------------- */
 
@@ -28,36 +28,40 @@ QUERY(REVIEW_PUT, "with numbered as (update listing set review_number = review_n
                   "returning " VERSION_COLUMNS)
 QUERY(REVIEW_GET, "select " VERSION_COLUMNS " from review where app_id = $1 and version = $2")
 
-/* $3 what becomes of version $2, $4 the reviewer's message, $5 who, $6 now, $7 when auth is told again. */
+/* $3 what becomes of version $2, $4 the reviewer's message, $5 now, $6 when auth is told again. */
 QUERY(REVIEW_DECIDE,
-      "with decided as (update review set status = $3::text, message = $4, decided_at = case when $3::text <> "
-      "'in_review' then $6::timestamptz end where app_id = $1::bigint and version = $2::int returning *), "
-      "noted as (update listing set review_status = case when review_number = $2::int then $3::text else review_status "
-      "end, approved_version = case when $3::text = 'approved' then $2::int when $3::text = 'rejected' and "
-      "approved_version = $2::int then null else approved_version end where app_id = $1::bigint "
-      "returning approved_version), "
-      "told as (insert into decision (app_id, version, action, is_approved, account_id, at, due_at) select $1::bigint, "
-      "$2::int, $3::text, approved_version is not null, $5::bigint, $6::timestamptz, $7::timestamptz from noted) "
-      "select app_id, version, status, message, submitted_at, decided_at from decided")
+      "with noted as (update listing set review_status = case when review_number = $2::int then $3::text else "
+      "review_status end, approved_version = case when $3::text = 'approved' then $2::int when $3::text = 'rejected' "
+      "and approved_version = $2::int then null else approved_version end, decision_number = decision_number + 1, "
+      "decision_due = $6::timestamptz where app_id = $1::bigint) "
+      "update review set status = $3::text, message = $4, decided_at = case when $3::text <> 'in_review' then "
+      "$5::timestamptz end where app_id = $1::bigint and version = $2::int returning " VERSION_COLUMNS)
 
 /* ---- telling auth ------------------------------------------------------------------------------------------------ */
 
-QUERY(DECISIONS_UNTOLD, "select decision_id, action, is_approved::int as is_approved, account_id from decision "
-                        "where app_id = $1 and due_at is not null order by decision_id limit 20")
-QUERY(DECISION_TOLD, "update decision set due_at = null where decision_id = $1")
+QUERY(DECISION_UNTOLD, "select decision_number, (approved_version is not null)::int as is_approved from listing "
+                       "where app_id = $1 and decision_due is not null")
+
+/* What was decided meanwhile is still to be told. */
+QUERY(DECISION_TOLD, "update listing set decision_due = null where app_id = $1 and decision_number = $2")
 
 /* $1 now, $2 when it is due again unless it is done. */
-QUERY(DECISION_TAKE, "update decision set due_at = $2 where decision_id = (select decision_id from decision where "
-                     "due_at <= $1 order by due_at limit 1 for update skip locked) returning app_id")
+QUERY(DECISION_TAKE, "update listing set decision_due = $2 where creation_id = (select creation_id from listing where "
+                     "decision_due <= $1 order by decision_due limit 1 for update skip locked) returning app_id")
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
-#define REVIEWS_OPEN "from review join listing using (app_id) where " REVIEW_OPEN " and not is_deleted"
+#define REVIEWS_TOTAL LISTED("'review'", "0", "''")
+#define REVIEWED_APP                                                                                                   \
+    "(select name, slug, icon, developer_name, is_approved from listing where listing.app_id = review.app_id and not " \
+    "is_deleted offset 0) as shown"
+
+/* $1 how many, $2 how many not. */
 QUERY(REVIEWS_PAGE,
-      "with total as (select count(*) as _total from (select " REVIEWS_OPEN " limit 10001) as counted) "
-      "select total._total, page.* from total left join lateral (select app_id, review.version, status, name, slug, "
-      "icon, developer_name, is_approved, submitted_at " REVIEWS_OPEN
-      " order by submitted_at, app_id limit $1 offset $2) as page on true order by submitted_at, app_id")
+      "with total as (select " REVIEWS_TOTAL " as _total) select total._total, page.* from total left join lateral "
+      "(select app_id, review.version, status, shown.*, submitted_at from review cross join lateral " REVIEWED_APP
+      " where " REVIEW_OPEN " order by submitted_at, app_id limit $1 offset $2) as page on true "
+      "order by submitted_at, app_id")
 
 /* $1 app, $2 how many, $3 how many not. */
 QUERY(VERSIONS_PAGE,

@@ -2,8 +2,9 @@
  *
  * What is reviewed is a version: the app as it was when it was submitted. The listing's row is locked by submissions
  * and decisions alike, and a decision names the version that was looked at: it is refused when another one has come
- * meanwhile. A decision is committed here; auth, which installs apps, hears of it before the answer, or, when that
- * came to nothing, later by the actor: the decisions of an app always in their order, each of them until it was heard.
+ * meanwhile. A decision is committed here, with its row for the audit log. Whether an app is approved auth hears, which
+ * installs apps, before the answer, or, when that came to nothing, later from the actor; it keeps what has the highest
+ * number.
  */
 #include "reviews.h"
 
@@ -12,6 +13,7 @@
 #include "developer_apps_operations.h"
 #include "items.h"
 #include "market.h"
+#include "outbox.h"
 #include "statements.h"
 
 /* Opens the transaction that is to submit or decide. */
@@ -35,6 +37,13 @@ is_one(const char *status, const char *other)
     return str_is(str_of(status), other);
 }
 
+static int
+note(struct call *call, int64_t app_id, int64_t version, const char *action)
+{
+    return outbox_audit(
+        call, &(struct deed){.action = action, .target = "app_version", .target_id = version, .app_id = app_id});
+}
+
 /* ---- submitting -------------------------------------------------------------------------------------------------- */
 
 /* A version that waits or was approved, and is the same, is answered again; one that waits makes room for a new one. */
@@ -49,9 +58,12 @@ put_version(struct call *call, int64_t app_id, const char *manifest, struct rows
     status = newest.count ? rows_text(&newest, 0, "status") : "draft";
     if (newest.count && rows_int(&newest, 0, "same") && (is_open(status) || is_one(status, "approved")))
         return db_run(call, REVIEW_GET, rows, "ll", app_id, rows_int(&newest, 0, "version"));
-    if (is_open(status) && db_post(call, REVIEW_WITHDRAW, "l", app_id))
+    if (is_open(status) && (db_post(call, REVIEW_WITHDRAW, "l", app_id) ||
+                            note(call, app_id, rows_int(&newest, 0, "version"), "app_version.withdrawn")))
         return -1;
-    return db_run(call, REVIEW_PUT, rows, "ljtl", app_id, str_of(manifest), clock_now_us(), call->caller.account_id);
+    if (db_run(call, REVIEW_PUT, rows, "ljtl", app_id, str_of(manifest), clock_now_us(), call->caller.account_id))
+        return -1;
+    return note(call, app_id, rows_int(rows, 0, "version"), "app_version.submitted");
 }
 
 static int
@@ -83,38 +95,27 @@ reviews_developer_submit(struct call *call)
 
 /* ---- telling auth ------------------------------------------------------------------------------------------------ */
 
-static int
-tell_one(struct call *call, int64_t app_id, const struct rows *decisions, unsigned row)
-{
-    int64_t decision_id = rows_int(decisions, row, "decision_id");
-    struct call_question question;
-    struct out *body = call_question(&question, 5);
-    struct rows rows;
-    struct in reply;
-
-    out_key_int(body, "app_id", app_id);
-    out_key_int(body, "account_id", rows_int(decisions, row, "account_id"));
-    out_key_int(body, "decision_id", decision_id);
-    out_key_text(body, "action", rows_text(decisions, row, "action"));
-    out_key(body, "is_approved");
-    out_bool(body, rows_int(decisions, row, "is_approved"));
-    if (call_ask(call, "auth.apps.reviewed", &question, &reply))
-        return -1;
-    return db_run(call, DECISION_TOLD, &rows, "l", decision_id);
-}
-
-/* What auth has not heard of an app's reviews, the oldest first. */
+/* What auth has not heard of the app's reviews. */
 static int
 tell(struct call *call, int64_t app_id)
 {
-    struct rows decisions;
+    struct call_question question;
+    struct rows untold, told;
+    struct out *body;
+    struct in reply;
 
-    if (db_run(call, DECISIONS_UNTOLD, &decisions, "l", app_id))
+    if (db_run(call, DECISION_UNTOLD, &untold, "l", app_id))
         return -1;
-    for (unsigned i = 0; i < decisions.count; i++)
-        if (tell_one(call, app_id, &decisions, i))
-            return -1;
-    return 0;
+    if (untold.count == 0)
+        return 0;
+    body = call_question(&question, 3);
+    out_key_int(body, "app_id", app_id);
+    out_key_int(body, "decision_number", rows_int(&untold, 0, "decision_number"));
+    out_key(body, "is_approved");
+    out_bool(body, rows_int(&untold, 0, "is_approved"));
+    if (call_ask(call, "auth.apps.reviewed", &question, &reply))
+        return -1;
+    return db_run(call, DECISION_TOLD, &told, "ll", app_id, rows_int(&untold, 0, "decision_number"));
 }
 
 static int
@@ -134,10 +135,23 @@ const struct actor_plan decisions_plan = {.name = "decisions", .turn = take_turn
 
 /* ---- deciding ---------------------------------------------------------------------------------------------------- */
 
-static const char *
-becomes(const char *action)
+/* What an action makes of a version, and what the audit log calls it. */
+static const struct verdict {
+    const char *action, *status, *deed;
+} verdicts[] = {
+    {"approve", "approved", "app_version.approved"},
+    {"reject", "rejected", "app_version.rejected"},
+    {"move", "in_review", "app_version.taken_into_review"},
+};
+
+static const struct verdict *
+verdict_of(const char *action)
 {
-    return is_one(action, "approve") ? "approved" : is_one(action, "reject") ? "rejected" : "in_review";
+    const struct verdict *verdict = verdicts;
+
+    while (!is_one(action, verdict->action)) /* it is one of them, by the contract */
+        verdict++;
+    return verdict;
 }
 
 /* The newest version can be decided on, and the approved one can be rejected. */
@@ -154,40 +168,41 @@ check_version(struct call *call, const struct rows *held, int64_t version, bool 
                       (long long)newest);
 }
 
+/* rows: the version as it is then. One that is so already is left alone, and nothing is noted. */
 static int
-put_decision(struct call *call, int64_t app_id, const char *status, struct rows *rows)
+put_verdict(struct call *call, int64_t app_id, const struct verdict *verdict, struct rows *rows)
 {
     int64_t version = in_int(call->in, "body.version", 0), now_us = clock_now_us();
     const char *before;
 
     if (db_run(call, REVIEW_GET, rows, "ll", app_id, version))
         return -1;
-    if (rows->count == 0)
-        return call_fail(call, FAIL_CONFLICT, "version", "The app has no such version");
     before = rows_text(rows, 0, "status");
-    if (is_one(before, status))
+    if (is_one(before, verdict->status))
         return 0;
-    if (is_one(status, "in_review") && !is_open(before))
+    if (is_one(verdict->action, "move") && !is_open(before))
         return call_failf(call, FAIL_CONFLICT, "action", "The version is %s already; it cannot be taken into review",
                           before);
-    return db_run(call, REVIEW_DECIDE, rows, "llssltt", app_id, version, status, in_text(call->in, "body.message"),
-                  call->caller.account_id, now_us, now_us + COMPLETION_WAIT_US);
+    if (db_run(call, REVIEW_DECIDE, rows, "llsstt", app_id, version, verdict->status, in_text(call->in, "body.message"),
+               now_us, now_us + COMPLETION_WAIT_US))
+        return -1;
+    return note(call, app_id, version, verdict->deed);
 }
 
 int
 reviews_decide(struct call *call)
 {
+    const struct verdict *verdict = verdict_of(in_text(call->in, "body.action"));
     int64_t app_id = in_int(call->in, "path.app_id", 0);
-    const char *status = becomes(in_text(call->in, "body.action"));
+    bool reject = is_one(verdict->action, "reject");
     struct call_failure ignored;
     struct rows held, rows;
 
-    if (is_one(status, "rejected") && !in_has(call->in, "body.message"))
+    if (reject && !in_has(call->in, "body.message"))
         return call_fail(call, FAIL_VALIDATION_ERROR, "message",
                          "is required with reject: say what the developer should change");
-    if (hold(call, app_id, &held) ||
-        check_version(call, &held, in_int(call->in, "body.version", 0), is_one(status, "rejected")) ||
-        put_decision(call, app_id, status, &rows) || db_commit(call))
+    if (hold(call, app_id, &held) || check_version(call, &held, in_int(call->in, "body.version", 0), reject) ||
+        put_verdict(call, app_id, verdict, &rows) || db_commit(call))
         return -1;
     if (tell(call, app_id))
         call_take_failure(call, &ignored);

@@ -1,4 +1,5 @@
-/* reviews.h - auth hears of what reviewers decide, in the order in which they have. */
+/* reviews.h - auth hears whether reviewers have approved an app, also when the request that decided could not tell it.
+ */
 #ifndef REVIEWS_H
 #define REVIEWS_H
 

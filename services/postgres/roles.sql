@@ -58,9 +58,8 @@ begin
         -- values of a call, which costs as much as many statements do and can choose a scan where it believes the figures
         -- of a table that has grown since.
         execute format('alter role %I set plan_cache_mode = force_generic_plan', service);
-        -- webhooks has queues, which are empty when a plan is made and hold a million rows before statistics say so;
-        -- developer_apps has pages whose length no plan knows, all of them of an index.
-        if service in ('webhooks', 'developer_apps') then
+        -- webhooks has queues, which are empty when a plan is made and hold a million rows before statistics say so.
+        if service = 'webhooks' then
             execute format('alter role %I set enable_seqscan = off', service);
         end if;
         execute format('alter role %I set idle_in_transaction_session_timeout = %L', service, '2s');

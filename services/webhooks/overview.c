@@ -1,5 +1,6 @@
 /* overview.c - what an app's overview shows of its webhooks; asked by developer-apps, which knows whose app it is. */
 #include "clock.h"
+#include "recount.h"
 #include "statements.h"
 #include "webhooks_operations.h"
 
@@ -22,4 +23,14 @@ apps_overview(struct call *call)
     else
         out_null(&call->out);
     return call_reply(call, 200);
+}
+
+int
+app_counts_verify(struct call *call)
+{
+    struct rows rows;
+
+    if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
+        return -1;
+    return recount_reply(call, &rows);
 }

@@ -20,3 +20,10 @@ QUERY(DELIVERY_COUNTS_DROP,
       "with gone as (delete from delivery_count where ctid = any (array(select ctid from delivery_count where day < "
       "($1::timestamptz at time zone 'UTC')::date order by day limit $2)) returning app_id) "
       "select count(*) as gone from gone")
+
+/* The kept count of app $1 against a recount: when it differs. */
+QUERY(
+    APP_COUNTS_VERIFY,
+    "select 'subscriptions.active' as count, kept, counted from (select coalesce(sum(active), 0)::bigint as kept from "
+    "subscription_count where app_id = $1) as k cross join (select count(*) as counted from subscription where "
+    "app_id = $1 and status = 'active') as c where kept <> counted")

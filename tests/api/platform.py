@@ -111,8 +111,9 @@ class Process:
         self.handle.wait()
 
     def pause(self):
-        """SIGSTOP: still there, but silent."""
+        """SIGSTOP: still there, but silent. On a busy machine its threads do not all stop at once: waits until they have."""
         self.handle.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self):
         self.handle.send_signal(signal.SIGCONT)
@@ -241,8 +242,11 @@ class Platform:
     """Everything between a client and the database, in a directory of its own under the temporary directory."""
 
     def __init__(self, gateways=1, services=None, settings=None, durable=False, recorded=True):
-        # Nothing is ready without the services that every other one needs.
-        self.counts = {**({"billing": 1, "developer-apps": 1, "webhooks": 1} if gateways else {}), **({"auth": 1, "store-data": 1} if services is None else services)}
+        # Nothing is ready without the services that every other one needs. Those that others ask come last, and end last:
+        # who asks one that has gone waits for it, also when it is to end.
+        self.counts = {"auth": 1, "store-data": 1} if services is None else dict(services)
+        for service in ("billing", "developer-apps", "webhooks") if gateways else ():
+            self.counts.setdefault(service, 1)
         # Short, because the path of a unix socket has at most 107 bytes.
         self.home = Path(tempfile.mkdtemp(prefix="sx-"))
         os.chmod(self.home, 0o755)

@@ -68,7 +68,7 @@ def test_the_seeds_charge(developer):
     listed = developer.see("charges")
     assert [row["charge_id"] for row in listed["items"]] == [waits["charge_id"], charge["charge_id"]] and listed["total"] == 2
     wanted = {"charge_id": charge["charge_id"], "store_id": developer.shops[0].store_id, "installation_id": developer.shops[0].installation_id,
-              "charge_type": "wallet_topup", "name": "Wallet top-up", "amount": 500.00, "base_amount": 500.00, "currency": "BDT",
+              "charge_type": "wallet_topup", "name": "Wallet Top-up", "amount": 500.00, "base_amount": 500.00, "currency": "BDT",
               "fee_payer": "developer", "commission_rate": 0.2, "platform_amount": 100.00, "gateway_fee_rate": 0.025, "gateway_fee_amount": 12.50,
               "developer_amount": 387.50, "status": "completed"}
     row = listed["items"][1]
@@ -79,7 +79,7 @@ def test_the_seeds_charge(developer):
     [entry] = developer.see("revenue")["items"]
     assert isinstance(entry["ledger_id"], str) and {name: value for name, value in entry.items() if name not in ("ledger_id", "created_at")} == {
         "app_id": developer.app_id, "charge_id": charge["charge_id"], "from_wallet_amount": "500.00", "to_wallet_amount": "387.50",
-        "amount": "500.00", "currency": "BDT", "type": "topup", "description": "Wallet top-up"}
+        "amount": "500.00", "currency": "BDT", "type": "topup", "description": "Wallet Top-up"}
     assert developer.balance() == ("387.50", "0.00", "387.50", "0.00")
 
 

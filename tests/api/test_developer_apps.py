@@ -1,8 +1,11 @@
-"""Developers' apps (contract A.5, seed 004): each example of the seed for these routes, the limits at their edges, whose an
-app is, one slug wanted by many, and what a kill in the middle leaves."""
+"""Developers' apps (contract A.5): what changing, listing and switching them does, whose an app is, and what a kill in the middle
+leaves. The seed's examples are in test_developer_golden.py, the limits in test_developer_limits.py."""
 
 import concurrent.futures
+import itertools
+import os
 import re
+import threading
 import time
 import uuid
 
@@ -105,25 +108,7 @@ def made(developer):
     return data
 
 
-# ---- the seed's examples ---------------------------------------------------------------------------------------------
-
-
-def test_create(developer, made):
-    assert isinstance(made["app_id"], int) and made["name"] == "My Custom App" and made["slug"].startswith("my-custom-app-")
-    assert re.match(r"^sx_app_[0-9a-f]{32}$", made["clientId"]) and SECRET.match(made["clientSecret"]) and KEY.match(made["sessionSigningKey"])
-
-
-def test_get(developer, made):
-    data = told(developer.ask("GET", f"/{made['app_id']}"), "App fetched")
-    assert list(data) == [
-        "app_id", "app_type", "name", "slug", "icon", "screenshots", "description", "short_description", "homepage_url", "app_url", "setup_url",
-        "webhook_url", "webhook_receive_url", "webhook_topics", "redirect_urls", "requested_scopes", "developer_name", "developer_email",
-        "pricing_type", "pricing_amount", "fee_payer", "category", "metadata", "is_listed", "is_active", "client_id", "created_by", "created_at",
-        "updated_at"]
-    assert TIME.match(data.pop("created_at")) and TIME.match(data.pop("updated_at"))
-    assert data == {**CREATE, "app_id": made["app_id"], "app_type": "platform", "slug": made["slug"], "is_listed": 0, "is_active": 1,
-                    "client_id": made["clientId"], "created_by": developer.account_id}
-    assert type(data["is_listed"]) is type(data["is_active"]) is int
+# ---- what is said of them --------------------------------------------------------------------------------------------
 
 
 def test_what_was_not_said_is_null_or_free(one):
@@ -133,30 +118,6 @@ def test_what_was_not_said_is_null_or_free(one):
         assert app[name] is None, name
     assert (app["screenshots"], app["webhook_topics"]) == ([], [])
     assert (app["pricing_type"], app["pricing_amount"], app["fee_payer"]) == ("free", 0, "developer")
-
-
-def test_list(developer, made):
-    data = told(developer.ask("GET", page=1, limit=20, status="active", listed="false"), "Apps fetched")
-    assert list(data) == ["items", "page", "limit", "total", "totalPages"]
-    [item] = data.pop("items")
-    assert data == {"page": 1, "limit": 20, "total": 1, "totalPages": 1}
-    assert list(item) == ["app_id", "app_type", "name", "slug", "icon", "short_description", "is_listed", "is_active", "created_at", "updated_at"]
-    assert TIME.match(item.pop("created_at")) and TIME.match(item.pop("updated_at"))
-    assert item == {"app_id": made["app_id"], "app_type": "platform", "name": "My Custom App", "slug": made["slug"],
-                    "icon": "https://cdn.example.com/icon.png", "short_description": "Brief marketplace summary", "is_listed": 0, "is_active": 1}
-
-
-def test_update(developer, made):
-    change = {"icon": "https://cdn.example.com/new-icon.png",
-              "screenshots": ["https://cdn.example.com/shot-1.png", "https://cdn.example.com/shot-2.png"],
-              "short_description": "Updated description", "developer_name": "Acme Labs v2"}
-    data = told(developer.ask("PATCH", f"/{made['app_id']}", change), "App updated")
-    assert TIME.match(data.pop("updated_at"))
-    assert change.pop("developer_name") and data == {"app_id": made["app_id"], "name": "My Custom App", "slug": made["slug"], **change}
-    after = developer.see(f"/{made['app_id']}")
-    assert {name: after[name] for name in change} == change and after["developer_name"] == "Acme Labs v2"
-    assert {name: after[name] for name in CREATE if name not in (*change, "developer_name")} == \
-        {name: value for name, value in CREATE.items() if name not in (*change, "developer_name")}
 
 
 def test_delete(developer, made):
@@ -181,25 +142,8 @@ def test_status(developer, made):
         assert developer.see(status="active")["total"] == int(active) and developer.see(status="inactive")["total"] == int(not active)
 
 
-def test_rotate_secret(developer, made):
-    data = told(developer.ask("POST", f"/{made['app_id']}/rotate-secret"), "Client secret rotated")
-    assert set(data) == {"app_id", "client_secret"} and SECRET.match(data["client_secret"]) and data["client_secret"] != made["clientSecret"]
-
-
-def test_regenerate_signing_key(developer, made):
-    data = told(developer.ask("POST", f"/{made['app_id']}/regenerate-signing-key"), "Session signing key regenerated")
-    assert set(data) == {"app_id", "session_signing_key"} and KEY.match(data["session_signing_key"])
-    assert data["session_signing_key"] != made["sessionSigningKey"]
-
-
 GROUPS = {"oauth": ["redirect_urls", "requested_scopes"], "webhooks": ["webhook_receive_url", "webhook_topics"], "embed": ["app_url", "setup_url"],
           "billing": ["pricing_type", "pricing_amount", "fee_payer"], "developer": ["developer_name", "developer_email"]}
-
-
-def test_settings(developer, made):
-    data = told(developer.ask("GET", f"/{made['app_id']}/settings"), "Settings fetched")
-    assert list(data) == list(GROUPS) and data == {group: {name: CREATE[name] for name in names} for group, names in GROUPS.items()}
-    assert [list(group) for group in data.values()] == list(GROUPS.values())
 
 
 CHANGES = [("oauth", {"redirect_urls": ["https://a.example/cb", "https://b.example/cb"]}), ("oauth", {"requested_scopes": ["billing", "read_orders"]}),
@@ -247,159 +191,6 @@ def test_scopes(platform, merchant_token):
     assert sorted(entry["scope"] for entry in answer.json()["data"]) == sorted(SCOPES)
     assert all(set(entry) == {"scope", "description"} and entry["description"] for entry in answer.json()["data"])
     is_error(platform.get("/api/apps/scopes"), 401, "missing_token")
-
-
-# ---- limits ----------------------------------------------------------------------------------------------------------
-
-LONG = "https://example.com/" + "x" * 2028
-GOOD = [("name", "abc"), ("name", "অ" * 3), ("name", "অ" * 255), ("description", "ক" * 8000), ("short_description", "ক" * 500), ("icon", LONG),
-        ("screenshots", [f"https://example.com/{n}.png" for n in range(10)]), ("screenshots", []),
-        ("redirect_urls", [f"https://example.com/{n}" for n in range(20)]), ("redirect_urls", ["http://localhost:3000/cb"]),
-        ("requested_scopes", SCOPES), ("webhook_topics", []), ("developer_name", "A"), ("pricing_amount", 10000000), ("pricing_amount", 0.01),
-        ("category", "ক" * 64), ("metadata", {}), ("metadata", {"deep": [1, None, {"e": 1.5}], "text": "x" * 60000}), ("metadata", None),
-        ("description", None), ("icon", None)]
-BAD = [("name", "ab"), ("name", "অ" * 2), ("name", "অ" * 256), ("name", None), ("name", 7), ("slug", "ab"), ("slug", "a" * 256), ("slug", "Upper"),
-       ("slug", "with space"), ("slug", "under_score"), ("slug", "ঢাকা"), ("slug", None), ("description", "ক" * 8001), ("description", 5),
-       ("short_description", "ক" * 501), ("icon", "javascript:alert(1)"), ("icon", "data:text/html,x"), ("icon", "/icon.png"), ("icon", LONG + "x"),
-       ("icon", ""), ("screenshots", [f"https://example.com/{n}.png" for n in range(11)]), ("screenshots", ["no URL"]), ("screenshots", "https://a.example"),
-       ("screenshots", [7]), ("homepage_url", "javascript:alert(1)"), ("app_url", "ftp://example.com"), ("setup_url", "example.com"),
-       ("webhook_url", "https://user:pw@example.com/"), ("webhook_receive_url", "javascript:1"), ("redirect_urls", []), ("redirect_urls", None),
-       ("redirect_urls", ["javascript:alert(1)"]), ("redirect_urls", ["https://example.com/#part"]), ("redirect_urls", {"a": "https://example.com"}),
-       ("redirect_urls", [f"https://example.com/{n}" for n in range(21)]), ("requested_scopes", []), ("requested_scopes", ["read:everything"]),
-       ("requested_scopes", "read:orders"), ("requested_scopes", [1]), ("webhook_topics", ["order.exploded"]), ("webhook_topics", ["x"]),
-       ("webhook_topics", "order.created"), ("developer_name", ""), ("developer_email", "nobody"), ("pricing_type", "barter"), ("pricing_amount", -1),
-       ("pricing_amount", 0.001), ("pricing_amount", "499"), ("pricing_amount", 10000000.01), ("fee_payer", "nobody"), ("fee_payer", None),
-       ("category", "c" * 65), ("metadata", []), ("metadata", "text"), ("metadata", {"text": "x" * 65536}), ("app_id", 5), ("is_listed", True),
-       ("client_id", "sx_app_1")]
-
-
-def short(value):
-    return str(value)[:30]
-
-
-@pytest.mark.parametrize("field, value", GOOD, ids=short)
-def test_good_values(one, field, value):
-    made, changed = one.make(**{field: value}), one.make()
-    assert told(one.ask("PATCH", f"/{changed['app_id']}", {field: value}), "App updated").get(field, value) == value or field == "requested_scopes"
-    for app in (made, changed):
-        kept = one.see(f"/{app['app_id']}")[field]
-        assert (set(kept) == set(value) and len(kept) == len(value)) if field == "requested_scopes" else kept == value
-
-
-@pytest.mark.parametrize("field, value", BAD, ids=short)
-def test_bad_values(one, field, value):
-    app = one.make()
-    before, total = one.see(f"/{app['app_id']}"), one.see()["total"]
-    for answer in (one.ask("POST", "", wanted(**{field: value})), one.ask("PATCH", f"/{app['app_id']}", {"short_description": "not kept", field: value})):
-        is_error(answer, 400, "VALIDATION_ERROR")
-        assert any(error["field"].startswith(field) for error in answer.json()["errors"]), answer.text
-    assert one.see(f"/{app['app_id']}") == before and one.see()["total"] == total
-
-
-def test_slugs_at_their_edges(one):
-    slug = uuid.uuid4().hex.ljust(254, "-") + "z"
-    assert one.make(slug=slug)["slug"] == slug
-    shortest = next(text for text in iter(lambda: uuid.uuid4().hex[:3], None) if one.ask("POST", "", wanted(slug=text)).status_code == 201)
-    assert one.see()["items"][0]["slug"] == shortest
-
-
-@pytest.mark.parametrize("missing", ["name", "redirect_urls", "requested_scopes"])
-def test_required_fields(one, missing):
-    body = wanted()
-    del body[missing]
-    answer = one.ask("POST", "", body)
-    is_error(answer, 400, "VALIDATION_ERROR")
-    assert [error["field"] for error in answer.json()["errors"]] == [missing]
-
-
-def test_unknown_fields_are_named(developer, made):
-    for method, path, body in (("POST", "", wanted(colour="red")), ("PATCH", f"/{made['app_id']}", {"colour": "red"}),
-                               ("PATCH", f"/{made['app_id']}/status", {"is_active": True, "colour": "red"}),
-                               ("PATCH", f"/{made['app_id']}/settings/embed", {"colour": "red"}),
-                               ("PATCH", f"/{made['app_id']}/settings/embed", {"redirect_urls": ["https://a.example/"]})):
-        answer = developer.ask(method, path, body)
-        is_error(answer, 400, "VALIDATION_ERROR")
-        assert [error["field"] for error in answer.json()["errors"]] == [("redirect_urls" if "redirect_urls" in body and "colour" not in body else "colour")]
-
-
-@pytest.mark.parametrize("path, name", [("status", "is_active"), ("listing", "is_listed")])
-def test_flags_are_booleans(developer, made, path, name):
-    for body in ({}, {name: 1}, {name: "true"}, {name: None}):
-        is_error(developer.ask("PATCH", f"/{made['app_id']}/{path}", body), 400, "VALIDATION_ERROR")
-
-
-@pytest.mark.parametrize("field, value", [("redirect_urls", "https://example.com/cb"), ("webhook_topics", "order.created"),
-                                          ("screenshots", "https://example.com/1.png")])
-def test_the_same_twice(developer, made, field, value):
-    group = next((name for name, fields in GROUPS.items() if field in fields), None)
-    for method, path, body in (("POST", "", wanted(**{field: [value, value]})), ("PATCH", f"/{made['app_id']}", {field: [value, value]}),
-                               ("PATCH", f"/{made['app_id']}{'/settings/' + group if group else ''}", {field: [value, value]})):
-        answer = developer.ask(method, path, body)
-        is_error(answer, 409, "DUPLICATE_FIELD")
-        assert [error["field"] for error in answer.json()["errors"]] == [f"{field}[1]"]
-
-
-def test_large_and_odd_bodies(developer):
-    is_error(developer.ask("POST", "", wanted(metadata={"text": "x" * 2_000_000})), 413, "PAYLOAD_TOO_LARGE")
-    for body, code in (("{", "INVALID_JSON"), ("[]", "VALIDATION_ERROR"), ('{"name":"My app","name":"My app"}', "INVALID_JSON")):
-        answer = developer.platform.request("POST", APPS, headers={**developer.headers, "Content-Type": "application/json"}, body=body)
-        is_error(answer, 400, code)
-    assert developer.see()["total"] == 0
-
-
-def test_a_nul_is_refused_or_kept_but_breaks_nothing(one):
-    for field in ("name", "description", "metadata"):
-        value = {"text": "a\0b"} if field == "metadata" else "abc\0d"
-        assert one.ask("POST", "", wanted(**{field: value})).status_code in (201, 400)
-
-
-def test_pages(developer):
-    apps = [developer.make(name=f"App number {n}")["app_id"] for n in range(5)]
-    pages = [developer.see(page=page, limit=2) for page in (1, 2, 3, 4)]
-    assert [[item["app_id"] for item in page["items"]] for page in pages] == [apps[4:2:-1], apps[2:0:-1], apps[:1], []]
-    assert all((page["total"], page["totalPages"], page["limit"]) == (5, 3, 2) for page in pages)
-    for limit, clamped in ((0, 1), (-3, 1), (101, 100), ("many", 20)):
-        assert developer.see(limit=limit)["limit"] == clamped
-    assert developer.see(page=10**9)["items"] == []
-    for query in ({"status": "asleep"}, {"listed": "maybe"}):
-        is_error(developer.ask("GET", **query), 400, "VALIDATION_ERROR")
-
-
-# ---- slugs -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_slug_is_made_of_the_name(one):
-    name = f"Café {unique('Bar')}!"
-    first, second = (one.make(name=name)["slug"] for _ in range(2))
-    assert re.match(r"^caf-bar-[0-9a-f]{12}$", first) and second.startswith(first + "-")
-    assert re.match(r"^app-[0-9a-f]+$", one.make(name="অ্যাপ")["slug"])
-
-
-def test_a_taken_slug(developer, made):
-    other = Developer(developer.platform)
-    for who in (developer, other):
-        answer = who.ask("POST", "", wanted(slug=made["slug"]))
-        is_error(answer, 409, "SLUG_EXISTS")
-        assert [error["field"] for error in answer.json()["errors"]] == ["slug"]
-    app = other.make(short_description="mine")
-    is_error(other.ask("PATCH", f"/{app['app_id']}", {"slug": made["slug"], "name": "Not kept", "short_description": "not kept"}), 409, "SLUG_EXISTS")
-    after = other.see(f"/{app['app_id']}")
-    assert (after["slug"], after["name"], after["short_description"]) == (app["slug"], "My app", "mine")
-    assert developer.see()["total"] == 1 and other.see()["total"] == 1
-
-
-def test_one_slug_wanted_by_many_at_once(platform):
-    slug, developers = unique(), [Developer(platform) for _ in range(4)]
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda n: developers[n % 4].ask("POST", "", wanted(slug=slug)), range(16)))
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 15
-    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"SLUG_EXISTS"}
-    assert sum(one.see()["total"] for one in developers) == 1
-    kept = platform.postgres.rows("select count(*) from developer_apps.listing where account_id = any (%s)", ([one.account_id for one in developers],))
-    assert kept == [(1,)]
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: developers[n % 4].ask("POST", "", wanted(name=f"{slug} app")), range(8)))
-    assert len({answer.json()["data"]["slug"] for answer in answers}) == 8
 
 
 # ---- whose it is -----------------------------------------------------------------------------------------------------
@@ -611,40 +402,64 @@ def test_what_a_request_left_is_brought_to_its_end(make_platform):
     until(lambda: rows("select app_id is null, due_at is null from developer_apps.listing") == [(False, True)] * 2)
 
 
-@pytest.mark.parametrize("service", ["auth", "developer-apps"])
-def test_killed_while_apps_are_made(make_platform, service):
-    """Every app is whole or absent; who was answered can use what was answered."""
-    platform = make_platform(services={"auth": 1, "store-data": 1, service: 2})
-    developer = Developer(platform)
+KILLS = max(4, int(40 * float(os.environ.get("SX_TEST_SCALE", "0.1"))))
 
-    def make(number):
-        body = wanted(slug=f"app-number-{number}", short_description=f"number {number}", fee_payer="merchant")
-        return number, developer.ask("POST", "", body)
+
+def of_number(number):
+    return wanted(slug=f"app-number-{number}", short_description=f"number {number}", screenshots=[f"https://example.com/{number}.png"],
+                  fee_payer="merchant", pricing_type="usage", webhook_topics=["order.created"], metadata={"number": number})
+
+
+def make_while_killed(platform, developer, victims):
+    """The answers by their numbers: four at a time, until the last one was killed and came back."""
+    answers, numbers, over = {}, itertools.count(), threading.Event()
+
+    def make():
+        while not over.is_set():
+            number = next(numbers)
+            answers[number] = developer.ask("POST", "", of_number(number))
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        jobs = [pool.submit(make, number) for number in range(40)]
-        for turn in range(4):
+        jobs = [pool.submit(make) for _ in range(4)]
+        for turn in range(KILLS):
             time.sleep(0.15)
-            victim = platform[f"{service}-{turn % 2 + 1}"]
-            victim.kill()
-            victim.start()
-        answers = [job.result() for job in jobs]
+            platform[victims[turn % len(victims)]].kill()
+            platform[victims[turn % len(victims)]].start()
+        over.set()
+        for job in jobs:
+            job.result()
     platform.wait_ready()
-    listed = {item["slug"]: item for item in developer.see(limit=100)["items"]}
-    for number, answer in answers:
-        item = listed.get(f"app-number-{number}")
-        assert answer.status_code in (201, 502, 503, 504), answer.text
-        assert item or answer.status_code != 201
-        assert not item or item["short_description"] == f"number {number}"
-    good = [answer.json()["data"] for _, answer in answers if answer.status_code == 201]
-    assert good
-    for app in good[-3:] + good[:3]:
-        grant(developer, app)
+    return answers
+
+
+def whole_everywhere(platform, app_ids):
+    """What each service has of them, and that none has anything of another one."""
     rows = platform.postgres.rows
-    rows("update developer_apps.listing set due_at = due_at - interval '2 minutes', created_at = created_at - interval '2 hours' where due_at is not null")
-    until(lambda: rows("select count(*) from developer_apps.listing where due_at is not null") == [(0,)])
-    assert rows("select count(*) from developer_apps.listing") == rows("select count(*) from billing.app_terms where fee_payer = 'merchant'") == \
-        [(len(listed),)]
+    return rows("select app_id from auth.app order by 1") == rows("select app_id from developer_apps.listing order by 1") == \
+        rows("select app_id from billing.app_terms where fee_payer = 'merchant' order by 1") == [(app_id,) for app_id in sorted(app_ids)] and \
+        rows("select count(*) from developer_apps.listing where due_at is not null or version = 0 or name is null") == [(0,)]
+
+
+@pytest.mark.parametrize("killed", [["auth"], ["developer-apps"], ["billing"], ["webhooks"], ["auth", "developer-apps", "billing", "webhooks"]],
+                         ids=lambda services: "all in turn" if len(services) > 1 else services[0])
+def test_killed_while_apps_are_made(make_platform, killed):
+    """Every app is whole or absent, in every service, once an hour has gone by; who was answered can use what was answered."""
+    platform = make_platform(services={"auth": 1, "store-data": 1, **{service: 2 for service in killed}})
+    developer = Developer(platform)
+    answers = make_while_killed(platform, developer, [f"{service}-{number}" for number in (1, 2) for service in killed])
+    listed, pages = {}, -(-developer.see(limit=100)["total"] // 100)
+    for page in range(1, pages + 1):
+        listed.update({item["slug"]: item["app_id"] for item in developer.see(limit=100, page=page)["items"]})
+    assert {answer.status_code for answer in answers.values()} <= {201, 502, 503, 504}, answers
+    made = {number: answer.json()["data"] for number, answer in answers.items() if answer.status_code == 201}
+    assert made and {app["slug"]: app["app_id"] for app in made.values()}.items() <= listed.items()
+    for slug, app_id in listed.items():
+        app = developer.see(f"/{app_id}")
+        assert {name: app[name] for name in of_number(0)} == of_number(int(slug.rpartition("-")[2])), app
+    for app in list(made.values())[-3:] + list(made.values())[:3]:
+        grant(developer, app)
+    platform.set_clock(3700)
+    until(lambda: whole_everywhere(platform, listed.values()), 60)
 
 
 def test_two_gateways_and_an_hour_later(make_platform):

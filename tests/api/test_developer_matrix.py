@@ -34,6 +34,9 @@ ENTRIES = {
     "GET /webhooks/deliveries": (None, None), "POST /webhooks/deliveries/{delivery_id}/retry": (None, (404, "NOT_FOUND")),
 }
 OF_NO_APP = {"GET /api/v1/apps", "POST /api/v1/apps", "GET /api/v1/auth/me", "POST /api/v1/auth/logout"}
+# Those that bring what they are known by, or are for everybody.
+OPEN = {"POST /api/v1/auth/register", "POST /api/v1/auth/login", "POST /api/v1/auth/refresh", "POST /api/v1/auth/otp/send",
+        "POST /api/v1/auth/otp/verify", "GET /api/v1/apps/manifest-schema"}
 APP = "/api/v1/apps/{app_id}"
 # Of a listing what the developer says: what auth says of the app comes there in its own time.
 SAID = "description, short_description, homepage_url, category, pricing_type, pricing_amount, fee_payer, payer_version, screenshots, metadata"
@@ -44,9 +47,13 @@ KEPT = {"auth.app": "t.*", "auth.app_member": "t.*", "developer_apps.listing": S
 class Route:
     def __init__(self, method, path, node):
         self.method, self.rest, self.role = method.upper(), path.removeprefix(APP), node["x-role"]
+        self.query = [parameter["name"] for parameter in node.get("parameters", []) if parameter.get("in") == "query" and parameter.get("required")]
 
     def __str__(self):
         return f"{self.method} {self.rest}"
+
+    def is_about(self, name):
+        return name in self.query or f"{{{name}}}" in self.rest
 
     def may(self, role):
         return ROLES.index(role) >= ROLES.index(self.role)
@@ -55,7 +62,8 @@ class Route:
         body, _ = ENTRIES[str(self)]
         if body and body.get("email"):
             body = {**body, "email": ids["email"]}
-        return platform.request(self.method, APP.format(app_id=app_id) + self.rest.format(**ids), headers=headers, json_body=body)
+        return platform.request(self.method, APP.format(app_id=app_id) + self.rest.format(**ids), headers=headers, json_body=body,
+                                params={name: ids[name] for name in self.query} or None)
 
     def is_done(self, answer):
         _, other = ENTRIES[str(self)]
@@ -63,9 +71,12 @@ class Route:
         return is_error(answer, *other) if other else answer
 
 
+def family():
+    return [(method, path, item[method]) for path, item in sorted(DOCUMENT["paths"].items()) for method in METHODS if method in item]
+
+
 def developers():
-    return [(method, path, item[method]) for path, item in sorted(DOCUMENT["paths"].items()) for method in METHODS
-            if method in item and any("developerToken" in needed for needed in item[method].get("security") or [])]
+    return [one for one in family() if any("developerToken" in needed for needed in one[2].get("security") or [])]
 
 
 ROUTES = [Route(*one) for one in developers() if one[1].startswith(APP)]
@@ -89,16 +100,16 @@ class People:
         answer = self.owner.ask("POST", f"/{app_id}/members", {"email": who.email, "role": role})
         assert answer.status_code == 201, answer.text
 
-    def app(self, role="owner", route=""):
+    def app(self, role="owner", route=None):
         """A new app of the owner's with a member in this role; its id, and those of what the route is about."""
         app_id = self.owner.make(name=unique("App"))["app_id"]
         ids = {"account_id": self.other.account_id, "email": self.newcomer.email, "subscription_id": 999999999, "delivery_id": "999999999",
                "version": 1}
         if role != "owner":
             self.add(app_id, self.by_role[role], role)
-        if "{account_id}" in str(route):
+        if route and route.is_about("account_id"):
             self.add(app_id, self.other, "viewer")
-        if "{subscription_id}" in str(route):
+        if route and route.is_about("subscription_id"):
             ids["subscription_id"] = self.owner.ask("POST", f"/{app_id}{WEBHOOKS}", HOOK).json()["data"]["subscription_id"]
         return app_id, ids
 
@@ -112,13 +123,21 @@ def people(platform):
 def elsewhere(platform, people):
     """An app, and credentials that are no developer's."""
     token = platform.post("/api/auth/login", {"email": people.owner.email, "password": PASSWORD}).json()["data"]["token"]
-    foreign = [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {token}"}, people.owner.open_shop().bearer]
+    shop, own = people.owner.open_shop(), people.owner.headers["Authorization"].removeprefix("Bearer ")
+    foreign = [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {token}"}, {"x-auth-token": token}, {"x-auth-token": own},
+               shop.bearer, shop.client, {"Authorization": f"Bearer {own[:-1]}"}, {"Authorization": f"Bearer {refresh_token(people.owner)}"}]
     return (*people.app(), foreign)
+
+
+def refresh_token(who):
+    return who.platform.post("/api/v1/auth/login", {"identifier": who.email, "password": PASSWORD}).json()["data"]["refreshToken"]
 
 
 def test_every_route_is_here():
     assert {str(route) for route in ROUTES} == set(ENTRIES)
     assert {f"{method.upper()} {path}" for method, path, _ in developers() if not path.startswith(APP)} == OF_NO_APP
+    assert {f"{method.upper()} {path}" for method, path, _ in family() if path.startswith("/api/v1/")} == \
+        {f"{method.upper()} {path}" for method, path, _ in developers()} | OPEN
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
@@ -147,6 +166,15 @@ def test_strangers(platform, people, elsewhere, route):
     for headers in foreign:
         is_error(route.ask(platform, headers, app_id, ids), 401, "UNAUTHORIZED")
     assert rows_of(platform, app_id) == before
+
+
+@pytest.mark.parametrize("route", sorted(OF_NO_APP))
+def test_strangers_to_what_is_of_no_app(platform, people, elsewhere, route):
+    method, path = route.split(" ")
+    total = people.owner.see()["total"]
+    for headers in elsewhere[-1]:
+        is_error(platform.request(method, path, headers=headers, json_body=MANIFEST if method == "POST" else None), 401, "UNAUTHORIZED")
+    assert people.owner.see()["total"] == total
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)

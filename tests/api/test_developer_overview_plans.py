@@ -1,16 +1,13 @@
-"""What an overview costs where an app has 20,000 installations, charges, subscriptions and deliveries, and what it is read from: kept
-counts, which are those of a recount after many have written at once, and after the migration that makes them."""
+"""What an overview costs where an app has 20,000 installations, charges, subscriptions and deliveries: it is read from kept counts
+(test_app_counts.py)."""
 
 import concurrent.futures
-from pathlib import Path
-
 import pytest
 
 from .plans import Plans, nodes
 from .platform import Platform
 
-SERVICES = Path(__file__).resolve().parents[2] / "services"
-ROWS, WRITERS, ROUNDS = 20_000, 8, 10
+ROWS, WRITERS = 20_000, 8
 CROWDED = 2                              # the app that has half of all
 WHOSE = "case when n % 2 = 0 then 2 when n % 100 = 7 then 1 else 3 + n % 50 end"
 ROOM = """
@@ -44,26 +41,6 @@ FILL = {
         insert into webhooks.delivery (delivery_id, event_at, subscription_id, event_id, topic, resource_type, resource_id, state, attempt,
             created_at, finished_at) select n, at, n, gen_random_uuid(), 'order.created', 'order', n, case when n % 4 = 0 then 'failed' else 'success' end,
             1, at, at from generate_series({{first}}, {{last}}) as n cross join lateral (select now() - (n % 30) * interval '1 day' as at) as t"""}
-# What happens to rows that are nobody else's, n of the one who does it.
-CHANGE = {
-    "auth": "update auth.installation set status = case when status = 'active' then 'uninstalling' else 'active' end "
-            "where store_id % {writers} = {n} and (store_id / {writers}) % 3 = {turn} % 3",
-    "billing": "update billing.charge set status = case when charge_id % 2 = 0 then 'paid' else status end, refunded_amount = {turn} * 7 "
-               "where charge_id % {writers} = {n} and (charge_id / {writers}) % 3 = {turn} % 3",
-    "webhooks": "update webhooks.subscription set status = case status when 'active' then 'ending' when 'ending' then 'active' else status end "
-                "where subscription_id % {writers} = {n} and (subscription_id / {writers}) % 3 = {turn} % 3"}
-# Kept, and counted.
-PAIRS = {
-    "auth": [("select app_id, sum(active), sum(total) from auth.installation_count group by 1",
-              "select app_id, count(*) filter (where status = 'active'), count(*) from auth.installation group by 1")],
-    "billing": [("select app_id, currency, sum(n), sum(amount) from billing.charge_count group by 1, 2 having sum(n) <> 0",
-                 "select app_id, currency, count(*), sum(amount - refunded_amount) from billing.charge where status = 'paid' group by 1, 2")],
-    "webhooks": [("select app_id, sum(active) from webhooks.subscription_count group by 1 having sum(active) <> 0",
-                  "select app_id, count(*) from webhooks.subscription where app_id is not null and status = 'active' group by 1"),
-                 ("select app_id, day, sum(delivered), sum(failed), max(last_id) from webhooks.delivery_count group by 1, 2",
-                  "select app_id, (finished_at at time zone 'UTC')::date, count(*) filter (where state = 'success'), "
-                  "count(*) filter (where state = 'failed'), max(delivery_id) from webhooks.delivery join webhooks.subscription "
-                  "using (subscription_id) where app_id is not null group by 1, 2")]}
 LOOKS = [("auth", "APP_COUNTS", (CROWDED,)), ("auth", "APP_LATEST_INSTALLATION", (CROWDED,)), ("billing", "APP_COUNTS", (CROWDED, "BDT")),
          ("billing", "APP_LATEST_CHARGE", (CROWDED,)), ("webhooks", "APP_LATEST_DELIVERY", (CROWDED,))]
 
@@ -94,11 +71,6 @@ def plans(large, tmp_path_factory):
     return made
 
 
-def differences(run):
-    """Lines that only one of a pair has."""
-    return [set(run(kept)) ^ set(run(counted)) for pairs in PAIRS.values() for kept, counted in pairs]
-
-
 def rows_through(plan):
     """All that were looked at, in every part of the plan."""
     return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes(plan))
@@ -116,37 +88,3 @@ def test_the_figures_of_seven_days(large, plans):
     plan = plans["webhooks"].explain("APP_COUNTS", CROWDED, now)
     assert rows_through(plan) <= 500
     assert not plans["webhooks"].scanned("APP_COUNTS", CROWDED, now)
-
-
-def test_kept_counts_are_right_after_many_have_written(large):
-    assert not any(differences(large.postgres.rows))
-    together(large, [sql.format(writers=WRITERS, n=n, turn=turn) for turn in range(ROUNDS) for sql in CHANGE.values() for n in range(WRITERS)])
-    assert not any(differences(large.postgres.rows))
-    large.postgres.rows("update auth.installation_count set active = active + 1 where app_id = 1")
-    assert [len(lines) for lines in differences(large.postgres.rows)] == [2, 0, 0, 0]
-    large.postgres.rows("update auth.installation_count set active = active - 1 where app_id = 1")
-
-
-def test_the_migrations_count_what_there_is(large):
-    made = {"auth": ("081_app_counts.sql", ["installation_count"], ["installation_counted"]),
-            "billing": ("081_app_counts.sql", ["charge_count"], ["charge_counted"]),
-            "webhooks": ("070_app_counts.sql", ["subscription_count", "delivery_count"], ["subscription_counted", "delivery_counted"])}
-    connection = large.postgres.connect()
-    connection.autocommit = False
-    try:
-        cursor = connection.cursor()
-
-        def run(sql):
-            cursor.execute(sql)
-            return cursor.fetchall()
-
-        for service, (file, tables, functions) in made.items():
-            cursor.execute("".join(f"drop table {service}.{name};" for name in tables) + "".join(f"drop function {service}.{name}() cascade;"
-                                                                                                for name in functions))
-            cursor.execute(f"set local search_path = {service}")
-            cursor.execute((SERVICES / service / "schema" / file).read_text())
-        assert not any(differences(run))
-        assert all(run(kept) for pairs in PAIRS.values() for kept, _ in pairs)
-    finally:
-        connection.rollback()
-        connection.close()

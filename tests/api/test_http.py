@@ -71,10 +71,17 @@ def test_secrets_in_a_path_are_not_logged(platform, shop):
 
 
 @pytest.mark.parametrize("path", [
-    "/", "/nothing", "/api", "/api/", "/api/apps/v1", "/api/apps/v1/nothing", "/api/apps/v1/orders/",
+    "/", "/nothing", "/api", "/api/", "/api/apps/v1/", "/api/apps/v1/nothing", "/api/apps/v1/orders/",
     "/api/apps/v1//orders", "/API/apps/v1/orders", "/api/apps/v2/orders", "/livez/"])
 def test_unknown_paths(platform, path):
     is_error(platform.get(path), 404, "not_found")
+
+
+def test_a_word_where_a_number_stands(platform, merchant):
+    """Beside the path of an app, whose page asks who is there first."""
+    for path in ("/api/apps/v1", "/api/apps/nothing"):
+        is_error(platform.get(path, headers={"x-auth-token": merchant.token}), 404, "not_found")
+        is_error(platform.get(path), 401, "missing_token")
 
 
 def test_unknown_path_of_the_developer_family(platform):

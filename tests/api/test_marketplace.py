@@ -183,9 +183,10 @@ def test_pages(person, stranger):
     assert stranger.found(page=10**9)["items"] == [] and stranger.found()["total"] >= 5
     assert stranger.ids()[0] >= apps[-1]                       # without a filter the newest come first as well
     assert stranger.found(category=unique())["totalPages"] == 0
-    for path, query in ((MARKET, {"category": "c" * 65}), (MARKET, {"category": ""}), (MARKET, {"search": ""}), (MARKET, {"search": "ক" * 101}),
-                        (MINE, {"search": ""}), (DEVELOPMENT, {"category": ""})):
-        is_error(stranger.look_for(path, **query), 400, "validation_error")
+    for path in (MARKET, MINE, DEVELOPMENT):
+        for query in ({"category": "c" * 65}, {"search": "ক" * 101}):
+            is_error(stranger.look_for(path, **query), 400, "validation_error")
+    assert stranger.ids(search="", category="", limit=1) == stranger.ids(limit=1)          # a form in which nothing was chosen
     assert stranger.ids(search="ক" * 100) == []
 
 
@@ -239,6 +240,36 @@ def test_search_follows_changes(person, stranger):
     assert person.ask("PATCH", f"/{app_id}/settings/developer", {"developer_name": f"{before} Ltd"}).status_code == 200
     assert person.ask("PATCH", f"/{app_id}", {"short_description": None}).status_code == 200
     assert stranger.ids(search=before) == [app_id]
+
+
+def test_texts_that_mean_harm(person, stranger):
+    """They are shown as they are, as JSON; a name is what can be seen of it."""
+    word, category = bangla(), "<b>&\"'" + unique()
+    markup = f"<script>alert('{word}')</script>&amp;\"\\"
+    app_id = person.publish(name=markup, developer_name=markup, short_description=markup + "\n\t\x7f\u202e", description=markup, category=category)
+    for answer in (stranger.look_for(MARKET, search=markup), stranger.look_for(MARKET, category=category), stranger.look_for(f"/api/apps/{app_id}")):
+        assert answer.headers["Content-Type"].startswith("application/json")
+        shown = answer.json()["data"]
+        shown = shown["items"][0] if "items" in shown else shown
+        assert (shown["app_id"], shown["name"], shown["developer_name"], shown["category"]) == (app_id, markup, markup, category)
+        assert shown["short_description"] == markup + "\n\t\x7f\u202e"
+    for name in ("a\nb c", "a\tb c", "abc\x7f", "abc\u202e", "\u200b\u200b\u200b", "   ", "\u2066abc"):
+        is_error(person.ask("PATCH", f"/{app_id}", {"name": name}), 400, "VALIDATION_ERROR")
+    assert stranger.ids(search=word) == [app_id]
+    many = "\ufdfa"                                                                           # one sign that is read as eighteen
+    assert person.ask("PATCH", f"/{app_id}", {"short_description": many * 500}).status_code == 200
+    for text in (word, many * 3, unicodedata.normalize("NFKC", many)):
+        assert app_id in stranger.ids(search=text, category=category)
+
+
+def test_the_slug_of_a_deleted_app_stays_taken(person, stranger):
+    """Whoever followed its address must not come to somebody else's app."""
+    slug = unique()
+    app_id = person.publish(slug=slug)
+    assert person.ask("DELETE", f"/{app_id}").status_code == 200
+    for who in (person, stranger):
+        is_error(who.ask("POST", "", {"name": "Another", "slug": slug, "redirect_urls": ["https://app.example/cb"],
+                                      "requested_scopes": ["read:orders"]}), 409, "SLUG_EXISTS")
 
 
 # ---- one's own -------------------------------------------------------------------------------------------------------
@@ -333,19 +364,30 @@ def test_the_operations_behind_it(platform, person, stranger):
     assert platform.call("developer-apps.apps.learn", apps="[]") == {"learned": 0}
 
     app_id = person.make()["app_id"]
-    for decision, approved, after in ((10**15, True, 1), (10**15 - 1, False, 1), (10**15, False, 1), (10**15 + 1, False, 0)):
-        assert platform.call("auth.apps.reviewed", app_id=app_id, account_id=person.account_id, decision_id=decision,
-                             action="approved" if approved else "rejected", is_approved=approved) == {"app_id": app_id}
+    for number, approved, after in ((10**15, True, 1), (10**15 - 1, False, 1), (10**15, False, 1), (10**15 + 1, False, 0)):
+        assert platform.call("auth.apps.reviewed", app_id=app_id, decision_number=number, is_approved=approved) == {"app_id": app_id}
         assert platform.call("auth.apps.shown", app_ids=[app_id])["apps"][0]["is_approved"] == after
-    assert audit(platform, app_id) == [("app.approved", person.account_id), ("app.rejected", person.account_id)]
 
 
-def audit(platform, app_id):
-    return platform.postgres.rows("select action, actor_account_id from auth.audit where app_id = %s and action in ('app.approved', 'app.rejected', "
-                                  "'app.in_review') order by audit_id", (app_id,))
+def test_a_new_app_told_by_many_at_once(platform, person):
+    """One of them makes its row, and none of the others is refused for being second in the wrong index."""
+    known = {**platform.call("auth.apps.shown", app_ids=[person.make()["app_id"]])["apps"][0], "is_listed": False}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for app_id in range(10**15, 10**15 + 60):
+            apps = json.dumps([{**known, "app_id": app_id, "creation_id": str(uuid.uuid4())}])
+            told = [pool.submit(platform.call, "developer-apps.apps.learn", apps=apps) for _ in range(8)]
+            assert sorted(job.result()["learned"] for job in told) == [0] * 7 + [1]
+    platform.postgres.rows("delete from developer_apps.listing where app_id >= %s", (10**15,))
 
 
 # ---- reviews ---------------------------------------------------------------------------------------------------------
+
+
+def audit(platform, app_id):
+    """What was done to an app's versions, when nothing is on its way to the audit log any more."""
+    until(lambda: not platform.postgres.rows("select 1 from developer_apps.outbox"))
+    return platform.postgres.rows("select action, target_id, actor_account_id from auth.audit where app_id = %s and target = 'app_version' "
+                                  "order by audit_id", (app_id,))
 
 
 def test_a_review_from_end_to_end(platform, person, admin):
@@ -385,7 +427,9 @@ def test_a_review_from_end_to_end(platform, person, admin):
     assert person.submit(app_id)["version"] == 3
     item = person.found(MINE)["items"][0]
     assert (item["app_id"], item["review_status"], item["is_approved"]) == (app_id, "approved", 1)
-    assert audit(platform, app_id) == [(f"app.{action}", admin.account_id) for action in ("in_review", "rejected", "approved")]
+    assert audit(platform, app_id) == [(f"app_version.{action}", version, who.account_id) for action, version, who in (
+        ("submitted", 1, person), ("withdrawn", 1, person), ("submitted", 2, person), ("taken_into_review", 2, admin), ("rejected", 2, admin),
+        ("submitted", 3, person), ("approved", 3, admin))]
 
     versions = told(person.ask("GET", f"/{app_id}/versions"), "Versions fetched")
     assert [(item["version"], item["status"]) for item in versions["items"]] == [(3, "approved"), (2, "rejected")] and versions["total"] == 2
@@ -437,6 +481,7 @@ def test_who_may_review_and_submit(platform, person, stranger, admin):
         is_error(platform.post(review, body, headers=headers), 403, "forbidden")
     for path in (QUEUE, review):
         is_error(platform.get(path), 401, "missing_token")
+    is_error(platform.post(submit), 401, "missing_token")
     is_error(platform.post(review, body, headers=person.headers), 401, "missing_auth")
     for wrong in ({}, {"action": "approve"}, {"action": "bless", "version": 1}, {"action": "approve", "version": 0},
                   {"action": "reject", "version": 1, "message": ""}, {"action": "reject", "version": 1, "message": "x" * 2001}, {"version": 1}):
@@ -476,6 +521,9 @@ def test_submissions_at_once(person, platform):
     assert platform.postgres.rows("select version, status from developer_apps.review where app_id = %s", (app_id,)) == [(1, "submitted")]
 
 
+DONE = {"submitted": "submitted", "in_review": "taken_into_review", "approved": "approved", "rejected": "rejected"}
+
+
 def test_decisions_and_submissions_at_once(person, admin, platform):
     """Nothing is approved but what was looked at; one version waits at most; auth hears of all decisions, in their order."""
     app_id = person.make()["app_id"]
@@ -502,11 +550,18 @@ def test_decisions_and_submissions_at_once(person, admin, platform):
     assert sum(status in ("submitted", "in_review") for _, status, _ in kept) <= 1
     for version, status, manifest in kept:
         assert status != "approved" or looked_at[version] == manifest
-    decided = rows("select action, account_id from developer_apps.decision where app_id = %s order by decision_id", (app_id,))
-    assert decided and audit(platform, app_id) == [(f"app.{action}", account) for action, account in decided]
-    assert rows("select count(*) from developer_apps.decision where app_id = %s and due_at is not null", (app_id,)) == [(0,)]
-    [(approved, told_auth)] = rows("select approved_version is not null, is_approved from developer_apps.listing where app_id = %s", (app_id,))
-    assert approved == told_auth == rows("select is_approved from auth.app where app_id = %s", (app_id,))[0][0]
+    deeds = audit(platform, app_id)
+    for version, status, _ in kept:
+        assert [action for action, number, _ in deeds if number == version][-1] == f"app_version.{DONE[status]}"
+    submitted = [version for action, version, _ in deeds if action == "app_version.submitted"]
+    assert submitted == list(range(1, len(submitted) + 1))
+    assert [version for action, version, _ in deeds if action == "app_version.withdrawn"] == [
+        version for version in submitted if version not in [number for number, *_ in kept]]
+    assert all(who == (person if action in ("app_version.submitted", "app_version.withdrawn") else admin).account_id for action, _, who in deeds)
+    [(approved, told_auth, number, due)] = rows("select approved_version is not null, is_approved, decision_number, decision_due from "
+                                                "developer_apps.listing where app_id = %s", (app_id,))
+    assert due is None and number == len([1 for _, _, who in deeds if who == admin.account_id])
+    assert (approved, number) == rows("select is_approved, decision_number from auth.app where app_id = %s", (app_id,))[0] and approved == told_auth
 
 
 def test_a_review_is_required(make_platform):
@@ -553,23 +608,90 @@ def test_a_review_is_required(make_platform):
         assert answer.status_code in (503, 504), answer.text
         admin.decide(app_id, "reject", version, "While nobody listens")
     rows = platform.postgres.rows
-    rows("update developer_apps.decision set due_at = due_at - interval '2 minutes' where due_at is not null")
-    until(lambda: rows("select count(*) from developer_apps.decision where due_at is not null") == [(0,)])
+    rows("update developer_apps.listing set decision_due = decision_due - interval '2 minutes'")
+    until(lambda: rows("select count(*) from developer_apps.listing where decision_due is not null") == [(0,)])
     until(lambda: app_id not in other.ids(category=word))
     assert [seen(1), seen(2), install()] == [False, False, 404]
 
 
-def test_a_decision_that_auth_has_not_heard_of(make_platform):
-    """What a kill behind the commit leaves is told by the actor, once, and in order."""
+def test_what_auth_has_not_heard_of(make_platform):
+    """What a kill behind the commit leaves: a decision is told by the actor, and a deed comes again and is kept once."""
     platform = make_platform()
-    me, admin = Person(platform), Admin(platform)
-    app_id, rows = me.make()["app_id"], platform.postgres.rows
-    version = me.submit(app_id)["version"]
-    admin.decide(app_id, "approve", version)
-    for action, approved in (("rejected", False), ("approved", True), ("rejected", False)):
-        rows("insert into developer_apps.decision (app_id, version, action, is_approved, account_id, at, due_at) values (%s, %s, %s, %s, %s, now(), "
-             "now() - interval '1 minute')", (app_id, version, action, approved, admin.account_id))
-    until(lambda: rows("select count(*) from developer_apps.decision where due_at is not null") == [(0,)])
-    assert [action for action, _ in audit(platform, app_id)] == ["app.approved", "app.rejected", "app.approved", "app.rejected"]
-    assert rows("select is_approved from auth.app where app_id = %s", (app_id,)) == [(False,)]
-    until(lambda: rows("select is_approved from developer_apps.listing where app_id = %s", (app_id,)) == [(False,)])
+    me, admin, rows = Person(platform), Admin(platform), platform.postgres.rows
+    apps = [me.make()["app_id"] for _ in range(5)]
+    rows("create function public.keep() returns trigger language plpgsql as $$ begin raise 'not yet'; end $$; "
+         "create trigger keep before delete on developer_apps.outbox for each row execute function public.keep()")
+    for app_id in apps:
+        me.submit(app_id)
+    kept = "select count(*), count(distinct app_id) from auth.audit where action = 'app_version.submitted'"
+    until(lambda: rows(kept)[0][1] > 0)
+    platform["developer-apps-1"].kill()
+    rows("drop trigger keep on developer_apps.outbox")
+    platform["developer-apps-1"].start()
+    until(lambda: not rows("select 1 from developer_apps.outbox"))
+    assert rows(kept) == [(5, 5)]
+
+    admin.decide(apps[0], "approve", 1)
+    rows("update developer_apps.listing set approved_version = null, decision_number = 7, decision_due = now() - interval '1 minute' "
+         "where app_id = %s", (apps[0],))
+    until(lambda: rows("select count(*) from developer_apps.listing where decision_due is not null") == [(0,)])
+    assert rows("select is_approved, decision_number from auth.app where app_id = %s", (apps[0],)) == [(False, 7)]
+    until(lambda: rows("select is_approved from developer_apps.listing where app_id = %s", (apps[0],)) == [(False,)])
+
+
+def test_a_review_that_is_required_later(make_platform):
+    """Apps that are listed already are in nobody's way until then, and what was approved meanwhile is there at once. What has
+    installed them goes on."""
+    platform = make_platform(gateways=2)
+    me, other, admin = Person(platform), Person(platform), Admin(platform)
+    word, store = bangla(), other.open_store()
+    installed, approved, rejected, waiting = apps = [me.publish(name=f"App {word}", category=word) for _ in range(4)]
+    for app_id in (approved, rejected, waiting):
+        me.submit(app_id)
+    admin.decide(approved, "approve", 1)
+    admin.decide(rejected, "reject", 1, "It does nothing")
+
+    def seen():
+        looks = {tuple(sorted(look)) for gateway in (1, 2) for look in (
+            other.ids(search=word, gateway=gateway), other.ids(category=word, gateway=gateway),
+            [app_id for app_id in other.ids(gateway=gateway, limit=100) if app_id in apps],
+            [app_id for app_id in apps if other.look_for(f"/api/apps/{app_id}", gateway).status_code == 200])}
+        assert len(looks) == 1, looks
+        return list(looks.pop())
+
+    def install(app_id):
+        return platform.post("/api/apps/installations/direct-install", {"store_id": store, "app_id": app_id}, headers=other.dashboard).status_code
+
+    def require(review):
+        for name in ("auth-1", "developer-apps-1"):
+            platform[name].environment["SX_REVIEW_REQUIRED"] = str(review)
+            platform[name].terminate()
+            platform[name].start()
+        platform.wait_ready()
+        until(lambda: other.look_for(MARKET).status_code == 200)
+
+    assert seen() == apps and install(installed) == 201
+    require(1)
+    assert seen() == [approved] and [install(app_id) for app_id in (rejected, waiting)] == [404, 404]
+    own_store = me.open_store()
+    assert platform.post("/api/apps/installations/direct-install", {"store_id": own_store, "app_id": waiting},
+                         headers=me.dashboard).status_code == 201                             # its developer's may have it before
+    listed = platform.get("/api/apps/installations", headers=other.dashboard, params={"store_id": store}).json()["data"]
+    assert [(item["app_id"], item["status"]) for item in listed] == [(installed, "active")]
+    assert me.ids(MINE, category=word) == apps[::-1]
+    admin.decide(waiting, "approve", 1)
+    assert seen() == [approved, waiting] and install(waiting) == 201
+    require(0)
+    assert seen() == apps and install(rejected) == 201
+
+
+def test_a_deed_tells_who_and_from_where(person, admin, platform):
+    app_id = person.make()["app_id"]
+    person.submit(app_id)
+    answer = admin.review(app_id, "approve", 1)
+    for again in (person.submit(app_id), admin.decide(app_id, "approve", 1)):                 # these do nothing
+        assert again["status"] == "approved"
+    assert len(audit(platform, app_id)) == 2
+    assert platform.postgres.rows("select actor, action, actor_account_id, address, request_id, store_id from auth.audit where app_id = %s and "
+                                  "target = 'app_version' order by audit_id desc limit 1", (app_id,)) == [
+        ("account", "app_version.approved", admin.account_id, "127.0.0.1", answer.headers["X-Request-Id"], None)]

@@ -64,8 +64,8 @@ def test_an_app_of_a_new_developer_comes_onto_a_store(reader):
     browser.submit(identifier=merchant["email"], password=merchant["password"])
     place, fields = redirected(browser.submit("install"))
     assert place == "http://127.0.0.1:3000/oauth/callback" and fields["state"] == "x"
-    app = json.loads(re.search(r"^\{\"app_id\".*?\}$", text, re.M).group())
-    variables = f"client_id={app['client_id']} client_secret={app['client_secret']} callback={place}\n"
+    app = json.loads(re.search(r"^\{\"data\".*\}$", text, re.M).group())["data"]
+    variables = f"client_id={app['clientId']} client_secret={app['clientSecret']} callback={place}\n"
     pair = json.loads(reader.paste(variables + block("An app for any store", 1).replace("sx_ac_…", fields["code"])))
     assert pair["access_token"].startswith("sx_at_") and pair["scope"] == "read:orders"
 
@@ -83,10 +83,44 @@ def test_a_charge_is_paid_with_the_sandbox(reader):
     assert (place, fields) == ("https://app.example/done", {"payment": "success", "charge_id": str(charge["charge_id"])})
 
 
-def test_an_app_as_a_document_and_who_helps_with_it(reader):
-    token = next(line for line in README.splitlines() if line.startswith("developer_token="))
-    planned = json.loads(reader.paste(token + "\n" + block("Apps over the API", 1)))["data"]
+CHAPTER = "Developers' apps and the marketplace"
+
+
+def answers(text):
+    """What several commands printed behind each other: the data of each, or the error."""
+    found, decoder = [], json.JSONDecoder()
+    while text.strip():
+        answer, end = decoder.raw_decode(text.lstrip())
+        found.append(answer.get("data", answer))
+        text = text.lstrip()[end:]
+    return found
+
+
+def variable(name):
+    """The line by which an earlier chapter sets it."""
+    return next(line for line in README.splitlines() if line.startswith(f"{name}=")) + "\n"
+
+
+def test_a_developers_app_is_described_shared_and_listed(reader):
+    tokens = variable("developer_token") + variable("merchant")
+    made, apps, overview = answers(reader.paste(tokens + block(CHAPTER)))
+    assert [item["app_id"] for item in apps["items"]][0] == made["app_id"] and made["clientSecret"].startswith("sx_secret_")
+    assert overview["installations"]["active"] == 2
+    [planned] = answers(reader.paste(tokens + block(CHAPTER, 1)))
     kept = json.loads((reader.clone / "app.json").read_text())
     assert planned == {"dry_run": True, "changes": [], "manifest": kept} and kept["redirect_urls"]
-    member = json.loads(reader.paste(token + "\n" + block("Apps over the API", 2)))["data"]
+    [member] = answers(reader.paste(tokens + block(CHAPTER, 2)))
     assert (member["email"], member["role"]) == (reader.demo["merchant"]["email"], "viewer")
+    listed, found, app = answers(reader.paste(tokens + block(CHAPTER, 3)))
+    assert listed == {"app_id": 1, "is_listed": 1} and [item["app_id"] for item in found["items"]] == [1] and app["name"] == "Order Desk"
+
+
+def test_an_app_is_reviewed(make_platform, tmp_path):
+    reader = Reader(make_platform(settings={"SX_REVIEW_REQUIRED": 1}), tmp_path)
+    tokens = variable("developer_token") + variable("merchant")
+    _, before, _ = answers(reader.paste(tokens + block(CHAPTER, 3)))
+    version, queue, shown, decided = answers(reader.paste(tokens + block(CHAPTER, 4)))
+    assert version["version"] == 1 and [(item["app_id"], item["version"]) for item in queue["items"]] == [(1, 1)]
+    assert shown["manifest"]["name"] == "Order Desk" and decided["status"] == "approved"
+    _, after, app = answers(reader.paste(tokens + block(CHAPTER, 3)))
+    assert [[item["app_id"] for item in found["items"]] for found in (before, after)] == [[], [1]] and app["name"] == "Order Desk"

@@ -262,7 +262,7 @@ def main():
     with figures.platform() as platform:
         bench = Bench(platform)
         small, large = open_stores(bench)
-        Table(bench, SERVICE, ENTRIES, small, large).run()
+        Table(SERVICE, ENTRIES, small, large).run()
     return figures.finish()
 
 

@@ -227,7 +227,7 @@ def main():
         sink = Sink(platform.home / "bin" / "sink")
         try:
             stores = Stores(bench, sink)
-            Table(bench, SERVICE, ENTRIES, stores.small, stores.large, reference="topics.list").run()
+            Table(SERVICE, ENTRIES, stores.small, stores.large, reference="topics.list").run()
         finally:
             sink.close()
     return figures.finish()

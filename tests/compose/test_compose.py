@@ -105,6 +105,16 @@ def test_two_auth_processes_share_the_requests(containers):
     assert len(counts) == 2 and all(count >= 20 for count in counts.values())
 
 
+def test_two_developer_apps_processes_share_the_requests(containers, demo):
+    containers.up("developer-apps", "auth", "store-data", auth=2, developer_apps=2, store_data=3)
+    wait_until(lambda: len(containers.who()["developer-apps"]) == 2, 30, "two replicas are not connected")
+    developer = {"Authorization": "Bearer " + demo["developer"]["access_token"]}
+    assert burst(containers.port, "/api/v1/apps", developer) == {200: 384}
+    counts = containers.who()["developer-apps"]
+    print(f"developer-apps: {counts}")
+    assert len(counts) == 2 and all(count >= 20 for count in counts.values())
+
+
 def test_the_master_key_is_exchanged(containers, demo):
     """The README's command. What is sealed opens before and after, in every process: a session token takes the app's key."""
     place = ["run", "--rm", "--no-deps", "-T", "secrets"]
@@ -133,7 +143,7 @@ def test_the_master_key_is_exchanged(containers, demo):
 def test_up_again_changes_nothing(containers, demo):
     before = {service: containers.ids(service) for service in SERVICES}
     started = time.monotonic()
-    containers.up("demo", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks", auth=2, store_data=3)
+    containers.up("demo", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks", auth=2, developer_apps=2, store_data=3)
     print(f"up again in {time.monotonic() - started:.1f} s")
     assert {service: containers.ids(service) for service in SERVICES} == before
     fresh = containers.demo()           # the master key's exchange has ended the developer's token, and up has renewed it
@@ -143,7 +153,8 @@ def test_up_again_changes_nothing(containers, demo):
 
 
 def test_edge_in_front_of_two_gateways(containers, bearer):
-    containers.up("edge", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks", port="0", gateway=2, auth=2, store_data=3)
+    containers.up("edge", "gateway", "auth", "billing", "developer-apps", "store-data", "webhooks", port="0", gateway=2, auth=2,
+                  developer_apps=2, store_data=3)
     gateways = containers.ids("gateway")
     assert len(gateways) == 2
     for port in map(containers.published, gateways):

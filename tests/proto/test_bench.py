@@ -32,7 +32,8 @@ def test_every_operation_is_measured(service):
 @pytest.mark.parametrize("service, least, some", [
     ("store-data", 50, {"orders.list", "orders.filter", "customers.orders"}),
     ("webhooks", 30, {"subscriptions.list", "developer_deliveries.list", "merchant_subscriptions.list"}),
-    ("billing", 30, {"charges.active", "developer.revenue", "merchant_charges.list"})])
+    ("billing", 30, {"charges.active", "developer.revenue", "merchant_charges.list"}),
+    ("developer-apps", 25, {"apps.list", "apps.installations", "versions.list"})])
 def test_a_service_is_measured(service, least, some):
     operations = operations_of(service)
     assert service in PARTS and len(operations) > least

@@ -1,6 +1,6 @@
 /* What the worker does around a handler, against a real PostgreSQL and a gateway of the test's own: runs it again after
- * a serialization failure, keeps and replays answers under Idempotency-Keys, sealed ones too, and lends it
- * call_service and call_ask_all. */
+ * a serialization failure, keeps and replays answers under Idempotency-Keys, sealed ones too, claims those of
+ * developers before it runs, and lends it call_service and call_ask_all. */
 #include "database.h"
 
 #include <pthread.h>
@@ -141,20 +141,22 @@ others_ask_all(struct call *call)
 static const struct schema any = {.type = SCHEMA_ANY};
 static const struct operation ask = {.name = "sx-test.others.ask", .audience = AUDIENCE_INTERNAL};
 static const struct operation ask_all = {.name = "sx-test.others.ask_all", .audience = AUDIENCE_INTERNAL};
+static const struct operation ask_once = {
+    .name = "sx-test.others.ask_once", .audience = AUDIENCE_DEVELOPER, .idempotent = true, .body = &any};
 static const struct operation ask_wrongly = {.name = "sx-test.others.ask_wrongly", .audience = AUDIENCE_INTERNAL};
 static const struct operation make_secret = {
     .name = "sx-test.secrets.make", .audience = AUDIENCE_INTERNAL, .idempotent = true, .body = &any};
 static const struct operation put = {
     .name = "sx-test.things.put", .audience = AUDIENCE_INTERNAL, .idempotent = true, .body = &any};
+static const struct operation put_once = {
+    .name = "sx-test.things.put_once", .audience = AUDIENCE_DEVELOPER, .idempotent = true, .body = &any};
 static const struct operation put_singly = {.name = "sx-test.things.put_singly", .audience = AUDIENCE_INTERNAL};
 
 static const struct handler handlers[] = {
-    {.operation = &ask, .run = others_ask},
-    {.operation = &ask_all, .run = others_ask_all},
-    {.operation = &ask_wrongly, .run = others_ask_wrongly},
-    {.operation = &make_secret, .run = secrets_make},
-    {.operation = &put, .run = things_put},
-    {.operation = &put_singly, .run = things_put_singly},
+    {.operation = &ask, .run = others_ask},           {.operation = &ask_all, .run = others_ask_all},
+    {.operation = &ask_once, .run = others_ask},      {.operation = &ask_wrongly, .run = others_ask_wrongly},
+    {.operation = &make_secret, .run = secrets_make}, {.operation = &put, .run = things_put},
+    {.operation = &put_once, .run = things_put},      {.operation = &put_singly, .run = things_put_singly},
 };
 
 static const struct service service = {
@@ -651,6 +653,72 @@ several_are_asked_at_once(void **state)
     assert_string_equal(in_text(in_item(value, 0), ""), "gateway_timeout");
 }
 
+/* ---- keys that are claimed ---- */
+
+static int
+ask_once_under(const char *key, int64_t body, uint8_t flags)
+{
+    return serve("sx-test.others.ask_once", key, body, flags, gateway.manner == IS_SILENT ? 200 : BUDGET_MS);
+}
+
+static void
+who_asks_others_does_it_once_for_a_key(void **state)
+{
+    (void)state;
+    needs_database();
+    gateway_start(ANSWERS);
+    assert_int_equal(ask_once_under("k-6", 5, 0), 200);
+    gateway.manner = REFUSES; /* whoever asks now */
+    assert_int_equal(ask_once_under("k-6", 5, 0), 200);
+    assert_string_equal(in_text(value, ""), "an answer");
+    assert_string_equal(header("Idempotent-Replayed"), "true");
+    assert_int_equal(ask_once_under("k-6", 6, 0), 409);
+    assert_string_equal(in_text(value, "code"), "idempotency_conflict");
+    assert_int_equal(ask_once_under("k-7", 5, 0), 404); /* an error gives the key back */
+    gateway.manner = ANSWERS;
+    assert_int_equal(ask_once_under("k-7", 5, 0), 200);
+    assert_int_equal(admin_sql("select count(*) from sx_test.idempotency where status = 200 and store_id = 0"), 2);
+}
+
+static void
+what_came_of_a_claim_is_not_tried_out(void **state)
+{
+    (void)state;
+    needs_database();
+    gateway_start(IS_SILENT);
+    assert_int_equal(ask_once_under("k-8", 5, 0), 504);
+    gateway.manner = ANSWERS;
+    assert_int_equal(ask_once_under("k-8", 5, 0), 409); /* perhaps it is still at work */
+    assert_string_equal(in_text(value, "code"), "conflict");
+    assert_string_equal(header("Retry-After"), "1");
+    assert_int_equal(ask_once_under("k-8", 5, WIRE_FLAG_AGAIN), 502);
+    admin_sql("update sx_test.idempotency set created_at = created_at - interval '31 seconds'");
+    assert_int_equal(ask_once_under("k-8", 5, 0), 502);
+    assert_string_equal(in_text(value, "code"), "outcome_unknown");
+    assert_int_equal(ask_once_under("k-8", 6, 0), 409);
+    assert_string_equal(in_text(value, "code"), "idempotency_conflict");
+    admin_sql("update sx_test.idempotency set created_at = created_at - interval '24 hours'");
+    assert_int_equal(ask_once_under("k-8", 6, 0), 200);
+}
+
+static void
+a_claim_keeps_no_handler_from_running_again(void **state)
+{
+    (void)state;
+    needs_database();
+    plan.sqlstate = "40P01";
+    plan.failures = 1;
+    assert_int_equal(serve("sx-test.things.put_once", "k-9", 5, 0, BUDGET_MS), 201);
+    assert_int_equal(plan.runs, 2);
+    assert_int_equal(serve("sx-test.things.put_once", "k-9", 5, 0, BUDGET_MS), 201);
+    assert_int_equal(plan.runs, 2);
+    plan.sqlstate = "22012";
+    plan.failures = 3;
+    assert_int_equal(serve("sx-test.things.put_once", "k-10", 5, 0, BUDGET_MS), 500);
+    assert_int_equal(serve("sx-test.things.put_once", "k-10", 5, 0, BUDGET_MS), 409);
+    assert_int_equal(plan.runs, 3);
+}
+
 /* ---- names ---- */
 
 static void
@@ -693,6 +761,9 @@ main(void)
         TEST(a_gateway_lost_meanwhile_leaves_the_outcome_open),
         TEST(without_a_gateway_nothing_has_happened),
         TEST(several_are_asked_at_once),
+        TEST(who_asks_others_does_it_once_for_a_key),
+        TEST(what_came_of_a_claim_is_not_tried_out),
+        TEST(a_claim_keeps_no_handler_from_running_again),
         TEST(only_whole_names_are_found),
     };
 

@@ -3,7 +3,7 @@
 alter table app
     add column version          bigint not null default 1,      -- of what is told; counts up with each change of it
     add column is_approved      boolean not null default false,
-    add column decision_number  bigint not null default 0;      -- the last review that was heard of; an earlier one comes too late
+    add column decision_number  bigint not null default 0;      -- of the last review that was heard of; a lower one comes too late
 
 -- Apps that are to be told; told is what has this version or a later one. Written with the change itself.
 create table app_untold (

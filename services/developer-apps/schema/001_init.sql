@@ -4,7 +4,9 @@
 -- app came of is found and deleted (completion.c). Apps that came another way have no row until something is said of them.
 create table listing (
     creation_id        uuid primary key default gen_random_uuid(),
-    app_id             bigint unique,                     -- null: not known here that it was made
+    -- null: not known here that it was made. Deferrable, because a uniqueness that is checked at once can refuse, of two who
+    -- put the same row at once, the second one, before `on conflict (creation_id)` has found it.
+    app_id             bigint unique deferrable,
     account_id         bigint not null,
     screenshots        json not null default '[]',
     description        text,
