@@ -56,8 +56,6 @@ QUERY(INSTALLATION_FOR_TOKENS, "select installation_id, store_id, app_id, genera
 QUERY(INSTALLATION_LOCK, "select installation_id, store_id, app_id, generation, status as _status, " INSTALLATION_STATUS
                          " from installation where installation_id = $1 for update")
 
-QUERY(INSTALLATION_OF_APP, "select installation_id from installation where app_id = $1 and store_id = $2")
-
 /* _event: the data of app.uninstalled. */
 QUERY(INSTALLATION_END,
       "update installation set status = 'uninstalling', uninstalled_at = $2, ended_at = $2, updated_at = $2 from app "

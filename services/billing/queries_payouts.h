@@ -2,10 +2,12 @@
  * are texts (contract 0.3), those of charges numbers.
  */
 
-/* $1 app, $2 fee payer, $3 rate, $4 now. */
-QUERY(TERMS_SET, "insert into app_terms (app_id, fee_payer, commission_rate, updated_at) values ($1, $2, $3, $4) on "
-                 "conflict (app_id) do update set fee_payer = $2, commission_rate = $3, updated_at = $4 "
+/* $1 app, $2 fee payer, null: as its developer has said; $3 rate, $4 now. */
+QUERY(TERMS_SET, "insert into app_terms as t (app_id, fee_payer, commission_rate, updated_at) values ($1, "
+                 "coalesce($2::text, 'developer'), $3, $4) on conflict (app_id) do update set fee_payer = "
+                 "coalesce($2::text, t.fee_payer), commission_rate = $3, updated_at = $4 "
                  "returning app_id, fee_payer, commission_rate")
+
 /* As the app's developer says: $3 which time. What came late changes nothing, and the commission is not theirs. */
 QUERY(TERMS_SET_PAYER,
       "insert into app_terms as t (app_id, fee_payer, payer_version, updated_at) values ($1, $2, $3, $4) "

@@ -86,11 +86,10 @@ terms_set(struct call *call)
 {
     int64_t app_id = in_int(call->in, "body.app_id", 0), rate = in_int(call->in, "body.commission_rate", 0);
     const struct deed deed = {.action = "app.terms_set", .target = "app", .target_id = app_id, .app_id = app_id};
-    const char *payer = in_text(call->in, "body.fee_payer");
     struct rows rows;
 
     if (db_begin(call) ||
-        db_run(call, TERMS_SET, &rows, "lsLt", app_id, payer ? payer : "developer",
+        db_run(call, TERMS_SET, &rows, "lsLt", app_id, in_text(call->in, "body.fee_payer"),
                in_has(call->in, "body.commission_rate") ? &rate : NULL, clock_now_us()) ||
         outbox_audit(call, &deed) || db_commit(call))
         return -1;

@@ -77,10 +77,13 @@ QUERY(APP_SHOW_FIELDS,
 
 /* ---- an app's manifest ------------------------------------------------------------------------------------------- */
 
-#define MANIFEST_FIELDS                                                                                                \
+/* What a version keeps of an app: its manifest, but for metadata, which is the developer's alone and may hold what
+ * jsonb refuses. */
+#define REVIEWED_FIELDS                                                                                                \
     "name, slug, icon, screenshots, description, short_description, homepage_url, app_url, setup_url, webhook_url, "   \
     "webhook_receive_url, webhook_topics, redirect_urls, requested_scopes, developer_name, developer_email, "          \
-    "pricing_type, pricing_amount, fee_payer, category, metadata"
+    "pricing_type, pricing_amount, fee_payer, category"
+#define MANIFEST_FIELDS REVIEWED_FIELDS ", metadata"
 
 QUERY(MANIFEST_SHOW, "select row_to_json(manifest) as shown, metadata::text as _metadata from (select " MANIFEST_FIELDS
                      " from (" APP_VIEW(APP_UPDATED) ") as app) as manifest")

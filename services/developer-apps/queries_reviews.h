@@ -1,4 +1,5 @@
-/* queries_reviews.h - what was submitted for review, and what became of it. Included by queries.h, behind APP_VIEW. */
+/* queries_reviews.h - what was submitted for review, and what became of it. Included by queries.h, behind APP_VIEW and
+ * REVIEWED_FIELDS. */
 
 #define REVIEW_OPEN     "status in ('submitted', 'in_review')"
 #define VERSION_COLUMNS "review.app_id, review.version, status, message, submitted_at, decided_at"
@@ -9,13 +10,8 @@
 QUERY(REVIEW_HOLD, "select review_number, coalesce(approved_version, 0) as approved_version from listing "
                    "where app_id = $1 and version > 0 and not is_deleted for update")
 
-/* What a version keeps of an app: its manifest, but for metadata, which is the developer's alone and may hold what
- * jsonb refuses. */
-QUERY(APP_REVIEWED,
-      "select to_jsonb(reviewed)::text as manifest from (select name, slug, icon, screenshots, description, "
-      "short_description, homepage_url, app_url, setup_url, webhook_url, webhook_receive_url, webhook_topics, "
-      "redirect_urls, requested_scopes, developer_name, developer_email, pricing_type, pricing_amount, fee_payer, "
-      "category from (" APP_VIEW(APP_UPDATED) ") as app) as reviewed")
+QUERY(APP_REVIEWED, "select to_jsonb(reviewed)::text as manifest from (select " REVIEWED_FIELDS
+                    " from (" APP_VIEW(APP_UPDATED) ") as app) as reviewed")
 
 /* $2 manifest. */
 QUERY(REVIEW_NEWEST, "select version, status, (manifest = $2::jsonb)::int as same from review where app_id = $1 "

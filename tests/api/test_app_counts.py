@@ -203,6 +203,16 @@ def test_a_count_is_few_rows(crowd):
             assert crowd.postgres.rows(f"select max(stripe) < 30 from {service.replace('-', '_')}.{table}") == [(True,)], table
 
 
+def test_a_category_that_is_left_leaves_nothing(crowd):
+    """Any text can be one."""
+    for number in range(20):
+        crowd.postgres.rows(f"update developer_apps.listing set category = 'tried {number}' where app_id = {HOT}")
+    kept = "select list, n from developer_apps.listing_count where category like 'tried %' order by 1"
+    assert {n for _, n in crowd.postgres.rows(kept)} == {1}
+    crowd.postgres.rows(f"update developer_apps.listing set category = null where app_id = {HOT}")
+    assert crowd.postgres.rows(kept) == [] and wrong(crowd.postgres.rows) == []
+
+
 def test_the_migrations_count_what_there_is(crowd):
     connection = crowd.postgres.connect()
     connection.autocommit = False
@@ -222,6 +232,45 @@ def test_the_migrations_count_what_there_is(crowd):
                 cursor.execute("drop type listing_change")
             cursor.execute((SCHEMAS / service / "schema" / file).read_text())
         assert wrong(run) == [] and all(run(kept) for kept, _ in PAIRS)
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+RELEASED = {"auth": "073_audit_of_others.sql", "billing": "006_outbox_vacuum.sql", "webhooks": "062_usage.sql"}  # the last of each
+
+
+def test_a_platform_from_before(crowd):
+    """Schemas as they were released, with something of each in them: what came with developers' apps finds all of it."""
+    connection = crowd.postgres.connect()
+    connection.autocommit = False
+    try:
+        cursor = connection.cursor()
+
+        def run(sql):
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+        def migrate(service, released):
+            run(f"set local search_path = {service}")
+            files = [*(SCHEMAS / service / "schema").glob("*.sql"), *(SCHEMAS.parent / "libshared" / "schema").glob("*.sql")]
+            for file in sorted(files, key=lambda file: file.name):
+                if (file.name <= RELEASED[service]) == released:
+                    run(file.read_text())
+
+        for service in RELEASED:
+            run(f"drop schema {service} cascade; create schema {service}; set local search_path = {service}; create table migration ()")
+            migrate(service, released=True)
+        run(ROOM)
+        for what in INSERT:
+            for n in (1, 2) if what != "listing" else ():
+                run(INSERT[what].format(n=n))
+        run("update auth.app set type = 'custom', home_store_id = 1 where app_id = 2")
+        for service in RELEASED:
+            migrate(service, released=False)
+        assert wrong(run) == [] and all(run(kept) for kept, _ in PAIRS)
+        assert run("select app_id, version from auth.app_untold") == [(1, 1)]         # for the marketplace, where custom apps are not
+        assert run("select count(distinct creation_id), bool_or(is_approved) from auth.app") == [(2, False)]
     finally:
         connection.rollback()
         connection.close()

@@ -362,7 +362,8 @@ def test_the_fee_payer_counts_for_charges(developer, made):
     for body in ({"fee_payer": "merchant"}, {"fee_payer": "developer"}, {"fee_payer": "merchant"}):
         assert developer.ask("PATCH", f"/{made['app_id']}/settings/billing", body).status_code == 200
         assert payer(developer, made["app_id"]) == (body["fee_payer"], None)
-    developer.platform.call("billing.terms.set", app_id=made["app_id"], fee_payer="merchant", commission_rate=150000)
+    developer.platform.call("billing.terms.set", app_id=made["app_id"], commission_rate=150000)
+    assert payer(developer, made["app_id"]) == ("merchant", 150000)     # the operator has said nothing of it
     developer.ask("PATCH", f"/{made['app_id']}", {"fee_payer": "developer"})
     assert payer(developer, made["app_id"]) == ("developer", 150000)
     assert payer(developer, developer.make(fee_payer="merchant")["app_id"]) == ("merchant", None)

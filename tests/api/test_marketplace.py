@@ -371,7 +371,7 @@ def test_the_operations_behind_it(platform, person, stranger):
 
 def test_a_new_app_told_by_many_at_once(platform, person):
     """One of them makes its row, and none of the others is refused for being second in the wrong index."""
-    known = {**platform.call("auth.apps.shown", app_ids=[person.make()["app_id"]])["apps"][0], "is_listed": False}
+    known = {**platform.call("auth.apps.shown", app_ids=[person.make()["app_id"]])["apps"][0], "is_deleted": True}
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for app_id in range(10**15, 10**15 + 60):
             apps = json.dumps([{**known, "app_id": app_id, "creation_id": str(uuid.uuid4())}])

@@ -32,21 +32,31 @@ create function listing_count_add(changes listing_change[]) returns void languag
 set search_path = developer_apps, pg_temp as $$
 declare
     mine smallint;
+    counted listing_count;
 begin
     if changes = '{}' then
         return;
     end if;
     mine := count_stripe('listing_count');
-    insert into listing_count as kept (list, account_id, category, stripe, n)
-    select l.list, l.account_id, c.category, mine, sum(n)
-      from unnest(changes) as a
-           cross join lateral (values ('public', 0::bigint, is_public), ('approved', 0, is_public and is_approved),
-               ('own', a.account_id, is_known), ('unlisted', a.account_id, is_known and not is_listed),
-               ('review', 0, is_known and in_review)) as l (list, account_id, is_in)
-           cross join lateral (values (''), (a.category)) as c (category)
-     where is_in and c.category is not null
-     group by 1, 2, 3 having sum(n) <> 0 order by 1, 2, 3
-    on conflict (list, account_id, category, stripe) do update set n = kept.n + excluded.n;
+    for counted in
+        insert into listing_count as kept (list, account_id, category, stripe, n)
+        select l.list, l.account_id, c.category, mine, sum(n)
+          from unnest(changes) as a
+               cross join lateral (values ('public', 0::bigint, is_public), ('approved', 0, is_public and is_approved),
+                   ('own', a.account_id, is_known), ('unlisted', a.account_id, is_known and not is_listed),
+                   ('review', 0, is_known and in_review)) as l (list, account_id, is_in)
+               cross join lateral (values (''), (a.category)) as c (category)
+         where is_in and c.category is not null
+         group by 1, 2, 3 having sum(n) <> 0 order by 1, 2, 3
+        on conflict (list, account_id, category, stripe) do update set n = kept.n + excluded.n
+        returning kept.*
+    loop
+        -- Any text can be a category: one that is left leaves nothing here, however many a developer tries.
+        if counted.n = 0 and counted.category <> '' then
+            delete from listing_count where list = counted.list and account_id = counted.account_id and category = counted.category
+                and stripe = counted.stripe and n = 0;
+        end if;
+    end loop;
 end
 $$;
 
