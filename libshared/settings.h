@@ -29,7 +29,7 @@
     RATE(rate_token, "SX_RATE_TOKEN", 10, 60, "OAuth token endpoint, per address") \
     RATE(rate_verify, "SX_RATE_VERIFY", 300, 60, "session verify, per address") \
     RATE(rate_credentials, "SX_RATE_CREDENTIALS", 10, 900, "custom-app credential routes, per address") \
-    RATE(rate_login, "SX_RATE_LOGIN", 30, 60, "signing in and registering, per address") \
+    RATE(rate_login, "SX_RATE_LOGIN", 30, 60, "signing in, registering and adding members, per address") \
     RATE(rate_metafields, "SX_RATE_METAFIELDS", 120, 60, "metafields, per app and store") \
     TEXT(limits_file, "SX_LIMITS_FILE", NULL, "file the limiter's counters are mapped from, shared by the gateways of a host; unset: SX_HOME/run/limits") \
     TEXT(trusted_proxies, "SX_TRUSTED_PROXIES", NULL, "addresses, networks and host names whose X-Forwarded-For is believed, commas between them") \

@@ -113,3 +113,12 @@ def test_signing_in_and_registering_are_counted_by_address(limited):
         lines = limited.log_lines(answer.headers["X-Request-Id"])
         assert [line for line in lines if line["level"] in ("warn", "error")] == []
     accepted(ask(limited, "192.0.2.61", "POST", "/api/auth/login", {"email": owner.email, "password": PASSWORD}))
+
+
+def test_adding_members_is_counted_as_signing_in(limited):
+    """An answer tells whether an e-mail has an account, so it may not be asked faster than by signing in."""
+    for left in range(4, -1, -1):
+        answer = ask(limited, "192.0.2.70", "POST", "/api/v1/apps/1/members", {"email": "nobody@dev.example", "role": "viewer"},
+                     bearer("nobody"))
+        assert answer.status_code == 401 and shown(answer) == (5, left), answer.text
+    refused(ask(limited, "192.0.2.70", "POST", "/api/v1/apps/1/members", {"email": "nobody@dev.example", "role": "viewer"}), 429, "RATE_LIMITED")
