@@ -11,6 +11,8 @@ POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
           "form-action 'none'; frame-ancestors 'none'")
 OWN = {"explorer.js": "text/javascript; charset=utf-8", "explorer.css": "text/css; charset=utf-8"}
 VIEWER = {"swagger-ui-bundle.js": "text/javascript; charset=utf-8", "swagger-ui.css": "text/css; charset=utf-8"}
+# Whoever passes the viewer on passes these on (Apache License 2.0, section 4); the bundle names its own by this very name.
+TERMS = ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt")
 
 
 def read(*steps):
@@ -32,3 +34,5 @@ def explorer_files(place, viewer):
         yield File(f"/api/docs/{name}", kind, read(place, name))
     for name, kind in VIEWER.items():
         yield File(f"/api/docs/viewer/{version}/{name}", kind, read(package, name), caching=FOREVER)
+    for name in TERMS:
+        yield File(f"/api/docs/viewer/{version}/{name}", "text/plain; charset=utf-8", read(package, name), caching=FOREVER)

@@ -4,7 +4,9 @@ import json
 import re
 from decimal import Decimal
 
-from contract import refuse
+from contract import PARTS, refuse
+
+LINES = "application/x-ndjson"
 
 # ---- the served document ---------------------------------------------------------------------------------------------
 
@@ -98,6 +100,8 @@ class Document:
             node["parameters"] = operation.node.get("parameters", []) + [
                 {"$ref": f"#/components/parameters/{name}"} for name in headers]
         node["x-rate"] = operation.rate
+        if operation.upload:                                # whatever is in the lines, the gateway asks for this type
+            node["requestBody"] = {"required": True, **node.get("requestBody", {}), "content": {LINES: {"schema": {"type": "string"}}}}
         if "requestBody" in node:
             node["requestBody"] = self.body(operation, node["requestBody"])
         responses = {status: self.success(operation, status, response)
@@ -117,10 +121,12 @@ class Document:
         return f"\n\n{f'Scope {scopes}. ' if scopes else ''}{rate}."
 
     def body(self, operation, node):
-        """With what the platform took once."""
+        """With what the platform took once; files are no example."""
         sent = self.examples.request(operation)
-        return node if sent is None else {**node, "content": {
-            kind: {**content, "example": sent} if "json" in kind else content for kind, content in node["content"].items()}}
+        if sent is None or PARTS in node["content"]:
+            return node
+        lines = sent if isinstance(sent, str) else dump(sent) + "\n"
+        return {**node, "content": {kind: {**content, "example": lines if kind == LINES else sent} for kind, content in node["content"].items()}}
 
     def headers(self, operation, *further):
         names = ["X-Request-Id", "X-SeloraX-API-Version"]

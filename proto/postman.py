@@ -93,7 +93,7 @@ class Collection:
         request["header"].append({"key": "Content-Type", "value": kind})
         fields = follow(self.root, node.get("schema", {})).get("properties", {})
         if kind == "application/x-www-form-urlencoded":
-            request["body"] = {"mode": "urlencoded", "urlencoded": [{"key": name, "value": ""} for name in fields]}
+            request["body"] = {"mode": "urlencoded", "urlencoded": [{"key": name, "value": text(node.get("example", {}).get(name))} for name in fields]}
         elif kind == "multipart/form-data":
             request["header"].pop()                     # Postman writes its own, with the boundary
             request["body"] = {"mode": "formdata", "formdata": [{"key": name, "type": "file", "src": []} for name in fields]}

@@ -2,9 +2,10 @@
  *
  * These are secrets, although only of two invented stores. So they are shown under SX_DEV=1 alone, to a client of this
  * machine that calls the gateway by a name of this machine: a site whose name was made to lead here (DNS rebinding)
- * names itself in Host, and one that another proxy stands before says so in X-Forwarded-For. Scripts of other origins
- * read nothing, because this answer has no CORS headers. Only what the explorer needs goes out, and never an admin's
- * token.
+ * names itself in Host, and one that another proxy stands before says so in X-Forwarded-For. Some proxies say nothing
+ * and call us by our own address: where the settings tell of a proxy or of a public name, nothing is shown at all.
+ * Scripts of other origins read nothing, because this answer has no CORS headers. Only what the explorer needs goes
+ * out, and never an admin's token.
  */
 #include "docs_demo.h"
 
@@ -84,8 +85,8 @@ write_demo(struct out *out, struct in demo)
 void
 docs_demo_answer(struct request *request)
 {
-    bool shown = config.dev && is_own_peer(request) && is_own_host(request->headers[HEADER_HOST]) &&
-                 !request->headers[HEADER_FORWARDED_FOR].base;
+    bool alone = !config.trusted_proxies && !config.public_url && !request->headers[HEADER_FORWARDED_FOR].base;
+    bool shown = config.dev && alone && is_own_peer(request) && is_own_host(request->headers[HEADER_HOST]);
     struct in demo;
     struct buf text;
     struct out out;

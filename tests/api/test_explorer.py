@@ -185,6 +185,12 @@ def test_somebody_types_a_token(person):
     person.kept_to_the_gateway()
 
 
+def test_a_document_that_does_not_come_is_told(person):
+    person.tab.ask("Network.setBlockedURLs", urls=["*/openapi.json"])
+    person.tab.open(person.platform.url("/api/docs"))
+    person.wait("document.querySelector('#explorer').innerText.includes('did not come')")
+
+
 def tab_to(person, expression, most=60):
     for _ in range(most):
         person.key("Tab", 9)
@@ -235,6 +241,15 @@ def test_what_comes_before_the_first_paint(platform):
     assert sum(sizes.values()) < FIRST_PAINT_MAX, sizes
 
 
+def test_the_viewers_licence_goes_with_it(platform):
+    """The bundle's first line names the file beside it in which its licences stand."""
+    place = next(path for path in parts(platform) if path.endswith("-bundle.js"))
+    named = re.match(r"/\*! For license information please see (\S+) \*/", platform.get(place).text).group(1)
+    for name, text in (("LICENSE", "Apache License"), ("NOTICE", "SmartBear"), (named, "@license")):
+        answer = platform.get(f"{place.rpartition('/')[0]}/{name}")
+        assert answer.status_code == 200 and answer.headers["Content-Type"] == "text/plain; charset=utf-8" and text in answer.text, name
+
+
 def test_nothing_but_the_gateway_may_be_asked(platform):
     policy = platform.get("/api/docs").headers["Content-Security-Policy"]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -273,8 +288,9 @@ def test_the_demo_is_for_this_machine_alone(demo):
     assert "Access-Control-Allow-Origin" not in answer.headers and answer.headers["Cache-Control"] == "no-store"
 
 
-def test_no_demo_outside_of_development(make_platform):
-    platform = make_platform(settings={"SX_DEV": "0", "SX_CLOCK_FILE": ""})
+@pytest.mark.parametrize("settings", [{"SX_DEV": "0", "SX_CLOCK_FILE": ""}, {"SX_TRUSTED_PROXIES": "10.0.0.7"}, {"SX_PUBLIC_URL": "https://api.example"}])
+def test_no_demo_outside_of_development_or_behind_a_proxy(make_platform, settings):
+    platform = make_platform(settings=settings)
     (platform.home / "demo.json").write_text('{"access_token": "sx_at_secret", "store_id": 1}')
     give(platform.home / "demo.json")
     assert platform.get("/api/docs/demo.json").json() == {"data": None, "status": 200}

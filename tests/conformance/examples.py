@@ -15,16 +15,17 @@ import re
 import sys
 from collections import defaultdict
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import jsonschema
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "proto" / "examples" / "answers.json"
 DOCUMENT = Path(os.environ.get("GEN", ROOT / "build" / "gen")) / "openapi.json"
-ITEMS_MAX, TEXT_MAX, GOOD_SIZE = 2, 400, 900
-HEX = "0123456789abcdef" * 8
+ITEMS_MAX, TEXT_MAX, GOOD_SIZE, REQUEST_MAX = 2, 400, 900, 2000
+HEX, PASSWORD = "0123456789abcdef" * 8, "correct horse battery staple"
 SECRETS = re.compile(r"((?:sx_[a-z]+_|whsec_))([0-9a-f]{16,})|\b([0-9a-f]{64})\b|(eyJ[\w-]+\.[\w-]+)\.[\w-]+")
-ODD = re.compile(r"<script|[^\x20-\x7eঀ-৿৳…–’]|\\u0000|x{20}|a{20}|--|;|'|\\\\")
+ODD = re.compile(r"<script|[^\n\x20-\x7eঀ-৿৳…–’]|\\u0000|x{20}|a{20}|--|;|'|\\\\")
 FAMILIAR = ("test_demo", "test_quickstart", "docs/")     # as a reader of the README would have it
 
 
@@ -57,13 +58,13 @@ def richness(value):
     return len(found)
 
 
-def score(line, body):
+def score(line, body, takes_body):
     """Higher is better. A body that names other resources by their ids works in one store only."""
     text, ids = line["body"], len(re.findall(r'"[a-z_]+_id":', line["request"]))
     size = len(json.dumps(body)) if body is not None else len(text)
     hostile = bool(ODD.search(without_secrets(text) + line["request"]))
     familiar = line["test"].split("::")[0].split("api/")[-1].startswith(FAMILIAR)
-    return (not hostile, 20 * familiar + richness(body) - 10 * ids - 4 * abs(math.log((size + 50) / GOOD_SIZE)))
+    return (not hostile, not takes_body or sent_by(line) is not None, 20 * familiar + richness(body) - 10 * ids - 4 * abs(math.log((size + 50) / GOOD_SIZE)))
 
 
 def as_json(text):
@@ -71,6 +72,27 @@ def as_json(text):
         return json.loads(text)
     except json.JSONDecodeError:
         return None
+
+
+def sent_by(line):
+    """A body as the document shows it, a form by its fields, of NDJSON some lines; None for what is nothing of these. Whole, unless
+    it is long: an answer to a part of it would be another one."""
+    body, lines = as_json(line["request"]), line["request"].splitlines(keepends=True)[:ITEMS_MAX]
+    if line["path"].startswith("/api/apps/v1/bulk/"):
+        return "".join(lines) if lines and all(as_json(each) for each in lines) else None
+    if body is None and re.match(r"[a-z_]+=", line["request"]):
+        body = dict(parse_qsl(line["request"], keep_blank_values=True))
+    if not isinstance(body, dict):
+        return None
+    body = {**body, "password": PASSWORD} if "password" in body else body
+    return body if len(line["request"]) <= REQUEST_MAX else shorter(body)
+
+
+def excerpt(line):
+    """The beginning of a text; of NDJSON whole lines. None for what is no text, as images are."""
+    if kind_of(line) == "application/x-ndjson":
+        return "".join(line["body"].splitlines(keepends=True)[:ITEMS_MAX])
+    return line["body"][:TEXT_MAX] if kind_of(line).startswith("text/") else None
 
 
 def kind_of(line):
@@ -102,8 +124,11 @@ class Chosen:
         elif status in node["responses"] and node["responses"][status].get("content"):
             body = shorter(as_json(line["body"])) if kind_of(line).endswith("json") else None
             known = self.best.get((*route, status))
-            if (known is None or score(line, body) > known[0]) and self.is_plain(node["responses"][status], body):
-                self.best[(*route, status)] = (score(line, body), line, body)
+            if body is None and not excerpt(line):
+                return
+            worth = score(line, body, "requestBody" in node)
+            if (known is None or worth > known[0]) and self.is_plain(node["responses"][status], body):
+                self.best[(*route, status)] = (worth, line, body)
             if path == "/api/apps/v1/webhooks/topics":
                 self.topics = as_json(line["body"])["data"]
 
@@ -127,11 +152,10 @@ class Chosen:
         operations = defaultdict(lambda: {"answers": {}})
         for (method, path, status), (_, line, body) in sorted(self.best.items(), key=lambda each: each[0][1::-1] + each[0][2:]):
             entry = operations[f"{method} {path}"]
-            text = body if body is not None else line["body"][:TEXT_MAX]
-            entry["answers"][status] = text
-            sent = as_json(line["request"])
-            if isinstance(sent, dict) and "request" not in entry:
-                entry["request"] = shorter(sent)
+            entry["answers"][status] = body if body is not None else excerpt(line)
+            sent = sent_by(line)
+            if sent is not None:                        # of the last status: what was done says more than what was there already
+                entry["request"] = sent
         topics = [{name: topic[name] for name in ("topic", "required_scope", "description", "sample")} for topic in self.topics or []]
         return {"operations": operations, "errors": {schema: dict(sorted(found.items())) for schema, found in sorted(self.errors.items())},
                 "topics": sorted(topics, key=lambda topic: topic["topic"])}

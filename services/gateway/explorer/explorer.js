@@ -144,13 +144,16 @@
         return answer;
     }
 
-    document.addEventListener('DOMContentLoaded', async () => {
+    async function start() {
         showScheme();
         byId('scheme').addEventListener('click', () => {
             localStorage.setItem('scheme', isDark() ? 'light' : 'dark');
             showScheme();
         });
-        const spec = await (await fetch('/api/docs/openapi.json')).json();
+        const answer = await fetch('/api/docs/openapi.json'), spec = await answer.json();
+
+        if (!answer.ok)
+            throw new Error(spec.message);
         spec.servers = [{ url: location.origin, description: 'Where this page came from' }];
         tellExamples(spec);
 
@@ -163,5 +166,9 @@
         addLinks(spec, ui);
         mark(groupOf(spec));
         await offerDemo(ui);
-    });
+    }
+
+    document.addEventListener('DOMContentLoaded', () => start().catch((problem) => {
+        (document.querySelector('.wait') ?? byId('rate')).textContent = `Something did not come: ${problem.message}. Load the page again.`;
+    }));
 })();
