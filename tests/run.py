@@ -128,8 +128,8 @@ STEPS = [
     ("unit-asan", lambda c: unit(c, "asan")),
     ("api", lambda c: pytest_side_by_side(c, STREAMS + in_shares("asan", is_sanitized)
                                           + in_shares("release", lambda path: IS_FULL or not is_sanitized(path)))),
-    ("conformance", lambda c: pytest(c, ["tests/conformance"])),
     ("chaos", lambda c: pytest(c, ["tests/chaos"])),
+    ("conformance", lambda c: pytest(c, ["tests/conformance"])),        # last: it looks at what all others have recorded
 ]
 
 
