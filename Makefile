@@ -49,6 +49,8 @@ INCLUDES     := -iquote libshared -iquote $(GEN)
 ALL_CFLAGS    = $(CFLAGS) $(INCLUDES) $(PKG_CFLAGS)
 
 PROTO     := $(wildcard proto/*.json)
+EXPLORER  := services/gateway/explorer
+VIEWER    := $(GEN)/viewer
 MIGRATION := $(wildcard services/*/schema/*.sql libshared/schema/*.sql)
 GENERATED := $(GEN)/stamp
 
@@ -61,7 +63,16 @@ help:
 
 # ---- the contract: routes, validators, operation tables, the served document -------------------------------------------
 
-$(GENERATED): $(wildcard proto/*.py) $(PROTO) $(MIGRATION)
+# The explorer's viewer, by its lock file alone: nothing that it brings is run, and npm is asked only when that file changed.
+$(VIEWER)/stamp: $(EXPLORER)/package-lock.json $(EXPLORER)/.npmrc
+	mkdir -p $(VIEWER)
+	cp $(EXPLORER)/package.json $(EXPLORER)/package-lock.json $(EXPLORER)/.npmrc $(VIEWER)
+	echo '  NPM     $(EXPLORER)'
+	cd $(VIEWER) && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >npm.log 2>&1 || { cat npm.log >&2; \
+	    echo 'npm could not fetch what $(EXPLORER)/package-lock.json names: it needs node, npm and a way to its registry (npm config get registry)' >&2; exit 1; }
+	touch $@
+
+$(GENERATED): $(wildcard proto/*.py proto/*.css proto/guides/* proto/examples/*) $(PROTO) $(MIGRATION) $(wildcard $(EXPLORER)/*) $(VIEWER)/stamp
 	mkdir -p $(GEN)
 	$(PYTHON) proto/generate.py $(GEN)
 	touch $@
@@ -91,8 +102,8 @@ $(BUILD)/libshared.a: $(SHARED_OBJ) $(BUILD)/gen/errors.o
 	ar rcs $@ $^
 
 # A program is its folder's sources, its generated tables and libshared. The gateway and sxctl know every operation
-# (operations.c) and the gateway serves the document (openapi.c); a service has its handlers' table (SERVICE_operations.c).
-gen_of = $(if $(filter gateway,$(1)),operations openapi,$(if $(filter sxctl,$(1)),operations,$(subst -,_,$(1))_operations))
+# (operations.c) and the gateway serves files (files.c); a service has its handlers' table (SERVICE_operations.c).
+gen_of = $(if $(filter gateway,$(1)),operations files,$(if $(filter sxctl,$(1)),operations,$(subst -,_,$(1))_operations))
 
 define PROGRAM
 $(BUILD)/bin/$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard services/$(1)/*.c)) $(patsubst %,$(BUILD)/gen/%.o,$(call gen_of,$(1))) $(BUILD)/libshared.a
@@ -114,6 +125,7 @@ $(foreach service,$(SERVICES),$(eval $(call PROGRAM,$(service))))
 # make test-compose           bring up compose.yaml on the Docker engine that answers
 # make check                  format, clang-tidy, cppcheck, banned functions
 # make fuzz SECONDS=60        libFuzzer targets
+# make examples RECORDING=DIR the document's examples anew, from what a test run exchanged (SX_TEST_RECORDING=DIR make test)
 # make bench                  the project's own figures, as ratios to ceilings measured in the same run; PARTS=store_data some of them
 # make bench-data STORES=20 ORDERS=10000   load stores with orders into the running platform
 
@@ -139,7 +151,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/bin/unit/%,$(wildcard tests/uni
 # A unit test links the modules it tests: all of libshared and the gateway's modules without its main.
 GATEWAY_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out services/gateway/main.c,$(wildcard services/gateway/*.c)))
 
-$(BUILD)/libgateway.a: $(GATEWAY_OBJ) $(BUILD)/gen/operations.o $(BUILD)/gen/openapi.o
+$(BUILD)/libgateway.a: $(GATEWAY_OBJ) $(BUILD)/gen/operations.o $(BUILD)/gen/files.o
 	rm -f $@
 	ar rcs $@ $^
 
@@ -231,6 +243,11 @@ check:
 	echo "  clang-tidy"
 	printf '%s\n' $(filter %.c,$(filter-out tests/%,$(SOURCES))) | xargs -P 2 -n 1 -I{} \
 	    clang-tidy-14 --quiet {} -- -w $(filter-out -W%,$(ALL_CFLAGS)) 2>/dev/null
+
+.PHONY: examples
+RECORDING ?= $(BUILD)/recording
+examples: $(GENERATED)
+	GEN=$(GEN) $(PYTHON) tests/conformance/examples.py $(RECORDING)
 
 # ---- figures -----------------------------------------------------------------------------------------------------------
 

@@ -260,13 +260,3 @@ def emit_service(contract, service):
                            [f"    {{{c_text(name)},\n{c_long_text(sql)}}}," for name, sql in migrations])
               + f"const unsigned {prefix}_migration_count = {len(migrations)};\n")
     return {f"{prefix}_operations.h": header, f"{prefix}_operations.c": source}
-
-
-def emit_document(texts):
-    source = BANNER + '#include <stddef.h>\n\n#include "openapi.h"\n'
-    header = f"{BANNER}#ifndef OPENAPI_H\n#define OPENAPI_H\n\n#include <stddef.h>\n\n"
-    for file, text in texts.items():
-        name = c_name(file)
-        source += f"\nconst char {name}[] =\n{c_long_text(text)};\nconst size_t {name}_size = sizeof({name}) - 1;\n"
-        header += f"extern const char {name}[];\nextern const size_t {name}_size;\n"
-    return {"openapi.h": header + "\n#endif\n", "openapi.c": source, **texts}

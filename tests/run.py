@@ -74,7 +74,7 @@ def pytest(counts, folders, variant="release"):
 
 def pytest_side_by_side(counts, shares):
     """Each share is a process of its own, with platforms of its own: most tests wait more than they work."""
-    waiting, running = list(shares), {}
+    waiting, running = list(reversed(shares)), {}
     with tempfile.TemporaryDirectory() as directory:
         try:
             while waiting or running:
@@ -102,7 +102,8 @@ IS_FULL = os.environ.get("SX_TEST_SCALE") == "1"
 
 
 SIDE_BY_SIDE = 3
-SHARES = 4 * SIDE_BY_SIDE   # so many that none of those side by side has nothing to do for long at the end
+SHARES = 5 * SIDE_BY_SIDE   # so many that none of those side by side has nothing to do for long at the end
+STREAMS = [(["tests/streams"], variant) for variant in ("release", "asan")]
 
 
 def is_sanitized(path):
@@ -125,11 +126,10 @@ STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest_side_by_side(c, in_shares("release", lambda path: IS_FULL or not is_sanitized(path)))),
-    ("api-asan", lambda c: pytest_side_by_side(c, in_shares("asan", is_sanitized))),
-    ("streams", lambda c: pytest_side_by_side(c, [(["tests/streams"], variant) for variant in ("release", "asan")])),
-    ("conformance", lambda c: pytest(c, ["tests/conformance"])),
+    ("api", lambda c: pytest_side_by_side(c, STREAMS + in_shares("asan", is_sanitized)
+                                          + in_shares("release", lambda path: IS_FULL or not is_sanitized(path)))),
     ("chaos", lambda c: pytest(c, ["tests/chaos"])),
+    ("conformance", lambda c: pytest(c, ["tests/conformance"])),        # last: it looks at what all others have recorded
 ]
 
 

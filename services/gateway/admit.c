@@ -443,7 +443,7 @@ admit_uri(struct request *self)
 
 /* Paths that are no operation's: our own pages, preflights, mistakes. */
 static void
-admit_no_operation(struct request *self, const struct page *page, unsigned methods)
+admit_no_operation(struct request *self, bool page, unsigned methods)
 {
     char *allow;
 
@@ -458,7 +458,7 @@ admit_no_operation(struct request *self, const struct page *page, unsigned metho
     else if (!take_address(self, RATE_GLOBAL))
         return;
     if (page && self->method == HTTP_GET) {
-        docs_answer(page, self);
+        docs_answer(self);
         return;
     }
     if (methods == 0) {
@@ -488,8 +488,8 @@ is_page(const struct request *self)
 void
 admit_begin(struct request *self)
 {
-    const struct page *page;
     enum rate_class class;
+    bool page;
 
     admit_uri(self);
     if (self->uri.len > URL_SIZE_MAX) {
@@ -497,12 +497,12 @@ admit_begin(struct request *self)
         reply_fail(self, FAIL_URI_TOO_LONG, NULL);
         return;
     }
-    page = docs_find(self->path); /* first: one lies where routes have an id */
+    page = docs_have(self->path); /* first: one lies where routes have an id */
     if (!page)
         router_find(self->gateway->router, self->method, arena_strndup(self->arena, self->path.base, self->path.len),
                     self->path.len, &self->route);
     self->operation = self->route.operation;
-    self->no_cors = is_page(self);
+    self->no_cors = page ? docs_have_page(self->path) : is_page(self);
     if (!self->operation) {
         admit_no_operation(self, page, page ? 1u << HTTP_GET : self->route.methods);
         return;

@@ -71,7 +71,7 @@ cors_headers(const struct cors *self, struct request *request)
     const char *origin = allowed_origin(self, request);
 
     if (!self->any)
-        reply_header_static(request, "Vary", "Origin");
+        reply_vary(request, "Origin");
     if (!origin)
         return;
     reply_header_static(request, "Access-Control-Allow-Origin", origin);

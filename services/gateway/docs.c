@@ -2,60 +2,112 @@
  *
  * /livez says that the loop turns. /readyz says whether requests can be answered: each pool of workers that the
  * contract names has somebody in it, and the identity lease is held; what is missing is named. /metrics is for
- * Prometheus.
+ * Prometheus. All else is a file, made and packed at build time (proto/files.py) and sent from the program's own pages:
+ * the document, and what stands under /api/docs. To serve something more, yield a File in served_files() of
+ * proto/generate.py: path, type, bytes, and for a page its Content-Security-Policy; FOREVER for paths that have a hash.
  */
 #include "docs.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
 #include "access.h"
 #include "config.h"
-#include "etag.h"
+#include "docs_demo.h"
+#include "files.h"
 #include "identities.h"
 #include "metric.h"
 #include "out.h"
 #include "reply.h"
+#include "web.h"
 
 #define METRICS_SIZE_MAX (4 * 1024 * 1024)
 #define READY_SIZE_MAX   65536
-
-extern const char openapi_json[];
-extern const size_t openapi_json_size;
-extern const char openapi_yaml[];
-extern const size_t openapi_yaml_size;
-extern const char manifest_schema_json[];
-extern const size_t manifest_schema_json_size;
 
 struct page {
     const char *path;
     void (*answer)(struct request *request);
 };
 
-static char json_tag[ETAG_SIZE], yaml_tag[ETAG_SIZE], manifest_tag[ETAG_SIZE];
+/* ---- files --------------------------------------------------------------------------------------------------- */
 
-void
-docs_start(void)
+static bool
+is_word(struct str text, const char *word)
 {
-    etag_of(json_tag, openapi_json, openapi_json_size);
-    etag_of(yaml_tag, openapi_yaml, openapi_yaml_size);
-    etag_of(manifest_tag, manifest_schema_json, manifest_schema_json_size);
+    return text.len == strlen(word) && strncasecmp(text.base, word, text.len) == 0;
+}
+
+/* What stands before the first `end`, without the blanks around it; text goes on behind it. */
+static struct str
+cut(struct str *text, char end)
+{
+    const char *mark = memchr(text->base, end, text->len);
+    struct str part = {text->base, mark ? (size_t)(mark - text->base) : text->len};
+    size_t taken = part.len + (mark != NULL);
+
+    *text = (struct str){text->base + taken, text->len - taken};
+    while (part.len > 0 && (*part.base == ' ' || *part.base == '\t'))
+        part = (struct str){part.base + 1, part.len - 1};
+    while (part.len > 0 && (part.base[part.len - 1] == ' ' || part.base[part.len - 1] == '\t'))
+        part.len--;
+    return part;
+}
+
+/* Whether an Accept-Encoding header takes gzip (RFC 9110, 12.5.3): by name, or by "*" where it is not named, and not
+ * with a weight of 0. */
+static bool
+takes_gzip(struct str header)
+{
+    bool any = false;
+
+    while (header.len > 0) {
+        struct str entry = cut(&header, ','), coding = cut(&entry, ';'), weight = cut(&entry, ';');
+        bool wanted = !(weight.len >= 3 && (weight.base[0] | 0x20) == 'q' && weight.base[1] == '=' &&
+                        strspn(weight.base + 2, "0.") >= weight.len - 2);
+
+        if (is_word(coding, "gzip") || is_word(coding, "x-gzip"))
+            return wanted;
+        if (is_word(coding, "*"))
+            any = wanted;
+    }
+    return any;
+}
+
+static int
+compare_path(const void *key, const void *row)
+{
+    const struct str *path = key;
+    const char *other = ((const struct file *)row)->path;
+    int order = strncmp(path->base, other, path->len);
+
+    return order == 0 && other[path->len] != '\0' ? -1 : order;
+}
+
+static const struct file *
+find_file(struct str path)
+{
+    return bsearch(&path, files, file_count, sizeof files[0], compare_path);
 }
 
 static void
-answer_openapi_json(struct request *request)
+answer_file(const struct file *file, struct request *request)
 {
-    reply_page(request, "application/json", openapi_json, openapi_json_size, json_tag);
+    bool packed = file->packed.bytes && takes_gzip(request->headers[HEADER_ACCEPT_ENCODING]);
+    const struct file_form *form = packed ? &file->packed : &file->plain;
+
+    reply_page(request, file->content_type, form->bytes, form->size, form->tag);
+    reply_header_static(request, "Cache-Control", file->caching);
+    reply_vary(request, "Accept-Encoding");
+    if (packed)
+        reply_header_static(request, "Content-Encoding", "gzip");
+    if (file->policy) {
+        reply_header_static(request, "Content-Security-Policy", file->policy);
+        web_page_headers(request);
+    }
 }
 
-static void
-answer_openapi_yaml(struct request *request)
-{
-    reply_page(request, "application/yaml", openapi_yaml, openapi_yaml_size, yaml_tag);
-}
-
-static void
-answer_manifest_schema(struct request *request)
-{
-    reply_page(request, "application/schema+json", manifest_schema_json, manifest_schema_json_size, manifest_tag);
-}
+/* ---- states of this process ---------------------------------------------------------------------------------- */
 
 static void
 answer_livez(struct request *request)
@@ -140,17 +192,17 @@ answer_metrics(struct request *request)
     buf_free(&text);
 }
 
+/* ---- who answers a path -------------------------------------------------------------------------------------- */
+
 static const struct page pages[] = {
     {"/livez", answer_livez},
     {"/readyz", answer_readyz},
     {"/metrics", answer_metrics},
-    {"/api/docs/openapi.json", answer_openapi_json},
-    {"/api/docs/openapi.yaml", answer_openapi_yaml},
-    {"/api/v1/apps/manifest-schema", answer_manifest_schema},
+    {"/api/docs/demo.json", docs_demo_answer},
 };
 
-const struct page *
-docs_find(struct str path)
+static const struct page *
+find_page(struct str path)
 {
     for (unsigned i = 0; i < ARRAY_COUNT(pages); i++) {
         if (str_is(path, pages[i].path))
@@ -159,8 +211,27 @@ docs_find(struct str path)
     return NULL;
 }
 
-void
-docs_answer(const struct page *page, struct request *request)
+bool
+docs_have(struct str path)
 {
-    page->answer(request);
+    return find_page(path) || find_file(path);
+}
+
+bool
+docs_have_page(struct str path)
+{
+    const struct file *file = find_file(path);
+
+    return file && file->policy;
+}
+
+void
+docs_answer(struct request *request)
+{
+    const struct page *page = find_page(request->path);
+
+    if (page)
+        page->answer(request);
+    else
+        answer_file(find_file(request->path), request);
 }

@@ -1,13 +1,11 @@
-/* docs.h - the gateway's own pages: the contract document, /livez, /readyz, /metrics. */
+/* docs.h - the gateway's own pages: what stands under /api/docs, /livez, /readyz, /metrics. */
 #ifndef DOCS_H
 #define DOCS_H
 
 #include "request.h"
 
-struct page;
-
-const struct page *docs_find(struct str path); /* NULL: not a page of ours */
-void docs_start(void);                         /* once: the document's validators */
-void docs_answer(const struct page *page, struct request *request);
+bool docs_have(struct str path);
+bool docs_have_page(struct str path);      /* HTML: no script of another origin may read it */
+void docs_answer(struct request *request); /* whose path they have */
 
 #endif

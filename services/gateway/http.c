@@ -58,6 +58,7 @@ static const struct {
     [HEADER_FORWARDED_FOR] = NAME("X-Forwarded-For"),
     [HEADER_FORWARDED_PROTO] = NAME("X-Forwarded-Proto"),
     [HEADER_COOKIE] = NAME("Cookie"),
+    [HEADER_ACCEPT_ENCODING] = NAME("Accept-Encoding"),
 #undef NAME
 #undef ONCE
 };

@@ -128,7 +128,6 @@ start(struct gateway *self, const char *process, void *zmq_context)
     self->proxies = proxies_new(config.trusted_proxies);
     if (!self->proxies)
         return -1;
-    docs_start();
     make_run_directory();
     self->rpc = rpc_new(zmq_context);
     if (!self->rpc)

@@ -75,6 +75,14 @@ header_value(const struct request *self, const char *name)
 }
 
 void
+reply_vary(struct request *self, const char *name)
+{
+    const char *known = header_value(self, "Vary");
+
+    reply_header_static(self, "Vary", known ? arena_printf(self->arena, "%s, %s", known, name) : name);
+}
+
+void
 reply_clear(struct request *self)
 {
     struct answer *answer = &self->answer;

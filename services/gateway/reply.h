@@ -24,6 +24,9 @@ void reply_page(struct request *self, const char *content_type, const char *text
 void reply_header(struct request *self, const char *name, const char *value);
 void reply_header_static(struct request *self, const char *name, const char *value);
 
+/* The answer depends on this header of the request as well; program text. */
+void reply_vary(struct request *self, const char *name);
+
 /* The headers every answer carries; once, when the answer is handed over. */
 void reply_complete(struct request *self);
 

@@ -8,11 +8,11 @@ msgpack=libmsgpack-dev
 ! apt-cache show libmsgpack-c-dev >/dev/null 2>&1 || msgpack=libmsgpack-c-dev
 
 run_packages="postgresql curl ca-certificates util-linux"
-build_packages="gcc libc6-dev make pkg-config python3 libzmq3-dev $msgpack libmicrohttpd-dev libxxhash-dev libpq-dev libssl-dev libyajl-dev libargon2-dev libcurl4-openssl-dev"
-test_packages="python3 python3-pytest python3-pytest-xdist python3-requests python3-cryptography python3-jwt python3-psycopg2 python3-jsonschema python3-hypothesis python3-zmq python3-msgpack python3-yaml libcmocka-dev iproute2"
-# Node may come from elsewhere, with an npm of its own that Debian's would contradict.
-command -v node >/dev/null || test_packages="$test_packages nodejs"
-command -v npm >/dev/null || test_packages="$test_packages npm"
+build_packages="gcc libc6-dev make pkg-config ca-certificates python3 python3-markdown libzmq3-dev $msgpack libmicrohttpd-dev libxxhash-dev libpq-dev libssl-dev libyajl-dev libargon2-dev libcurl4-openssl-dev"
+test_packages="python3 python3-pytest python3-pytest-xdist python3-requests python3-cryptography python3-jwt python3-psycopg2 python3-jsonschema python3-hypothesis python3-zmq python3-msgpack python3-yaml libcmocka-dev iproute2 php-cli"
+# npm brings the explorer's viewer (services/gateway/explorer). Node may come from elsewhere, with an npm of its own that Debian's would contradict.
+command -v node >/dev/null || build_packages="$build_packages nodejs"
+command -v npm >/dev/null || build_packages="$build_packages npm"
 # A browser may come from elsewhere as well. Ubuntu has it only as a snap, which a container does not take: there the browser test says
 # what is missing.
 browsers=$(command -v chromium-headless-shell || command -v chromium || command -v google-chrome || grep -s '^ID=ubuntu' /etc/os-release || true)

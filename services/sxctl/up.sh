@@ -113,7 +113,7 @@ SeloraX is up at $url (state in $SX_HOME). Try:
 
   curl -s -H "Authorization: Bearer $(value access_token)" "$url/api/apps/v1/store"
 
-The contract: $url/api/docs/openapi.json   More credentials: $SX_HOME/demo.json   Stop: make down
+Read and try the API in a browser: $url/api/docs   More credentials: $SX_HOME/demo.json   Stop: make down
 The demo's developer signs in at $url/api/v1/auth/login, its merchant and its admin at $url/api/auth/login (see README.md).
 TEXT
     [ "$SX_DEV" = 1 ] || [ -n "${SX_BILLING_PROVIDER:-}" ] ||

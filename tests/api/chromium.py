@@ -115,21 +115,22 @@ class Chromium:
         assert "result" in answer, f"{method}: {answer.get('error')}"
         return answer["result"]
 
-    def tab(self):
-        return Tab(self)
+    def tab(self, scripts=False):
+        return Tab(self, scripts)
 
 
 class Tab:
-    """A page and its history, as one person sees it. No script runs, so whatever works here works without."""
+    """A page and its history, as one person sees it. No script runs, unless asked for, so whatever works here works without."""
 
-    def __init__(self, chromium):
+    def __init__(self, chromium, scripts=False):
         self.chromium = chromium
         context = chromium.ask("Target.createBrowserContext")["browserContextId"]
         target = chromium.ask("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        self.target = target
         self.session = chromium.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "DOM", "Log"):
             self.ask(f"{domain}.enable")
-        self.ask("Emulation.setScriptExecutionDisabled", value=True)
+        self.ask("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.seen = 0
 
     def ask(self, method, **params):
@@ -147,6 +148,9 @@ class Tab:
                 self.chromium.read(until)
         except AssertionError as problem:
             raise AssertionError(f"no page comes: {self.complaints}") from problem
+
+    def close(self):
+        self.chromium.ask("Target.closeTarget", targetId=self.target)
 
     # -- what a person does --
 

@@ -4,6 +4,7 @@ A connection that the server closed while idle is replaced before use; one that 
 the test sees, because the platform promises not to do that.
 """
 
+import gzip
 import http.client
 import json
 import select
@@ -14,7 +15,7 @@ local = threading.local()
 
 
 class Answer:
-    """headers: names in any case."""
+    """headers: names in any case. content is as it was sent, text is unpacked."""
 
     def __init__(self, response):
         self.status_code, self.headers, self.content = response.status, response.headers, response.read()
@@ -22,7 +23,8 @@ class Answer:
 
     @property
     def text(self):
-        return self.content.decode(self.encoding, "replace")
+        packed = self.content and self.headers.get("Content-Encoding") == "gzip"
+        return (gzip.decompress(self.content) if packed else self.content).decode(self.encoding, "replace")
 
     def json(self, **options):
         return json.loads(self.content, **options)

@@ -53,7 +53,7 @@ class Operation:
         self.method, self.path, self.node = method.upper(), path, node
         self.scopes = node["security"][0]["appToken"]
         self.content = node.get("requestBody", {}).get("content", {})
-        self.lines = method == "post" and not self.content and "415" in node["responses"]
+        self.lines = "application/x-ndjson" in self.content
         self.parameters = {p["name"]: p for p in map(follow, node.get("parameters", [])) if p["in"] == "path"}
         self.query = {p["name"]: p.get("example", example(p["schema"])) for p in map(follow, node.get("parameters", []))
                       if p["in"] == "query" and p.get("required")}

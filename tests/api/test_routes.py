@@ -20,11 +20,12 @@ BODY_LIMITS = {operation["operationId"]: operation.get("x-body-limit", 1 << 20) 
 
 
 def routes():
-    """(method, path, operation) with 1 for every path parameter."""
+    """(method, path, operation) with 1 for every path parameter; pages of the documentation are there or not, so theirs is the example's."""
     for path, item in sorted(DOCUMENT["paths"].items()):
         for method in METHODS:
             if method in item:
-                yield method.upper(), re.sub(r"\{[^}]*\}", "1", path), item[method]
+                known = {node["name"]: node["example"] for node in item[method].get("parameters", []) if path.startswith("/api/docs/") and "example" in node}
+                yield method.upper(), re.sub(r"\{([^}]*)\}", lambda found, known=known: known.get(found.group(1), "1"), path), item[method]
 
 
 def name_of(route):

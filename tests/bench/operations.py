@@ -123,13 +123,14 @@ class Measured:
 
 class Table:
     """small and large may be stores of two platforms: each has its bench. beside: entries of other services, by their names; they are
-    not asked whether they name all of that service's operations."""
+    not asked whether they name all of that service's operations, and come right behind the reference, before anything is changed: what
+    was deleted keeps a platform at work for a while."""
 
     def __init__(self, service, entries, small, large, reference=REFERENCE, beside=None):
         self.service, self.small, self.large, self.reference = service, small, large, reference
         self.named, self.entries, self.operations = entries, list(entries), operations_of(service)
         for other, others in (beside or {}).items():
-            self.entries += others
+            self.entries[1:1] = others
             self.operations.update({entry.operation: operations_of(other)[entry.operation] for entry in others})
         self.reference_us = None
 

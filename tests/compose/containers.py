@@ -39,10 +39,12 @@ class Containers:
         self.project = "selorax-test-" + secrets.token_hex(3)
         self.port = os.environ.get("SX_PORT", "18081")
         self.edge_port = os.environ.get("SX_EDGE_PORT", "18443")
+        # What this machine trusts beside the distribution's certificates, a build in a container must trust as well.
+        self.ca = "\n".join(path.read_text() for path in sorted(Path("/usr/local/share/ca-certificates").glob("*.crt")))
 
     def compose(self, *arguments, port=None, check=True):
         return run([*shlex.split(os.environ.get("COMPOSE", "docker-compose")), "-p", self.project, "--profile", "edge", *arguments],
-                   check, SX_PORT=port or self.port, SX_EDGE_PORT=self.edge_port, SX_RATE_GLOBAL="100000/60")
+                   check, SX_PORT=port or self.port, SX_EDGE_PORT=self.edge_port, SX_RATE_GLOBAL="100000/60", SX_BUILD_CA=self.ca)
 
     def up(self, *services, port=None, **scale):
         arguments = [f"--scale={name.replace('_', '-')}={count}" for name, count in scale.items()]
