@@ -68,7 +68,7 @@ $(VIEWER)/stamp: $(EXPLORER)/package-lock.json $(EXPLORER)/.npmrc
 	mkdir -p $(VIEWER)
 	cp $(EXPLORER)/package.json $(EXPLORER)/package-lock.json $(EXPLORER)/.npmrc $(VIEWER)
 	echo '  NPM     $(EXPLORER)'
-	cd $(VIEWER) && npm ci --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error >npm.log 2>&1 || { cat npm.log >&2; \
+	cd $(VIEWER) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >npm.log 2>&1 || { cat npm.log >&2; \
 	    echo 'npm could not fetch what $(EXPLORER)/package-lock.json names: it needs node, npm and a way to its registry (npm config get registry)' >&2; exit 1; }
 	touch $@
 

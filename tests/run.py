@@ -74,7 +74,7 @@ def pytest(counts, folders, variant="release"):
 
 def pytest_side_by_side(counts, shares):
     """Each share is a process of its own, with platforms of its own: most tests wait more than they work."""
-    waiting, running = list(reversed(shares)), {}
+    waiting, running = list(shares), {}
     with tempfile.TemporaryDirectory() as directory:
         try:
             while waiting or running:

@@ -23,7 +23,7 @@ class Tools:
         self.directory = directory
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(HERE / "tools" / name, directory)
-        self.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", path="")
+        self.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", path="")
         shutil.copy(DOCUMENT, directory / "openapi.json")
 
     def run(self, name, *arguments, path="node_modules/.bin/"):

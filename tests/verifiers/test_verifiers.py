@@ -39,7 +39,7 @@ class Libraries:
 
     def __init__(self, directory):
         assert shutil.which("node") and shutil.which("npm"), "node and npm are needed: services/sxctl/packages.sh test"
-        for name in ("package.json", "package-lock.json", "verify.mjs"):
+        for name in ("package.json", "package-lock.json", ".npmrc", "verify.mjs"):
             shutil.copy(PLACE / name, directory)
         (directory / "readme.mjs").write_text(shown("js"))
         fetched = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=directory, capture_output=True,
