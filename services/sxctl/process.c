@@ -47,25 +47,28 @@ process_look(pid_t pid, char *state, unsigned long long *start_time)
 }
 
 static char *
-process_pid_file(const struct process *self)
+process_pid_file(const struct process *self, const char *ending)
 {
     char relative[64];
 
-    snprintf(relative, sizeof relative, "run/%s.pid", self->name);
+    snprintf(relative, sizeof relative, "run/%s%s", self->name, ending);
     return config_path(relative);
 }
 
+/* Whoever reads it, also after this supervisor was lost, finds it whole. */
 static void
 process_remember(const struct process *self)
 {
-    char *path = process_pid_file(self), state;
+    char *path = process_pid_file(self, ".pid"), *fresh = process_pid_file(self, ".pid.new"), state;
     unsigned long long start_time;
-    FILE *file = process_look(self->pid, &state, &start_time) ? fopen(path, "we") : NULL;
+    FILE *file = process_look(self->pid, &state, &start_time) ? fopen(fresh, "we") : NULL;
 
     if (file != NULL) {
         fprintf(file, "%d %llu\n", (int)self->pid, start_time);
-        fclose(file);
+        if (fclose(file) != 0 || rename(fresh, path) != 0)
+            log_event(LOG_WARN, "pid_file_failed", "s:child", self->name, "l:errno", (int64_t)errno, NULL);
     }
+    free(fresh);
     free(path);
 }
 
@@ -83,7 +86,7 @@ process_opened(struct process *self, pid_t pid)
 bool
 process_adopt(struct process *self)
 {
-    char *path = process_pid_file(self), state = 0;
+    char *path = process_pid_file(self, ".pid"), state = 0;
     unsigned long long start_time, recorded;
     int pid;
     bool ours = false;
