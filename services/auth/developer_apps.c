@@ -2,6 +2,7 @@
  * (contract A.5). Another developer's app does not exist for them.
  */
 #include "app_access.h"
+#include "app_counts.h"
 #include "app_ending.h"
 #include "apps.h"
 #include "audit.h"
@@ -9,7 +10,6 @@
 #include "clock.h"
 #include "invalidation.h"
 #include "json_text.h"
-#include "recount.h"
 #include "scopes.h"
 #include "statements.h"
 
@@ -69,16 +69,7 @@ apps_overview(struct call *call)
     if (app_allow(call) || db_run(call, APP_COUNTS, &counts, "l", app_id) ||
         db_run(call, APP_LATEST_INSTALLATION, &latest, "l", app_id))
         return -1;
-    call_data(call);
-    out_map(&call->out, 2);
-    out_key(&call->out, "counts");
-    out_row(&call->out, &counts, 0);
-    out_key(&call->out, "latest");
-    if (latest.count)
-        out_row(&call->out, &latest, 0);
-    else
-        out_null(&call->out);
-    return call_reply(call, 200);
+    return app_counts_reply(call, &counts, &latest);
 }
 
 int
@@ -88,7 +79,7 @@ app_counts_verify(struct call *call)
 
     if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
         return -1;
-    return recount_reply(call, &rows);
+    return app_counts_reply_recount(call, &rows);
 }
 
 int

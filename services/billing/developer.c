@@ -5,11 +5,11 @@
  */
 #include "developer.h"
 
+#include "app_counts.h"
 #include "billing_operations.h"
 #include "clock.h"
 #include "config.h"
 #include "items.h"
-#include "recount.h"
 #include "statements.h"
 
 int
@@ -99,16 +99,7 @@ apps_overview(struct call *call)
     if (db_run(call, APP_COUNTS, &counts, "ls", app_id, CURRENCY) ||
         db_run(call, APP_LATEST_CHARGE, &latest, "l", app_id))
         return -1;
-    call_data(call);
-    out_map(&call->out, 2);
-    out_key(&call->out, "counts");
-    out_row(&call->out, &counts, 0);
-    out_key(&call->out, "latest");
-    if (latest.count)
-        out_row(&call->out, &latest, 0);
-    else
-        out_null(&call->out);
-    return call_reply(call, 200);
+    return app_counts_reply(call, &counts, &latest);
 }
 
 int
@@ -118,5 +109,5 @@ app_counts_verify(struct call *call)
 
     if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
         return -1;
-    return recount_reply(call, &rows);
+    return app_counts_reply_recount(call, &rows);
 }

@@ -1,10 +1,10 @@
 /* overview.c - an app at a glance (contract A.5 row 98), gathered from who has it: all are asked at once, and one that
  * does not answer in time leaves its own part empty. auth alone must answer, because it says whose the app is.
  */
+#include "app_counts.h"
 #include "call.h"
 #include "developer_apps_operations.h"
 #include "json_text.h"
-#include "recount.h"
 #include "statements.h"
 
 #define ANSWER_MS 300 /* left for the answer when somebody is too slow */
@@ -85,5 +85,5 @@ app_counts_verify(struct call *call)
 
     if (db_run(call, APP_COUNTS_VERIFY, &rows, "l", in_int(call->in, "body.app_id", 0)))
         return -1;
-    return recount_reply(call, &rows);
+    return app_counts_reply_recount(call, &rows);
 }
