@@ -189,7 +189,7 @@ connection_open(const char *service, const char *application, enum connection_ro
 
 /* Takes the two answers of one queued statement, the result and its end. */
 static int
-take_prepared(PGconn *connection, const struct connection_statement *statement, int64_t until_ms)
+take_done(PGconn *connection, const char *sql, int64_t until_ms)
 {
     PGresult *result;
     bool good;
@@ -202,29 +202,38 @@ take_prepared(PGconn *connection, const struct connection_statement *statement, 
     good = PQresultStatus(result) == PGRES_COMMAND_OK;
     if (!good)
         log_event(LOG_ERROR, "statement_not_prepared", "s:sqlstate", PQresultErrorField(result, PG_DIAG_SQLSTATE),
-                  "s:why", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), "s:sql", statement->sql, NULL);
+                  "s:why", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), "s:sql", sql, NULL);
     PQclear(result);
     PQclear(PQgetResult(connection));
     return good ? 0 : -1;
 }
+
+/* The server measures statement_timeout from one Sync to the next, so that hundreds of statements prepared in one round
+ * trip would share the time of one, which a busy machine does not always give them. until_ms bounds them. */
+#define LIMIT_OFF "set statement_timeout = 0"
+#define LIMIT_ON  "reset statement_timeout"
 
 int
 connection_prepare(PGconn *connection, const struct connection_statement *statements, unsigned count, int64_t until_ms)
 {
     PGresult *result;
     bool good;
-    bool sent = PQenterPipelineMode(connection);
+    bool sent =
+        PQenterPipelineMode(connection) && PQsendQueryParams(connection, LIMIT_OFF, 0, NULL, NULL, NULL, NULL, 0);
 
     for (unsigned i = 0; i < count && sent; i++)
         sent = PQsendPrepare(connection, statements[i].name, statements[i].sql, 0, NULL);
-    if (!sent || !PQpipelineSync(connection)) {
+    if (!sent || !PQsendQueryParams(connection, LIMIT_ON, 0, NULL, NULL, NULL, NULL, 0) ||
+        !PQpipelineSync(connection)) {
         log_event(LOG_WARN, "database_lost_while_preparing", "s:why", PQerrorMessage(connection), NULL);
         return -1;
     }
+    if (take_done(connection, LIMIT_OFF, until_ms))
+        return -1;
     for (unsigned i = 0; i < count; i++)
-        if (take_prepared(connection, &statements[i], until_ms))
+        if (take_done(connection, statements[i].sql, until_ms))
             return -1;
-    if (connection_wait(connection, until_ms))
+    if (take_done(connection, LIMIT_ON, until_ms) || connection_wait(connection, until_ms))
         return -1;
     result = PQgetResult(connection);
     good = PQresultStatus(result) == PGRES_PIPELINE_SYNC;

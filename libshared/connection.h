@@ -25,8 +25,9 @@ struct connection_statement {
     const char *sql;
 };
 
-/* Enters pipeline mode, which the connection stays in, and prepares all statements in one round trip. -1 after logging
- * which one was refused, or that the connection was lost. */
+/* Enters pipeline mode, which the connection stays in, and prepares all statements in one round trip, in which until_ms
+ * is the only limit of time (the role's statement_timeout holds again afterwards). -1 after logging which one was
+ * refused, or that the connection was lost. */
 int connection_prepare(PGconn *connection, const struct connection_statement *statements, unsigned count,
                        int64_t until_ms) must_check;
 

@@ -97,6 +97,42 @@ who_needs_none_may_have_one(void **state)
     PQfinish(connection);
 }
 
+/* Another session keeps the table for longer than statement_timeout (700 ms), then lets it go. */
+static PGconn *
+lock_for_a_second(void)
+{
+    PGconn *admin = admin_open();
+
+    admin_sql("create table sx_test.wanted (id bigint)");
+    assert_true(PQsendQuery(admin, "begin; lock table sx_test.wanted; select pg_sleep(1); commit"));
+    while (admin_sql("select count(*) from pg_locks where relation = 'sx_test.wanted'::regclass and granted") == 0)
+        usleep(1000);
+    return admin;
+}
+
+static void
+preparing_takes_the_time_it_needs(void **state)
+{
+    const struct connection_statement statements[] = {{"s0", "select 1"}, {"s1", "select id from wanted"}};
+    PGconn *connection, *admin;
+    PGresult *result;
+
+    (void)state;
+    needs_database();
+    admin_sql("alter role sx_test set lock_timeout = 0");
+    connection = connection_open(TEST_SERVICE, "test", CONNECTION_SERVICE, clock_monotonic_ms() + 2000);
+    assert_non_null(connection);
+    admin = lock_for_a_second();
+    assert_int_equal(connection_prepare(connection, statements, 2, clock_monotonic_ms() + 30000), 0);
+    assert_int_equal(PQexitPipelineMode(connection), 1);
+    result = PQexec(connection, "show statement_timeout");
+    assert_string_equal(PQgetvalue(result, 0, 0), "700ms");
+    PQclear(result);
+    PQfinish(admin);
+    PQfinish(connection);
+    admin_sql("alter role sx_test set lock_timeout = '200ms'");
+}
+
 static void
 names_become_schemas(void **state)
 {
@@ -113,11 +149,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_password_comes_from_a_file),
-        cmocka_unit_test(a_wrong_password_is_refused),
-        cmocka_unit_test(a_file_that_is_not_there_is_an_error),
-        cmocka_unit_test(who_needs_none_may_have_one),
-        cmocka_unit_test(names_become_schemas),
+        cmocka_unit_test(the_password_comes_from_a_file),       cmocka_unit_test(a_wrong_password_is_refused),
+        cmocka_unit_test(a_file_that_is_not_there_is_an_error), cmocka_unit_test(who_needs_none_may_have_one),
+        cmocka_unit_test(preparing_takes_the_time_it_needs),    cmocka_unit_test(names_become_schemas),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
