@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from streams.exchange import (
     SLOW, Exchange, get, head_of_post, is_taken, ndjson, numbers, path_of, places, send, slices, wait_for)
 
@@ -33,8 +35,23 @@ def test_what_ends_soon_ends_whole_while_the_gateway_goes(platform, run):
     is_taken(platform, run + "-up", results["upload"], data)
 
 
-def test_what_does_not_end_is_ended(platform, run):
+@pytest.fixture
+def platform_that_is_cut(platform):
+    """The gateway goes while workers send to it. libzmq then and when forgets the metadata of a connection whose socket is
+    closed while messages come (its issue 2602), so its own allocations do not count as leaks, in this one process."""
+    gateway = platform["gateway-1"]
+    suppressions = platform.home / "leaks-of-libzmq"
+    suppressions.write_text("leak:libzmq.so\n")
+    gateway.environment["LSAN_OPTIONS"] = f"suppressions={suppressions}"
+    gateway.restart()
+    platform.wait_ready()
+    yield platform
+    del gateway.environment["LSAN_OPTIONS"]
+
+
+def test_what_does_not_end_is_ended(platform_that_is_cut, run):
     """Streams without end, clients that do not read, uploads that stand still or never stop: bounded, and as errors."""
+    platform = platform_that_is_cut
     port, begun = platform.ports[0].number, threading.Barrier(8)
     ends = {}
 
