@@ -179,7 +179,7 @@ def test_a_stopped_process_repeats_what_it_had_under_way_and_no_more(three):
                 stopped = time.monotonic()
         time.sleep(max(0, LEASE_S + 1 - (time.monotonic() - stopped)))
         three["webhooks-2"].resume()
-        until(lambda: not three.postgres.rows("select 1 from webhooks.waiting where subscription_id > 0 limit 1"), 60)
+        until(lambda: not three.postgres.rows("select 1 from webhooks.waiting where subscription_id > 0 limit 1"), 240)
     seen = collections.defaultdict(list)
     for path, resource, number, _, _ in judge.came:
         seen[path, resource].append(number)
