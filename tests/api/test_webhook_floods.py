@@ -72,7 +72,7 @@ class Flooded:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
 
-    def wait(self, path, count, seconds=60):
+    def wait(self, path, count, seconds=120):
         until(lambda: self.arrived.get(path, 0) >= count, seconds)
 
     def hold(self):
@@ -110,7 +110,7 @@ class Crowd:
         return self.platform.postgres.rows("select count(*) from webhooks.waiting where subscription_id > 0")[0][0]
 
     def drain(self):
-        until(lambda: self.waiting() == 0, 120)
+        until(lambda: self.waiting() == 0, 300)
 
     def warm_up(self):
         """Until every endpoint is trusted: more good answers than CAP_FIRST."""
@@ -150,7 +150,7 @@ def test_answers_of_control_characters(crowd):
     lock.rollback()
     lock.close()
     sink.wait("/good", before["/good"] + 1)
-    sink.wait("/slow", before["/slow"] + 17 * SUBSCRIPTIONS, 120)
+    sink.wait("/slow", before["/slow"] + 17 * SUBSCRIPTIONS, 300)
     crowd.drain()
     sink.text = b""
     assert platform.postgres.rows(
@@ -220,7 +220,7 @@ class Hanging:
         """All of them, at once."""
         self.sink.status = status
         self.publish()
-        until(lambda: self.outcomes() == {status: len(self.subs)}, 120)
+        until(lambda: self.outcomes() == {status: len(self.subs)}, 300)
         self.sink.status = 200
 
     def hang(self):
@@ -239,7 +239,7 @@ class Hanging:
                 sink.wait(path, before.get(path, 0) + count)
         assert self.outcomes() == {}
         sink.release()
-        until(lambda: self.outcomes().get(200) == len(self.subs), 120)
+        until(lambda: self.outcomes().get(200) == len(self.subs), 300)
 
 
 @pytest.fixture(params=[1, 2], ids=["one process", "two processes"])
