@@ -126,8 +126,9 @@ STEPS = [
     ("contract", lambda c: pytest(c, ["tests/proto", "tests/docs"])),
     ("unit", lambda c: unit(c, "release")),
     ("unit-asan", lambda c: unit(c, "asan")),
-    ("api", lambda c: pytest_side_by_side(c, STREAMS + in_shares("asan", is_sanitized)
-                                          + in_shares("release", lambda path: IS_FULL or not is_sanitized(path)))),
+    # What runs as released comes first: the patient are in it, and at the end they would wait alone.
+    ("api", lambda c: pytest_side_by_side(c, STREAMS + in_shares("release", lambda path: IS_FULL or not is_sanitized(path))
+                                          + in_shares("asan", is_sanitized))),
     ("chaos", lambda c: pytest(c, ["tests/chaos"])),
     ("conformance", lambda c: pytest(c, ["tests/conformance"])),        # last: it looks at what all others have recorded
 ]
