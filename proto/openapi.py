@@ -228,7 +228,7 @@ def manifest_schema(document):
             return node
         if "$ref" in node:
             return alone(document["components"]["schemas"][node["$ref"].rsplit("/", 1)[1]])
-        own = {"slug": {"pattern": SLUG}, "name": {}}.get(node.get("format"))
+        own = {"slug": {"pattern": SLUG}, "name": {}, "text": {}}.get(node.get("format"))
         result = {word: alone(value) for word, value in node.items() if word != "format" or own is None}
         return {**result, **(own or {})}
 
