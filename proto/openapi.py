@@ -129,7 +129,7 @@ class Document:
         return {**node, "content": {kind: {**content, "example": lines if kind == LINES else sent} for kind, content in node["content"].items()}}
 
     def headers(self, operation, *further):
-        names = ["X-Request-Id", "X-SeloraX-API-Version"]
+        names = ["X-Request-Id", "X-SeloraX-API-Version", "X-Content-Type-Options"]
         if operation.rate != "exempt":
             names += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
         return {name: {"$ref": f"#/components/headers/{name}"} for name in [*names, *further]}

@@ -100,7 +100,10 @@ QUERY(APP_COUNTS_VERIFY,
 /* ---- the end of a deleted app's installations -------------------------------------------------------------------- */
 
 QUERY(APP_ENDING_PUT, "insert into app_ending (app_id) values ($1)")
-QUERY(APP_ENDING_NEXT, "select app_id from app_ending order by app_id limit 1")
-QUERY(APP_ENDING_INSTALLATIONS, "select installation_id from installation where app_id = $1 and status = 'active' "
-                                "order by installation_id limit 20")
+QUERY(APP_ENDING_NEXT,
+      "select app_id, after_id, tries from app_ending where due_at <= $1 order by due_at, app_id limit 1")
+QUERY(APP_ENDING_INSTALLATIONS, "select installation_id from installation where app_id = $1 and status = 'active' and "
+                                "installation_id > $2 order by installation_id limit 20")
+QUERY(APP_ENDING_PASS, "update app_ending set after_id = $2 where app_id = $1")
+QUERY(APP_ENDING_AGAIN, "update app_ending set after_id = 0, tries = tries + 1, due_at = $2 where app_id = $1")
 QUERY(APP_ENDING_DONE, "delete from app_ending where app_id = $1")
