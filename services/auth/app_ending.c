@@ -59,8 +59,8 @@ take_turn(struct call *call)
     for (unsigned i = 0; i < installations.count && !actor_is_stopping(call); i++) {
         int64_t installation_id = rows_int(&installations, i, "installation_id");
 
-        if (installation_end(call, installation_id,
-                             &rows)) /* the turn's time may be spent on it: the rest is the next one's */
+        /* The turn's time may be spent on it: the rest is the next one's. */
+        if (installation_end(call, installation_id, &rows))
             return pass_over(call, app_id, installation_id) ? -1 : ACTOR_AGAIN;
     }
     if (installations.count == 0 && end_round(call, &app))
