@@ -15,6 +15,7 @@
 
 #define TOPIC_INSTALLATION "webhooks.installation"
 #define TOPIC_REDACTION    "webhooks.redaction"
+#define TOPIC_APP          "webhooks.app"
 #define TOPICS_OF_OURS     "webhooks." /* what is said to this service, and is no event */
 #define EVENTS_JSON_MAX    (32 * 1024 * 1024)
 
@@ -136,6 +137,20 @@ hear_installation(struct call *call, struct in event)
     return rc;
 }
 
+/* Two statements: the second one sees what those have let go of that the first one waited for. */
+static int
+hear_app(struct call *call, struct in event)
+{
+    struct rows rows;
+
+    if (db_run(call, APP_SUSPENSION_PUT, &rows, "j", in_str(event, "data")))
+        return -1;
+    if (rows.count == 0 || rows_int(&rows, 0, "is_suspended"))
+        return 0;
+    db_after_commit(call, deliver_wake);
+    return db_post(call, APP_REINSTATED, "lt", in_int(event, "resource_id", 0), clock_now_us());
+}
+
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static bool
@@ -231,7 +246,8 @@ events_take(struct call *call, const struct event *events, unsigned count)
     return rows_int(&rows, 0, "taken");
 }
 
-/* Only auth may say what is installed where, and only store-data whom it has forgotten; an operator is their equal. */
+/* Only auth may say what is installed where and which app is suspended, and only store-data whom it has forgotten; an
+ * operator is their equal. */
 static int
 hear(struct call *call, struct in event)
 {
@@ -239,13 +255,13 @@ hear(struct call *call, struct in event)
     bool redaction = str_is(topic, TOPIC_REDACTION);
     const char *whose = redaction ? "store-data" : "auth", *service = call->caller.service;
 
-    if (!redaction && !str_is(topic, TOPIC_INSTALLATION))
+    if (!redaction && !str_is(topic, TOPIC_INSTALLATION) && !str_is(topic, TOPIC_APP))
         return call_fail(call, FAIL_VALIDATION_ERROR, "events", "a topic of webhooks' own that it does not know");
     if (strcmp(service, whose) != 0 && strcmp(service, "operator") != 0)
         return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
     if (redaction)
         return db_post(call, REDACTION_PUT, "ljt", in_int(event, "store_id", 0), in_str(event, "data"), clock_now_us());
-    return hear_installation(call, event);
+    return str_is(topic, TOPIC_APP) ? hear_app(call, event) : hear_installation(call, event);
 }
 
 static struct event
