@@ -287,10 +287,14 @@ take_all(struct call *call, struct in list, unsigned *count, int64_t *taken)
     for (unsigned i = 0; i < in_count(list, ""); i++) {
         struct in event = in_item(list, i);
 
-        if (!is_ours(event))
-            events[(*count)++] = read_event(event);
-        else if (hear(call, event))
-            return -1;
+        if (is_ours(event)) {
+            if (hear(call, event))
+                return -1;
+            continue;
+        }
+        if (in_int(event, "store_id", 0) == 0)
+            return call_fail(call, FAIL_VALIDATION_ERROR, "events", "an event's store_id must be at least 1");
+        events[(*count)++] = read_event(event);
     }
     *taken = *count > 0 ? events_take(call, events, *count) : 0;
     return *taken < 0 ? -1 : 0;
