@@ -18,6 +18,8 @@
 #define TOPIC_APP          "webhooks.app"
 #define TOPICS_OF_OURS     "webhooks." /* what is said to this service, and is no event */
 #define EVENTS_JSON_MAX    (32 * 1024 * 1024)
+#define WOKEN_AT_ONCE      5000
+#define WAKE_BATCHES       40
 
 void
 deliver_wake(void)
@@ -137,18 +139,21 @@ hear_installation(struct call *call, struct in event)
     return rc;
 }
 
-/* Two statements: the second one sees what those have let go of that the first one waited for. */
+/* Whoever waited for the end of a suspension: batch by batch, and behind the transaction of the news, so that however
+ * many they are, those that are woken stay so when the same news comes again for the rest. */
 static int
-hear_app(struct call *call, struct in event)
+wake_reinstated(struct call *call, int64_t app_id)
 {
     struct rows rows;
 
-    if (db_run(call, APP_SUSPENSION_PUT, &rows, "j", in_str(event, "data")))
-        return -1;
-    if (rows.count == 0 || rows_int(&rows, 0, "is_suspended"))
-        return 0;
-    db_after_commit(call, deliver_wake);
-    return db_post(call, APP_REINSTATED, "lt", in_int(event, "resource_id", 0), clock_now_us());
+    for (unsigned i = 0; i < WAKE_BATCHES; i++) {
+        if (db_run(call, APP_REINSTATED, &rows, "ltl", app_id, clock_now_us(), (int64_t)WOKEN_AT_ONCE))
+            return -1;
+        deliver_wake();
+        if (rows.affected < WOKEN_AT_ONCE)
+            return 0;
+    }
+    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "More queues wait for the app than can be woken at once");
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
@@ -261,7 +266,9 @@ hear(struct call *call, struct in event)
         return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
     if (redaction)
         return db_post(call, REDACTION_PUT, "ljt", in_int(event, "store_id", 0), in_str(event, "data"), clock_now_us());
-    return str_is(topic, TOPIC_APP) ? hear_app(call, event) : hear_installation(call, event);
+    if (str_is(topic, TOPIC_APP))
+        return db_post(call, APP_SUSPENSION_PUT, "j", in_str(event, "data"));
+    return hear_installation(call, event);
 }
 
 static struct event
@@ -312,6 +319,10 @@ events_publish(struct call *call)
             return -1;
     if (db_begin(call) || take_all(call, events, &count, &taken) || db_commit(call))
         return -1;
+    for (unsigned i = 0; i < in_count(events, ""); i++)
+        if (str_is(in_str(in_item(events, i), "topic"), TOPIC_APP) &&
+            wake_reinstated(call, in_int(in_item(events, i), "resource_id", 0)))
+            return -1;
     call_data(call);
     out_map(&call->out, 2);
     out_key(&call->out, "taken");

@@ -329,6 +329,27 @@ def test_who_waits_is_not_looked_at_again_and_again(platform, shop):
         until(lambda: [queue(platform, sub["subscription_id"]) for sub in (busy, idle)] == [(False, "never")] * 2)
 
 
+def test_all_that_waited_are_woken_however_many(platform, shop):
+    """More than one statement does; those of other apps sleep on."""
+    mine, others, many = shop.app_id, shop.app_id + 10**9, 12_000
+    put = ("with made as (insert into webhooks.subscription (subscription_id, app_id, made_by, topic, target_url, secret, profile, status, created_at, "
+           "updated_at) select nextval('webhooks.subscription_id_seq'), %s, 'developer', 'order.created', 'https://app.example', '', 'selorax', "
+           "'inactive', now(), now() from generate_series(1, %s) returning subscription_id) "
+           "insert into webhooks.queue (subscription_id, due_at) select subscription_id, 'infinity' from made")
+    sleeping = "select app_id, count(*) from webhooks.queue join webhooks.subscription using (subscription_id) where due_at = 'infinity' " \
+        f"and app_id in ({mine}, {others}) group by 1"
+    platform.postgres.rows(put, (mine, many))
+    platform.postgres.rows(put, (others, 10))
+    suspend(mine, platform)
+    is_told(platform, mine)
+    assert dict(platform.postgres.rows(sleeping)) == {mine: many, others: 10}
+    reinstate(mine, platform)
+    until(lambda: dict(platform.postgres.rows(sleeping)) == {others: 10})
+    until(lambda: not platform.postgres.rows("select from webhooks.queue where due_at <= now() limit 1"), 60)
+    platform.postgres.rows("update webhooks.queue set due_at = null where due_at = 'infinity'")
+    platform.postgres.rows("delete from webhooks.subscription where secret = ''")
+
+
 def test_word_that_comes_late_or_from_others_changes_nothing(platform, shop):
     def say(suspended, version):
         publish(platform, event(0, "webhooks.app", shop.app_id, {"app_id": shop.app_id, "suspended": suspended, "version": version}, "webhooks.app"))
