@@ -4,7 +4,9 @@
     "app_id, type as app_type, name, slug, icon, app_url, setup_url, webhook_url, webhook_receive_url, "               \
     "webhook_topics, redirect_urls, to_json(string_to_array(requested_scopes, ' ')) as requested_scopes, "             \
     "developer_name, developer_email, is_listed, is_active, client_id, "                                               \
-    "coalesce(created_by_account_id, owner_account_id) as created_by, created_at, updated_at, creation_id::text"
+    "coalesce(created_by_account_id, owner_account_id) as created_by, created_at, updated_at, creation_id::text, "     \
+    "case when suspended_at is not null then json_build_object('reason', suspension_reason, 'suspended_at', "          \
+    "to_char(suspended_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) end as suspension"
 
 /* Whoever asks has shown that they may (app_access.h). */
 QUERY(OWNED_APP_GET, "select " OWNED_APP_COLUMNS " from app where app_id = $1 and " OF_DEVELOPERS)
