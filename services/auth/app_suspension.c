@@ -39,7 +39,7 @@ apps_suspend(struct call *call)
 {
     int64_t app_id = in_int(call->in, "body.app_id", 0);
     struct rows rows;
-    bool suspended;
+    bool suspended = false;
 
     if (hold(call, app_id, &suspended))
         return -1;
@@ -57,7 +57,7 @@ apps_reinstate(struct call *call)
 {
     int64_t app_id = in_int(call->in, "body.app_id", 0);
     struct rows rows;
-    bool suspended;
+    bool suspended = false;
 
     if (hold(call, app_id, &suspended))
         return -1;

@@ -186,7 +186,7 @@ int
 merchant_approve(struct call *call, int64_t store_id, int64_t charge_id, int64_t account_id, const char **reference)
 {
     struct charge charge = {.status = ""};
-    struct known known;
+    struct known known = {.shown = ""};
 
     if (find(call, store_id, charge_id, &known) || check_app(call, known.app_id) || db_begin(call) ||
         charge_lock(call, charge_id, &charge) || check_waits(call, &charge) ||
