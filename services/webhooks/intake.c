@@ -254,21 +254,47 @@ events_take(struct call *call, const struct event *events, unsigned count)
 /* Only auth may say what is installed where and which app is suspended, and only store-data whom it has forgotten; an
  * operator is their equal. */
 static int
+check_speaker(struct call *call, struct str topic)
+{
+    const char *whose = str_is(topic, TOPIC_REDACTION) ? "store-data" : "auth", *service = call->caller.service;
+
+    if (strcmp(service, whose) != 0 && strcmp(service, "operator") != 0)
+        return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
+    return 0;
+}
+
+static int
 hear(struct call *call, struct in event)
 {
     struct str topic = in_str(event, "topic");
-    bool redaction = str_is(topic, TOPIC_REDACTION);
-    const char *whose = redaction ? "store-data" : "auth", *service = call->caller.service;
 
-    if (!redaction && !str_is(topic, TOPIC_INSTALLATION) && !str_is(topic, TOPIC_APP))
-        return call_fail(call, FAIL_VALIDATION_ERROR, "events", "a topic of webhooks' own that it does not know");
-    if (strcmp(service, whose) != 0 && strcmp(service, "operator") != 0)
-        return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
-    if (redaction)
-        return db_post(call, REDACTION_PUT, "ljt", in_int(event, "store_id", 0), in_str(event, "data"), clock_now_us());
     if (str_is(topic, TOPIC_APP))
-        return db_post(call, APP_SUSPENSION_PUT, "j", in_str(event, "data"));
+        return 0; /* hear_apps has */
+    if (!str_is(topic, TOPIC_REDACTION) && !str_is(topic, TOPIC_INSTALLATION))
+        return call_fail(call, FAIL_VALIDATION_ERROR, "events", "a topic of webhooks' own that it does not know");
+    if (check_speaker(call, topic))
+        return -1;
+    if (str_is(topic, TOPIC_REDACTION))
+        return db_post(call, REDACTION_PUT, "ljt", in_int(event, "store_id", 0), in_str(event, "data"), clock_now_us());
     return hear_installation(call, event);
+}
+
+/* Which apps are suspended: each a statement of its own, before the transaction of the rest. That locks queues, as does
+ * who lets go of some and looks at the apps of them one after the other (QUEUE_RELEASE): it must hold no app. */
+static int
+hear_apps(struct call *call, struct in list)
+{
+    struct rows rows;
+
+    for (unsigned i = 0; i < in_count(list, ""); i++) {
+        struct in event = in_item(list, i);
+        struct str topic = in_str(event, "topic");
+
+        if (str_is(topic, TOPIC_APP) &&
+            (check_speaker(call, topic) || db_run(call, APP_SUSPENSION_PUT, &rows, "j", in_str(event, "data"))))
+            return -1;
+    }
+    return 0;
 }
 
 static struct event
@@ -317,7 +343,7 @@ events_publish(struct call *call)
     for (unsigned i = 0; i < in_count(events, ""); i++)
         if (partitions_need(call, in_int(in_item(events, i), "created_us", 0)))
             return -1;
-    if (db_begin(call) || take_all(call, events, &count, &taken) || db_commit(call))
+    if (hear_apps(call, events) || db_begin(call) || take_all(call, events, &count, &taken) || db_commit(call))
         return -1;
     for (unsigned i = 0; i < in_count(events, ""); i++)
         if (str_is(in_str(in_item(events, i), "topic"), TOPIC_APP) &&

@@ -32,10 +32,11 @@ QUERY(QUEUE_RENEW, "update queue set held_until = " LEASE " from subscription as
  * is reinstated, which the lock keeps from happening unseen (APP_REINSTATED). */
 QUERY(
     QUEUE_RELEASE,
-    "update queue as q set holder = null, held_until = null, due_at = coalesce(r.until, (select case when r.suspended "
-    "and min(next_at) is not null then coalesce((select timestamptz 'infinity' from subscription as s join "
-    "suspended_app as a using (app_id) where s.subscription_id = r.s and a.is_suspended for share of a), "
-    "min(next_at)) else min(next_at) end from waiting where waiting.subscription_id = q.subscription_id)) "
+    "update queue as q set holder = null, held_until = null, (due_at, waits_for_app) = (select coalesce(r.until, case "
+    "when a.app_id is null then w.next_at else 'infinity' end), a.app_id from (select min(next_at) as next_at from "
+    "waiting where waiting.subscription_id = q.subscription_id) as w left join lateral (select a.app_id from "
+    "subscription as s join suspended_app as a using (app_id) where r.suspended and r.until is null and "
+    "s.subscription_id = r.s and a.is_suspended for share of a) as a on w.next_at is not null) "
     "from json_to_recordset($1) as r (s bigint, v bigint, until timestamptz, suspended boolean) where "
     "q.subscription_id = r.s and q.holder = $2 and (q.version = r.v or r.until is not null) and " UNHURRIED
     " returning q.subscription_id")

@@ -86,12 +86,10 @@ QUERY(
     "is_suspended = excluded.is_suspended, version = excluded.version where known.version < excluded.version")
 
 /* $1 app, $2 now, $3 how many: of those that wait for its suspension to end, if it has ended. */
-QUERY(
-    APP_REINSTATED,
-    "update queue set due_at = $2, version = version + 1 where subscription_id = any (array(select q.subscription_id "
-    "from suspended_app as a cross join queue as q cross join lateral (select from subscription where subscription_id "
-    "= q.subscription_id and app_id = $1 offset 0) as s where a.app_id = $1 and not a.is_suspended and q.due_at = "
-    "'infinity' limit $3)) and due_at = 'infinity'")
+QUERY(APP_REINSTATED,
+      "update queue set due_at = $2, waits_for_app = null, version = version + 1 where subscription_id = any (array("
+      "select subscription_id from queue where waits_for_app = $1 and (select not is_suspended from suspended_app "
+      "where app_id = $1) order by subscription_id limit $3)) and waits_for_app = $1")
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 

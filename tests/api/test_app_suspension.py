@@ -9,7 +9,7 @@ import pytest
 
 from .client import is_error
 from .credentials import STORE, refused
-from .hooks import Sink, event, log_of, publish, subscribe, waiting
+from .hooks import HOOKS, Sink, event, log_of, publish, subscribe, waiting
 from .oauth import TOKEN
 from .payments import Payer, merchant_headers
 from .platform import ROOT, Platform
@@ -329,17 +329,39 @@ def test_who_waits_is_not_looked_at_again_and_again(platform, shop):
         until(lambda: [queue(platform, sub["subscription_id"]) for sub in (busy, idle)] == [(False, "never")] * 2)
 
 
+def test_a_replay_rests(platform, shop):
+    """Nothing is put on its way while the app is suspended, and that is looked at now and then only."""
+    with Sink() as sink:
+        sub = subscribe(shop, sink.url + "/again")
+        publish(platform, *(event(shop.store_id, data={"order_id": n}) for n in range(40)))
+        until(lambda: numbers(sink, "/again") == list(range(40)))
+        begun = platform.post(f"{HOOKS}/replays", {"status": "all", "rate": 5}, headers=shop.bearer)
+        assert begun.status_code == 202, begun.text
+        suspend(shop.app_id, platform)
+        is_told(platform, shop.app_id)
+        replay_id = begun.json()["data"]["replay_id"]
+        until(lambda: platform.postgres.rows("select next_at > now() + interval '3 seconds' from webhooks.replay where replay_id = %s", (replay_id,))[0][0])
+        queued = platform.postgres.rows("select queued::int from webhooks.replay where replay_id = %s", (replay_id,))
+        assert queued[0][0] < 40
+        time.sleep(1.5)
+        assert platform.postgres.rows("select queued::int from webhooks.replay where replay_id = %s", (replay_id,)) == queued
+        reinstate(shop.app_id, platform)
+        until(lambda: sorted(numbers(sink, "/again")) == sorted([*range(40)] * 2), 60)
+        until(lambda: queue(platform, sub["subscription_id"]) == (False, "never"))
+
+
 def test_all_that_waited_are_woken_however_many(platform, shop):
     """More than one statement does; those of other apps sleep on."""
     mine, others, many = shop.app_id, shop.app_id + 10**9, 12_000
+    platform.postgres.rows("insert into webhooks.suspended_app (app_id, is_suspended, version) values (%s, true, 1)", (others,))
     put = ("with made as (insert into webhooks.subscription (subscription_id, app_id, made_by, topic, target_url, secret, profile, status, created_at, "
            "updated_at) select nextval('webhooks.subscription_id_seq'), %s, 'developer', 'order.created', 'https://app.example', '', 'selorax', "
            "'inactive', now(), now() from generate_series(1, %s) returning subscription_id) "
-           "insert into webhooks.queue (subscription_id, due_at) select subscription_id, 'infinity' from made")
+           "insert into webhooks.queue (subscription_id, due_at, waits_for_app) select subscription_id, 'infinity', %s from made")
     sleeping = "select app_id, count(*) from webhooks.queue join webhooks.subscription using (subscription_id) where due_at = 'infinity' " \
         f"and app_id in ({mine}, {others}) group by 1"
-    platform.postgres.rows(put, (mine, many))
-    platform.postgres.rows(put, (others, 10))
+    platform.postgres.rows(put, (mine, many, mine))
+    platform.postgres.rows(put, (others, 10, others))
     suspend(mine, platform)
     is_told(platform, mine)
     assert dict(platform.postgres.rows(sleeping)) == {mine: many, others: 10}

@@ -28,7 +28,8 @@ class Queues:
         self.plans = Plans(shop.platform, directory, "webhooks")
         self.costs()                                        # the plans are made now
         self.put(self.many, MANY)
-        self.run("insert into queue (subscription_id, due_at) select -n, %s from generate_series(1, %s) as n", FAR, SUBSCRIPTIONS)
+        self.run("insert into queue (subscription_id, due_at, waits_for_app) select -n, %s, %s from generate_series(1, %s) as n", FAR,
+                 self.app_id + 10**9, SUBSCRIPTIONS)        # another app's, as far as waiting for one goes
         self.run("insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, created_at) "
                  "select -n %% %s - 1, gen_random_uuid(), now(), 'order.created', 'order', n, %s, now() from generate_series(1, %s) as n",
                  SUBSCRIPTIONS, FAR, MANY)
