@@ -6,6 +6,7 @@
 #include "clock.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 static const char *_Atomic followed;
 static _Atomic int64_t offset_us;
 static _Atomic int64_t look_again_ms;
+static pthread_mutex_t looking = PTHREAD_MUTEX_INITIALIZER;
 
 static int64_t
 read_clock(clockid_t clock, int64_t per_second)
@@ -68,18 +70,30 @@ read_offset(const char *path)
     atomic_store(&offset_us, (int64_t)seconds * 1000000);
 }
 
+/* Who comes while another looks waits for what it sees: otherwise they would go on by the old time, for as long as the
+ * other one gets no processor. */
+static void
+look_again(const char *path)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (now_ms < atomic_load(&look_again_ms))
+        return;
+    pthread_mutex_lock(&looking);
+    if (now_ms >= atomic_load(&look_again_ms)) {
+        read_offset(path);
+        atomic_store(&look_again_ms, now_ms + FOLLOW_INTERVAL_MS);
+    }
+    pthread_mutex_unlock(&looking);
+}
+
 int64_t
 clock_now_us(void)
 {
     const char *path = atomic_load_explicit(&followed, memory_order_acquire);
 
-    if (path) {
-        int64_t now_ms = clock_monotonic_ms();
-        int64_t due_ms = atomic_load(&look_again_ms);
-
-        if (now_ms >= due_ms && atomic_compare_exchange_strong(&look_again_ms, &due_ms, now_ms + FOLLOW_INTERVAL_MS))
-            read_offset(path);
-    }
+    if (path)
+        look_again(path);
     return read_clock(CLOCK_REALTIME, 1000000) + atomic_load_explicit(&offset_us, memory_order_relaxed);
 }
 

@@ -28,6 +28,7 @@ enum schema_format {
     FORMAT_SLUG,   /* ^[a-z0-9-]+$ */
     FORMAT_PHONE,  /* ^\+?[0-9]{8,20}$ */
     FORMAT_NAME,   /* shown to people: no control characters, nothing that hides or turns text around */
+    FORMAT_TEXT,   /* says something: not of blanks and invisible characters alone; empty is minLength's to refuse */
     FORMAT_HOST,   /* a host name: labels of letters, digits and hyphens with dots between them */
     FORMAT_IMAGE,  /* an http or https URL, or a key: words of a-z A-Z 0-9 . _ ~ - with slashes between them */
     FORMAT_IMAGES, /* any number of those, commas between them */

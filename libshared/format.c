@@ -274,6 +274,21 @@ is_name(const char *text, size_t len)
     return seen && !joined;
 }
 
+/* Several lines and any script; only what shows nothing at all is refused. */
+static bool
+is_said(const char *text, size_t len)
+{
+    if (!text_is_utf8(text, len))
+        return false;
+    for (size_t place = 0; place < len;) {
+        uint32_t c = next_code_point(text, &place);
+
+        if (!is_blank(c) && !is_deceiving(c) && !is_selector(c) && c != 0x200C && c != 0x200D)
+            return true;
+    }
+    return len == 0;
+}
+
 static bool
 is_uuid(const char *text, size_t len)
 {
@@ -357,6 +372,7 @@ format_error(enum schema_format format, const char *text, size_t len)
     case FORMAT_DATE:
         return len == 10 && text_to_time(text, len, &time_us) == 0 ? NULL : "must be a date such as 2026-01-15";
     case FORMAT_NAME: return is_name(text, len) ? NULL : "must be visible text without control or direction characters";
+    case FORMAT_TEXT: return is_said(text, len) ? NULL : "must not consist of blanks and invisible characters alone";
     case FORMAT_HOST: return is_host(text, len) ? NULL : "must be a host name such as shop.example.com";
     case FORMAT_IMAGE: return is_image(text, len) ? NULL : "must be an http or https URL, or the key of an image";
     case FORMAT_IMAGES:

@@ -1,5 +1,5 @@
 /* format.h - does a text have the form that its schema names: e-mail address, URL, UUID, date, slug, phone number,
- * name. */
+ * name, text that says something. */
 #ifndef FORMAT_H
 #define FORMAT_H
 

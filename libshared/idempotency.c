@@ -12,6 +12,8 @@
 #include "bounds.h"
 #include "call_private.h"
 #include "clock.h"
+#include "developer_access.h"
+#include "json.h"
 #include "secret.h"
 #include "shared_statements.h"
 #include "sql_list.h"
@@ -121,6 +123,37 @@ column_bytes(struct call *call, const struct rows *rows, unsigned row, const cha
     return bytes;
 }
 
+/* The app that a developer's kept answer is about: the route's, or the one that was made, which the answer names. */
+static int64_t
+app_of(const struct call *call, const uint8_t *body, size_t size)
+{
+    int64_t app_id = in_int(call->in, "path.app_id", 0);
+    char why[JSON_WHY_SIZE];
+    struct buf packed;
+    struct in answer;
+
+    if (app_id || call->out.encoding != OUT_JSON)
+        return app_id;
+    buf_init(&packed, REPLY_SIZE_MAX);
+    if (json_to_msgpack((const char *)body, size, &packed, why) == 0 &&
+        in_decode(&answer, call->arena, packed.data, packed.size) == 0)
+        app_id = in_int(answer, "data.app_id", 0);
+    buf_free(&packed);
+    return app_id;
+}
+
+/* What was kept may hold secrets, and is for those who might ask for it today: members come and go, and apps are handed
+ * on. Who has made an app must have it still. */
+static int
+check_access(struct call *call, const uint8_t *body, size_t size)
+{
+    const char *role = call->operation->role ? call->operation->role : "owner";
+    int64_t app_id = app_of(call, body, size);
+    struct in reply;
+
+    return app_id ? developer_access(call, app_id, role, &reply) : 0;
+}
+
 static int
 replay(struct call *call, const struct rows *rows, unsigned row)
 {
@@ -140,6 +173,8 @@ replay(struct call *call, const struct rows *rows, unsigned row)
         body = opened;
         body_size -= SEAL_OVERHEAD;
     }
+    if (idempotency_claims(call) && check_access(call, body, body_size))
+        return -1;
     buf_append(&private->body, body, body_size);
     if (headers_size && in_decode(&map, call->arena, headers, headers_size) == 0)
         for (unsigned i = 0; i < in_count(map, ""); i++) {
@@ -224,10 +259,8 @@ begin(struct call *call, enum idempotency_state *state)
         return -1;
     if (rows_int(&rows, 0, "status") == CLAIMED)
         return fail_claimed(call, &rows);
-    if (replay(call, &rows, 0) != 0)
-        return -1;
     db_rollback(call->db); /* nothing was changed */
-    return 0;
+    return replay(call, &rows, 0);
 }
 
 enum idempotency_state

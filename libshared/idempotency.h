@@ -12,13 +12,14 @@
 enum idempotency_state {
     IDEMPOTENCY_NEW,      /* run the handler, then idempotency_keep */
     IDEMPOTENCY_REPLAYED, /* the kept answer is in the call; nothing to run */
-    IDEMPOTENCY_FAILED,   /* the error is recorded: conflict, other request, database */
+    IDEMPOTENCY_FAILED,   /* the error is recorded: conflict, other request, no access any more, database */
 };
 
 /* Developers' routes ask other services, which no transaction may wait for. There the key is claimed before the handler
  * runs, in a transaction of its own: after IDEMPOTENCY_NEW none is open, and idempotency_settle must follow. A request
  * whose claim was never settled, because its process was lost, is answered with outcome_unknown: it is not done again.
- */
+ * A kept answer is given again only to who has still the role in the app that the route takes, and that of the making
+ * of an app to its owner: auth is asked, as by the handler (developer_access.h). */
 bool idempotency_claims(const struct call *call);
 
 /* Keeps the answer, or gives the claim back when the handler failed and nothing was done. */

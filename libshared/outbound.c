@@ -121,15 +121,11 @@ allow_protocols(CURL *handle)
 }
 
 /* What is the same for every request. */
-static struct transfer *
-transfer_new(void)
+static void
+transfer_prepare(struct transfer *self)
 {
-    struct transfer *self = xcalloc(1, sizeof *self);
-    CURL *handle = curl_easy_init();
+    CURL *handle = self->handle;
 
-    if (!handle)
-        abort();
-    self->handle = handle;
     curl_easy_setopt(handle, CURLOPT_PRIVATE, self);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, USER_AGENT);
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
@@ -150,7 +146,36 @@ transfer_new(void)
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, self);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, self->error);
+}
+
+static struct transfer *
+transfer_new(void)
+{
+    struct transfer *self = xcalloc(1, sizeof *self);
+
+    self->handle = curl_easy_init();
+    if (!self->handle)
+        abort();
+    transfer_prepare(self);
     return self;
+}
+
+/* For the next request. libcurl sends again on a new connection what came to a kept one and found it closed, but counts
+ * that in the handle, over all its requests, and at the sixth time it gives up: a reset counts from zero. Where no
+ * connection was made nothing was counted. */
+static void
+transfer_end(struct transfer *self)
+{
+    long connections = 0;
+
+    curl_easy_getinfo(self->handle, CURLINFO_NUM_CONNECTS, &connections);
+    curl_slist_free_all(self->headers);
+    self->headers = NULL;
+    self->request = NULL;
+    if (connections > 0) {
+        curl_easy_reset(self->handle);
+        transfer_prepare(self);
+    }
 }
 
 static struct curl_slist *
@@ -240,9 +265,7 @@ end_transfer(struct outbound *self, struct transfer *transfer)
     if (transfer->next)
         transfer->next->before = transfer->before;
     curl_multi_remove_handle(self->multi, transfer->handle);
-    curl_slist_free_all(transfer->headers);
-    transfer->headers = NULL;
-    transfer->request = NULL;
+    transfer_end(transfer);
     transfer->next = self->free;
     self->free = transfer;
 }

@@ -129,7 +129,7 @@ class Document:
         return {**node, "content": {kind: {**content, "example": lines if kind == LINES else sent} for kind, content in node["content"].items()}}
 
     def headers(self, operation, *further):
-        names = ["X-Request-Id", "X-SeloraX-API-Version"]
+        names = ["X-Request-Id", "X-SeloraX-API-Version", "X-Content-Type-Options"]
         if operation.rate != "exempt":
             names += ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
         return {name: {"$ref": f"#/components/headers/{name}"} for name in [*names, *further]}
@@ -228,7 +228,7 @@ def manifest_schema(document):
             return node
         if "$ref" in node:
             return alone(document["components"]["schemas"][node["$ref"].rsplit("/", 1)[1]])
-        own = {"slug": {"pattern": SLUG}, "name": {}}.get(node.get("format"))
+        own = {"slug": {"pattern": SLUG}, "name": {}, "text": {}}.get(node.get("format"))
         result = {word: alone(value) for word, value in node.items() if word != "format" or own is None}
         return {**result, **(own or {})}
 

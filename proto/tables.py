@@ -6,7 +6,7 @@ from decimal import Decimal
 from contract import c_name, refuse
 
 FORMATS = {"date-time": "DATE_TIME", "email": "EMAIL", "uri": "URI", "uuid": "UUID", "date": "DATE", "slug": "SLUG",
-           "phone": "PHONE", "name": "NAME", "host": "HOST", "image": "IMAGE", "images": "IMAGES", "binary": "BINARY"}
+           "phone": "PHONE", "name": "NAME", "text": "TEXT", "host": "HOST", "image": "IMAGE", "images": "IMAGES", "binary": "BINARY"}
 ANNOTATIONS = {"description", "title", "examples", "example", "deprecated", "readOnly", "default"}
 WORDS = {                                # what is enforced, per type of a request schema
     "any": set(),

@@ -1,15 +1,12 @@
-/* app_access.c - one look at an app and the caller's place in it, then the answer in a fixed order: is there such an
- * app for this person, may they do this. */
+/* app_access.c - a look at an app and the caller's place in it, then the answer in a fixed order: is there such an app
+ * for this person, may they do this. */
 #include "app_access.h"
 
 #include "statements.h"
 
-/* The lock first and alone: a statement that waits for it goes on to see the members as they were before. */
-int
-app_access(struct call *call, int64_t app_id, const char *role, struct rows *rows)
+static int
+look(struct call *call, int64_t app_id, const char *role, struct rows *rows)
 {
-    if (db_in_transaction(call->db) && db_post(call, APP_HOLD, "l", app_id))
-        return -1;
     if (db_run(call, APP_ACCESS, rows, "lls", app_id, call->caller.account_id, role))
         return -1;
     if (rows->count == 0)
@@ -19,6 +16,18 @@ app_access(struct call *call, int64_t app_id, const char *role, struct rows *row
                           "This takes the role %s in the app, and yours is %s; its owner and admins can change that",
                           role, rows_text(rows, 0, "role"));
     return 0;
+}
+
+/* Who may not is refused before the lock, and makes nobody wait. Behind it is looked again, in a statement of its own:
+ * one that waits for the lock goes on to see the members as they were before. */
+int
+app_access(struct call *call, int64_t app_id, const char *role, struct rows *rows)
+{
+    if (look(call, app_id, role, rows))
+        return -1;
+    if (!db_in_transaction(call->db))
+        return 0;
+    return db_post(call, APP_HOLD, "l", app_id) || look(call, app_id, role, rows) ? -1 : 0;
 }
 
 int

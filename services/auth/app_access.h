@@ -17,7 +17,8 @@
 
 /* 0 when the caller has this role in the app or a higher one: {app_id, role, requested_scopes} in the first row. -1
  * with forbidden recorded, or app_not_found for those who have none. In a transaction the role stays what it is until
- * its end: who is removed meanwhile has done it before, or does not do it. */
+ * its end, because it holds the app: who is removed meanwhile has done it before, or does not do it. Who is refused has
+ * held nothing. */
 int app_access(struct call *call, int64_t app_id, const char *role, struct rows *rows) must_check;
 
 /* The same for the routes of merchants, where another's app is not_found like one that there is not. */

@@ -22,6 +22,7 @@
 #define CLIENT_ID_BYTES 16
 #define SLUG_MAX        200
 #define REDIRECTS_MAX   65536
+#define SUSPENDED       "This app is suspended, which only the operator of the platform lifts"
 
 const char *
 app_make_secret(struct call *call, uint8_t hash[SHA256_SIZE])
@@ -232,14 +233,17 @@ apps_set_status(struct call *call)
 {
     int64_t app_id = in_int(call->in, "body.app_id", 0);
     bool is_active = in_bool(call->in, "body.is_active", false);
-    struct rows rows;
+    struct rows held, rows;
 
-    if (db_begin(call) || app_allow(call) ||
-        db_run(call, APP_SET_ACTIVE, &rows, "lbt", app_id, is_active, clock_now_us()))
+    if (db_begin(call) || app_allow(call) || db_run(call, APP_SUSPENSION, &held, "l", app_id))
         return -1;
-    if (rows.count == 0)
+    if (held.count == 0)
         return no_such_app(call);
-    if (audit_put(call, is_active ? "app.switched_on" : "app.switched_off", "app", app_id,
+    if (is_active && rows_int(&held, 0, "is_suspended"))
+        return call_fail(call, FAIL_APP_SUSPENDED, NULL,
+                         arena_printf(call->arena, "%s. The reason: %s", SUSPENDED, rows_text(&held, 0, "reason")));
+    if (db_run(call, APP_SET_ACTIVE, &rows, "lbt", app_id, is_active, clock_now_us()) ||
+        audit_put(call, is_active ? "app.switched_on" : "app.switched_off", "app", app_id,
                   rows_int(&rows, 0, "_store_id"), app_id) ||
         invalidation_commit(call, "app", app_id))
         return -1;

@@ -31,8 +31,30 @@ QUERY(APP_GET,
 
 QUERY(APP_CLIENT_ID, "select client_id from app where app_id = $1 and deleted_at is null")
 
-QUERY(APP_SET_ACTIVE, "update app set is_active = $2, updated_at = $3 where app_id = $1 and deleted_at is null "
-                      "returning app_id, is_active, home_store_id as _store_id")
+/* Of a suspended app it is what comes after that. */
+QUERY(APP_SET_ACTIVE,
+      "update app set is_active = $2 and suspended_at is null, active_after = case when suspended_at is not null then "
+      "$2 end, updated_at = $3 where app_id = $1 returning app_id, is_active, home_store_id as _store_id")
+
+/* ---- suspension -------------------------------------------------------------------------------------------------- */
+
+/* Locked: of two that change it at once one finds what the other has done. */
+QUERY(APP_SUSPENSION,
+      "select app_id, is_active, (suspended_at is not null)::int as is_suspended, suspension_reason as reason, "
+      "suspended_at from app where app_id = $1 and deleted_at is null for no key update")
+
+/* _news: what webhooks is told. */
+#define SUSPENSION_TOLD                                                                                                \
+    "home_store_id as _store_id, json_build_object('app_id', app_id, 'suspended', suspended_at is not null, "          \
+    "'version', suspension_version)::text as _news"
+QUERY(APP_SUSPEND,
+      "update app set suspended_at = $3, suspension_reason = $2, active_after = is_active, is_active = false, "
+      "suspension_version = suspension_version + 1, updated_at = $3 where app_id = $1 "
+      "returning suspension_reason as _reason, " SUSPENSION_TOLD)
+QUERY(APP_REINSTATE,
+      "update app set suspended_at = null, suspension_reason = null, is_active = active_after, active_after = null, "
+      "suspension_version = suspension_version + 1, updated_at = $2 where app_id = $1 "
+      "returning null::text as _reason, " SUSPENSION_TOLD)
 
 /* ---- installations and tokens ------------------------------------------------------------------------------------ */
 

@@ -49,7 +49,8 @@ QUERY(CUSTOM_APP_SET_TOKEN_MAKER, "update app set token_made_by = $2 where app_i
 
 /* ---- the exchange of credentials --------------------------------------------------------------------------------- */
 
-QUERY(APP_NAMES, "select app_id, name from app where app_id = any ($1::bigint[]) order by app_id")
+QUERY(APP_NAMES, "select app_id, name, (suspended_at is not null)::int as is_suspended from app where app_id = any "
+                 "($1::bigint[]) order by app_id")
 
 /* $4: when the secret before dies; null: at once. $5: who sees the new one; 0: an operator. */
 /* The one before the current secret lives and the current one was never used: its answer may have been lost, and who

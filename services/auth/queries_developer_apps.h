@@ -4,7 +4,9 @@
     "app_id, type as app_type, name, slug, icon, app_url, setup_url, webhook_url, webhook_receive_url, "               \
     "webhook_topics, redirect_urls, to_json(string_to_array(requested_scopes, ' ')) as requested_scopes, "             \
     "developer_name, developer_email, is_listed, is_active, client_id, "                                               \
-    "coalesce(created_by_account_id, owner_account_id) as created_by, created_at, updated_at, creation_id::text"
+    "coalesce(created_by_account_id, owner_account_id) as created_by, created_at, updated_at, creation_id::text, "     \
+    "case when suspended_at is not null then json_build_object('reason', suspension_reason, 'suspended_at', "          \
+    "to_char(suspended_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) end as suspension"
 
 /* Whoever asks has shown that they may (app_access.h). */
 QUERY(OWNED_APP_GET, "select " OWNED_APP_COLUMNS " from app where app_id = $1 and " OF_DEVELOPERS)
@@ -100,7 +102,10 @@ QUERY(APP_COUNTS_VERIFY,
 /* ---- the end of a deleted app's installations -------------------------------------------------------------------- */
 
 QUERY(APP_ENDING_PUT, "insert into app_ending (app_id) values ($1)")
-QUERY(APP_ENDING_NEXT, "select app_id from app_ending order by app_id limit 1")
-QUERY(APP_ENDING_INSTALLATIONS, "select installation_id from installation where app_id = $1 and status = 'active' "
-                                "order by installation_id limit 20")
+QUERY(APP_ENDING_NEXT,
+      "select app_id, after_id, tries from app_ending where due_at <= $1 order by due_at, app_id limit 1")
+QUERY(APP_ENDING_INSTALLATIONS, "select installation_id from installation where app_id = $1 and status = 'active' and "
+                                "installation_id > $2 order by installation_id limit 20")
+QUERY(APP_ENDING_PASS, "update app_ending set after_id = $2 where app_id = $1")
+QUERY(APP_ENDING_AGAIN, "update app_ending set after_id = 0, tries = tries + 1, due_at = $2 where app_id = $1")
 QUERY(APP_ENDING_DONE, "delete from app_ending where app_id = $1")

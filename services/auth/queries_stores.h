@@ -105,8 +105,8 @@ QUERY(PRIVACY_LATER, "update privacy_request set next_at = $2, tries = $3 "
 
 QUERY(AUDIT_INSERT,
       "insert into audit (at, actor, actor_account_id, action, target, target_id, store_id, app_id, request_id, "
-      "address) values ($1, $2, nullif($3::bigint, 0), $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0), $9, "
-      "$10)")
+      "address, reason) values ($1, $2, nullif($3::bigint, 0), $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, "
+      "0), $9, $10, $11)")
 
 /* $1: rows of another service's outbox, as a JSON list. */
 QUERY(AUDIT_ADD,

@@ -9,22 +9,17 @@
 #include "billing_operations.h"
 #include "clock.h"
 #include "config.h"
+#include "developer_access.h"
 #include "items.h"
 #include "statements.h"
 
 int
 developer_allow(struct call *call)
 {
-    int64_t app_id = in_int(call->in, "path.app_id", 0);
-    struct call_question question;
-    struct out *body = call_question(&question, 3);
     struct in reply;
 
-    call->caller.app_id = app_id;
-    out_key_int(body, "account_id", call->caller.account_id);
-    out_key_int(body, "app_id", app_id);
-    out_key_text(body, "role", call->operation->role);
-    return call_ask(call, "auth.apps.owned", &question, &reply);
+    call->caller.app_id = in_int(call->in, "path.app_id", 0);
+    return developer_access(call, call->caller.app_id, call->operation->role, &reply);
 }
 
 int

@@ -162,14 +162,35 @@ check_waits(struct call *call, const struct charge *charge)
     return 0;
 }
 
+/* An operator has stopped the app: it is to take no money of anybody either. Asked before anything is locked. */
+static int
+check_app(struct call *call, int64_t app_id)
+{
+    struct call_question question;
+    struct out *body = call_question(&question, 1);
+    struct in reply;
+
+    out_key(body, "app_ids");
+    out_list(body, 1);
+    out_int(body, app_id);
+    if (call_ask(call, "auth.apps.names", &question, &reply))
+        return -1;
+    if (in_int(in_item(in_at(reply, "apps"), 0), "is_suspended", 0))
+        return call_fail(
+            call, FAIL_CONFLICT, NULL,
+            "The app is suspended; nothing can be paid to it until the operator of the platform lifts that");
+    return 0;
+}
+
 int
 merchant_approve(struct call *call, int64_t store_id, int64_t charge_id, int64_t account_id, const char **reference)
 {
     struct charge charge = {.status = ""};
-    struct known known;
+    struct known known = {.shown = ""};
 
-    if (db_begin(call) || find(call, store_id, charge_id, &known) || charge_lock(call, charge_id, &charge) ||
-        check_waits(call, &charge) || checkout_open(call, &charge, account_id, reference))
+    if (find(call, store_id, charge_id, &known) || check_app(call, known.app_id) || db_begin(call) ||
+        charge_lock(call, charge_id, &charge) || check_waits(call, &charge) ||
+        checkout_open(call, &charge, account_id, reference))
         return -1;
     return db_commit(call);
 }

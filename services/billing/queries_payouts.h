@@ -2,10 +2,9 @@
  * are texts (contract 0.3), those of charges numbers.
  */
 
-/* $1 app, $2 fee payer, null: as its developer has said; $3 rate, $4 now. */
-QUERY(TERMS_SET, "insert into app_terms as t (app_id, fee_payer, commission_rate, updated_at) values ($1, "
-                 "coalesce($2::text, 'developer'), $3, $4) on conflict (app_id) do update set fee_payer = "
-                 "coalesce($2::text, t.fee_payer), commission_rate = $3, updated_at = $4 "
+/* $1 app, $2 rate, null: the platform's; $3 now. Who bears the fees is its developer's to say. */
+QUERY(TERMS_SET, "insert into app_terms (app_id, commission_rate, updated_at) values ($1, $2, $3) "
+                 "on conflict (app_id) do update set commission_rate = $2, updated_at = $3 "
                  "returning app_id, fee_payer, commission_rate")
 
 /* As the app's developer says: $3 which time. What came late changes nothing, and the commission is not theirs. */

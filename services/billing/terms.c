@@ -89,8 +89,8 @@ terms_set(struct call *call)
     struct rows rows;
 
     if (db_begin(call) ||
-        db_run(call, TERMS_SET, &rows, "lsLt", app_id, in_text(call->in, "body.fee_payer"),
-               in_has(call->in, "body.commission_rate") ? &rate : NULL, clock_now_us()) ||
+        db_run(call, TERMS_SET, &rows, "lLt", app_id, in_has(call->in, "body.commission_rate") ? &rate : NULL,
+               clock_now_us()) ||
         outbox_audit(call, &deed) || db_commit(call))
         return -1;
     return call_reply_row(call, 200, &rows, 0);

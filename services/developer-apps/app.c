@@ -152,7 +152,7 @@ static struct app
 app_of(struct call *call, struct in reply)
 {
     return (struct app){json_text_of(reply, call->arena), in_text(reply, "creation_id"),
-                        in_time(reply, "updated_at", 0)};
+                        in_time(reply, "updated_at", 0), in_has(reply, "suspension")};
 }
 
 /* A merchant's route names none. */

@@ -11,6 +11,7 @@ struct app {
     struct str of_auth; /* as JSON, for the statements */
     const char *creation_id;
     int64_t updated_us; /* of auth's part, and never the same twice */
+    bool is_suspended;
 };
 
 /* The app at path.app_id, for who has the role that the route takes. -1 with the error recorded. */

@@ -54,7 +54,7 @@ apps_get(struct call *call)
     struct rows rows;
     struct app app;
 
-    if (app_read(call, &app) || db_run(call, APP_SHOW, &rows, "j", app.of_auth))
+    if (app_read(call, &app) || db_run(call, app.is_suspended ? APP_SHOW_SUSPENDED : APP_SHOW, &rows, "j", app.of_auth))
         return -1;
     call_message(call, "App fetched");
     return call_reply_row(call, 200, &rows, 0);

@@ -44,21 +44,22 @@ QUERY(LISTING_TAKE,
     "(app_id bigint, app_type text, name text, slug text, icon text, app_url text, setup_url text, webhook_url text, " \
     "webhook_receive_url text, webhook_topics json, redirect_urls json, requested_scopes json, developer_name text, "  \
     "developer_email text, is_listed int, is_active int, client_id text, created_by bigint, created_at timestamptz, "  \
-    "updated_at timestamptz, creation_id uuid)"
+    "updated_at timestamptz, creation_id uuid, suspension json)"
 #define APP_UPDATED "greatest(a.updated_at, l.updated_at)"
 
 /* In the order of seed 004. */
-#define APP_VIEW(updated)                                                                                              \
+#define APP_VIEW_WITH(more, updated)                                                                                   \
     "select a.app_id, a.app_type, a.name, a.slug, a.icon, coalesce(l.screenshots, '[]') as screenshots, "              \
     "l.description, l.short_description, l.homepage_url, a.app_url, a.setup_url, a.webhook_url, "                      \
     "a.webhook_receive_url, a.webhook_topics, a.redirect_urls, a.requested_scopes, a.developer_name, "                 \
     "a.developer_email, coalesce(l.pricing_type, 'free') as pricing_type, coalesce(l.pricing_amount, 0.00) as "        \
     "pricing_amount, coalesce(l.fee_payer, 'developer') as fee_payer, l.category, l.metadata, a.is_listed, "           \
-    "a.is_active, a.client_id, a.created_by, a.created_at, " updated                                                   \
-    " as updated_at from json_to_record($1) as a " APP_RECORD                                                          \
-    " left join listing as l on l.creation_id = a.creation_id"
+    "a.is_active, a.client_id, a.created_by, a.created_at, " updated " as updated_at" more                             \
+    " from json_to_record($1) as a " APP_RECORD " left join listing as l on l.creation_id = a.creation_id"
+#define APP_VIEW(updated) APP_VIEW_WITH("", updated)
 
 QUERY(APP_SHOW, APP_VIEW(APP_UPDATED))
+QUERY(APP_SHOW_SUSPENDED, APP_VIEW_WITH(", a.suspension", APP_UPDATED))
 
 /* $1 apps, $2 how many there are in all. Each is looked up: no plan knows how short the list is. */
 QUERY(

@@ -50,16 +50,17 @@ QUERY(MARKET_CATEGORY_APPROVED,
       MARKET_PAGE_WHERE(LISTED("'approved'", "0", "$3"), "is_public and is_approved and category = $3"))
 
 /* $3 category, null: all; $4 what is looked for; $5 whether only those that were approved. Of more than 10,000 that
- * have it the newest are kept. Shelf by shelf in this order, because each looks for its own rows: when there are enough
- * the others are left alone. */
+ * have its pieces the newest are looked at, whether they have the whole of it or not. Shelf by shelf in this order,
+ * because each looks for its own rows: when there are enough the others are left alone. */
 QUERY(MARKET_SEARCH,
       "with wanted as materialized (select market_fold($4) as text), "
-      "found as materialized (select app_id, in_name from (select market_shelf(max(app_id)) as newest from listing "
-      "where is_public) as top cross join generate_series(newest, 0, -1) as shelf cross join lateral (select app_id, "
-      "strpos(search_text, (select text from wanted)) < strpos(search_text, chr(10)) as in_name from listing where "
-      "is_public and market_marks(app_id, category, is_approved, search_text) @@ market_query(shelf, (select text from "
-      "wanted), $3, $5) and strpos(search_text, (select text from wanted)) > 0 order by app_id desc) as on_shelf "
-      "limit 10000), total as (select count(*) as _total from found) "
+      "looked_at as materialized (select app_id, place, name_end from (select market_shelf(max(app_id)) as newest from "
+      "listing where is_public) as top cross join generate_series(newest, 0, -1) as shelf cross join lateral (select "
+      "app_id, strpos(search_text, (select text from wanted)) as place, strpos(search_text, chr(10)) as name_end from "
+      "listing where is_public and market_marks(app_id, category, is_approved, search_text) @@ market_query(shelf, "
+      "(select text from wanted), $3, $5) order by app_id desc) as on_shelf limit 10000), "
+      "found as materialized (select app_id, place < name_end as in_name from looked_at where place > 0), "
+      "total as (select count(*) as _total from found) "
       "select total._total, page.* from total left join lateral (select in_name as _in_name, shown.* from (select "
       "app_id, in_name from found order by in_name desc, app_id desc limit $1 offset $2) as place" SHOWN(
           MARKET_COLUMNS) ") as page on true order by _in_name desc, app_id desc")

@@ -6,8 +6,14 @@
 
 /* ---- submitting and deciding ------------------------------------------------------------------------------------- */
 
-/* Submissions and decisions of one app come one after the other. */
-QUERY(REVIEW_HOLD, "select review_number, coalesce(approved_version, 0) as approved_version from listing "
+/* What is said of an app here, and when auth's part was changed last, as far as it was heard. */
+#define SAID_NOW                                                                                                       \
+    "(select to_jsonb(said)::text from (select screenshots, description, short_description, homepage_url, category, "  \
+    "pricing_type, pricing_amount, fee_payer, app_updated_at) as said) as said"
+QUERY(LISTING_SAID, "select " SAID_NOW " from listing where app_id = $1")
+
+/* Submissions and decisions of one app come one after the other, and nothing is said of it meanwhile. */
+QUERY(REVIEW_HOLD, "select review_number, coalesce(approved_version, 0) as approved_version, " SAID_NOW " from listing "
                    "where app_id = $1 and version > 0 and not is_deleted for update")
 
 QUERY(APP_REVIEWED, "select to_jsonb(reviewed)::text as manifest from (select " REVIEWED_FIELDS

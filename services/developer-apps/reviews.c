@@ -1,10 +1,10 @@
 /* reviews.c - developers submit their apps, platform admins approve or reject what was submitted (contract A.7, 110).
  *
- * What is reviewed is a version: the app as it was when it was submitted. The listing's row is locked by submissions
- * and decisions alike, and a decision names the version that was looked at: it is refused when another one has come
- * meanwhile. A decision is committed here, with its row for the audit log. Whether an app is approved auth hears, which
- * installs apps, before the answer, or, when that came to nothing, later from the actor; it keeps what has the highest
- * number.
+ * What is reviewed is a version: the app as it was when it was submitted, all of it at one moment. The listing's row
+ * is locked by submissions and decisions alike, and a decision names the version that was looked at: it is refused when
+ * another one has come meanwhile. A decision is committed here, with its row for the audit log. Whether an app is
+ * approved auth hears, which installs apps, before the answer, or, when that came to nothing, later from the actor; it
+ * keeps what has the highest number.
  */
 #include "reviews.h"
 
@@ -15,6 +15,8 @@
 #include "market.h"
 #include "outbox.h"
 #include "statements.h"
+
+#define LOOKS_MAX 5 /* at an app that changes all the time */
 
 /* Opens the transaction that is to submit or decide. */
 static int
@@ -66,16 +68,45 @@ put_version(struct call *call, int64_t app_id, const char *manifest, struct rows
     return note(call, app_id, rows_int(rows, 0, "version"), "app_version.submitted");
 }
 
+/* Reads the app and holds it. auth cannot be asked under the hold: so it is asked between two looks at what this
+ * service has, the second one under the hold. still: they saw the same, and what auth said fits to it; otherwise
+ * nothing is held. */
+static int
+hold_still(struct call *call, int64_t app_id, struct app *app, bool *still)
+{
+    struct rows before, held;
+
+    if (db_run(call, LISTING_SAID, &before, "l", app_id) || app_read(call, app) || hold(call, app_id, &held))
+        return -1;
+    *still = before.count && is_one(rows_text(&before, 0, "said"), rows_text(&held, 0, "said"));
+    if (!*still)
+        db_rollback(call->db);
+    return 0;
+}
+
+static int
+hold_as_it_is(struct call *call, int64_t app_id, struct app *app)
+{
+    bool still = false;
+
+    for (unsigned looks = 0; looks < LOOKS_MAX && !still; looks++)
+        if (hold_still(call, app_id, app, &still))
+            return -1;
+    return still ? 0
+                 : call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL,
+                             "The app was changed while it was read, again and again; repeat it when that is over");
+}
+
 static int
 submit(struct call *call)
 {
     int64_t app_id = in_int(call->in, "path.app_id", 0);
-    struct rows manifest, held, rows;
+    struct rows manifest, rows;
     struct app app;
 
-    if (app_read(call, &app) || market_learn(call, app_id) || db_run(call, APP_REVIEWED, &manifest, "j", app.of_auth) ||
-        hold(call, app_id, &held) || put_version(call, app_id, rows_text(&manifest, 0, "manifest"), &rows) ||
-        db_commit(call))
+    if (app_read(call, &app) || market_learn(call, app_id) || hold_as_it_is(call, app_id, &app) ||
+        db_run(call, APP_REVIEWED, &manifest, "j", app.of_auth) ||
+        put_version(call, app_id, rows_text(&manifest, 0, "manifest"), &rows) || db_commit(call))
         return -1;
     call_message(call, "App submitted for review");
     return call_reply_row(call, 200, &rows, 0);

@@ -25,17 +25,8 @@
 
 /* What a service may set. */
 static const char *const service_headers[] = {
-    "Retry-After",
-    "Idempotent-Replayed",
-    "Location",
-    "ETag",
-    "Content-Type",
-    "Content-Disposition",
-    "Deprecation",
-    "Sunset",
-    "Cache-Control",
-    "X-Content-Type-Options",
-    "Content-Security-Policy",
+    "Retry-After",         "Idempotent-Replayed", "Location", "ETag",          "Content-Type",
+    "Content-Disposition", "Deprecation",         "Sunset",   "Cache-Control", "Content-Security-Policy",
 };
 
 /* And where browsers and RFC clients are answered (x-answer). */
@@ -457,6 +448,7 @@ reply_complete(struct request *self)
     }
     reply_header_static(self, "X-Request-Id", self->request_id);
     reply_header_static(self, "X-SeloraX-API-Version", "v1");
+    reply_header_static(self, "X-Content-Type-Options", "nosniff"); /* much of what is answered is users' text */
     if (self->limit.limit > 0) {
         char *text = arena_alloc(self->arena, 48);
 

@@ -167,7 +167,6 @@ void
 web_page_headers(struct request *self)
 {
     reply_header_static(self, "X-Frame-Options", "DENY");
-    reply_header_static(self, "X-Content-Type-Options", "nosniff");
     reply_header_static(self, "Referrer-Policy", "no-referrer");
     if (strncmp(web_base_url(self), "https:", 6) == 0)
         reply_header_static(self, "Strict-Transport-Security", "max-age=31536000");

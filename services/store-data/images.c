@@ -260,7 +260,6 @@ assets_product_image(struct call *call)
         return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, NULL);
     call_header(call, "Content-Type", kind->type);
     call_header(call, "Cache-Control", "public, max-age=31536000, immutable");
-    call_header(call, "X-Content-Type-Options", "nosniff");
     call_header(call, "Content-Security-Policy", "default-src 'none'; sandbox");
     return call_reply(call, 200);
 }

@@ -101,6 +101,7 @@ struct endpoint {
     unsigned count, active;
     unsigned cap; /* how many may be under way; 0: not known before it is read */
     bool may_have_more;
+    bool suspended; /* nothing of it is read: its app is suspended */
 };
 
 struct delivery {

@@ -65,7 +65,8 @@ static bool
 is_changed(const struct endpoint *self, const struct rows *rows, unsigned row)
 {
     return self->updated_us != rows_time(rows, row, "updated_at") ||
-           self->reread_us != rows_time(rows, row, "reread_at");
+           self->reread_us != rows_time(rows, row, "reread_at") ||
+           self->suspended != (rows_int(rows, row, "is_suspended") != 0);
 }
 
 static int
@@ -180,6 +181,7 @@ read_endpoint(struct delivery *delivery, struct endpoint *self, const struct row
     self->store_id = rows_int(rows, row, "store_id");
     self->updated_us = rows_time(rows, row, "updated_at");
     self->reread_us = rows_time(rows, row, "reread_at");
+    self->suspended = rows_int(rows, row, "is_suspended") != 0;
     free(self->url);
     self->url = xstrdup(rows_text(rows, row, "target_url"));
     self->profile = profile_of(rows_text(rows, row, "profile"));
@@ -327,11 +329,13 @@ write_release(struct delivery *delivery, struct out *out, struct endpoint *self)
 
     if (put_off)
         endpoint_forget_waiting(self);
-    out_map(out, put_off ? 3 : 2);
+    out_map(out, put_off ? 4 : 3);
     out_key(out, "s");
     out_int(out, self->subscription_id);
     out_key(out, "v");
     out_int(out, self->version);
+    out_key(out, "suspended");
+    out_bool(out, self->suspended);
     if (put_off) {
         out_key(out, "until");
         out_time(out, clock_now_us() + wait_ms(delivery) * INT64_C(1000));

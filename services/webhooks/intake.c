@@ -15,8 +15,11 @@
 
 #define TOPIC_INSTALLATION "webhooks.installation"
 #define TOPIC_REDACTION    "webhooks.redaction"
+#define TOPIC_APP          "webhooks.app"
 #define TOPICS_OF_OURS     "webhooks." /* what is said to this service, and is no event */
 #define EVENTS_JSON_MAX    (32 * 1024 * 1024)
+#define WOKEN_AT_ONCE      5000
+#define WAKE_BATCHES       40
 
 void
 deliver_wake(void)
@@ -136,6 +139,23 @@ hear_installation(struct call *call, struct in event)
     return rc;
 }
 
+/* Whoever waited for the end of a suspension: batch by batch, and behind the transaction of the news, so that however
+ * many they are, those that are woken stay so when the same news comes again for the rest. */
+static int
+wake_reinstated(struct call *call, int64_t app_id)
+{
+    struct rows rows;
+
+    for (unsigned i = 0; i < WAKE_BATCHES; i++) {
+        if (db_run(call, APP_REINSTATED, &rows, "ltl", app_id, clock_now_us(), (int64_t)WOKEN_AT_ONCE))
+            return -1;
+        deliver_wake();
+        if (rows.affected < WOKEN_AT_ONCE)
+            return 0;
+    }
+    return call_fail(call, FAIL_SERVICE_UNAVAILABLE, NULL, "More queues wait for the app than can be woken at once");
+}
+
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static bool
@@ -231,21 +251,50 @@ events_take(struct call *call, const struct event *events, unsigned count)
     return rows_int(&rows, 0, "taken");
 }
 
-/* Only auth may say what is installed where, and only store-data whom it has forgotten; an operator is their equal. */
+/* Only auth may say what is installed where and which app is suspended, and only store-data whom it has forgotten; an
+ * operator is their equal. */
+static int
+check_speaker(struct call *call, struct str topic)
+{
+    const char *whose = str_is(topic, TOPIC_REDACTION) ? "store-data" : "auth", *service = call->caller.service;
+
+    if (strcmp(service, whose) != 0 && strcmp(service, "operator") != 0)
+        return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
+    return 0;
+}
+
 static int
 hear(struct call *call, struct in event)
 {
     struct str topic = in_str(event, "topic");
-    bool redaction = str_is(topic, TOPIC_REDACTION);
-    const char *whose = redaction ? "store-data" : "auth", *service = call->caller.service;
 
-    if (!redaction && !str_is(topic, TOPIC_INSTALLATION))
+    if (str_is(topic, TOPIC_APP))
+        return 0; /* hear_apps has */
+    if (!str_is(topic, TOPIC_REDACTION) && !str_is(topic, TOPIC_INSTALLATION))
         return call_fail(call, FAIL_VALIDATION_ERROR, "events", "a topic of webhooks' own that it does not know");
-    if (strcmp(service, whose) != 0 && strcmp(service, "operator") != 0)
-        return call_failf(call, FAIL_FORBIDDEN, "events", "this topic is %s's to say", whose);
-    if (redaction)
+    if (check_speaker(call, topic))
+        return -1;
+    if (str_is(topic, TOPIC_REDACTION))
         return db_post(call, REDACTION_PUT, "ljt", in_int(event, "store_id", 0), in_str(event, "data"), clock_now_us());
     return hear_installation(call, event);
+}
+
+/* Which apps are suspended: each a statement of its own, before the transaction of the rest. That locks queues, as does
+ * who lets go of some and looks at the apps of them one after the other (QUEUE_RELEASE): it must hold no app. */
+static int
+hear_apps(struct call *call, struct in list)
+{
+    struct rows rows;
+
+    for (unsigned i = 0; i < in_count(list, ""); i++) {
+        struct in event = in_item(list, i);
+        struct str topic = in_str(event, "topic");
+
+        if (str_is(topic, TOPIC_APP) &&
+            (check_speaker(call, topic) || db_run(call, APP_SUSPENSION_PUT, &rows, "j", in_str(event, "data"))))
+            return -1;
+    }
+    return 0;
 }
 
 static struct event
@@ -271,10 +320,14 @@ take_all(struct call *call, struct in list, unsigned *count, int64_t *taken)
     for (unsigned i = 0; i < in_count(list, ""); i++) {
         struct in event = in_item(list, i);
 
-        if (!is_ours(event))
-            events[(*count)++] = read_event(event);
-        else if (hear(call, event))
-            return -1;
+        if (is_ours(event)) {
+            if (hear(call, event))
+                return -1;
+            continue;
+        }
+        if (in_int(event, "store_id", 0) == 0)
+            return call_fail(call, FAIL_VALIDATION_ERROR, "events", "an event's store_id must be at least 1");
+        events[(*count)++] = read_event(event);
     }
     *taken = *count > 0 ? events_take(call, events, *count) : 0;
     return *taken < 0 ? -1 : 0;
@@ -290,8 +343,12 @@ events_publish(struct call *call)
     for (unsigned i = 0; i < in_count(events, ""); i++)
         if (partitions_need(call, in_int(in_item(events, i), "created_us", 0)))
             return -1;
-    if (db_begin(call) || take_all(call, events, &count, &taken) || db_commit(call))
+    if (hear_apps(call, events) || db_begin(call) || take_all(call, events, &count, &taken) || db_commit(call))
         return -1;
+    for (unsigned i = 0; i < in_count(events, ""); i++)
+        if (str_is(in_str(in_item(events, i), "topic"), TOPIC_APP) &&
+            wake_reinstated(call, in_int(in_item(events, i), "resource_id", 0)))
+            return -1;
     call_data(call);
     out_map(&call->out, 2);
     out_key(&call->out, "taken");

@@ -3,6 +3,7 @@
  * same functions, which find whose subscriptions it is about by subscription_owner.
  */
 #include "clock.h"
+#include "developer_access.h"
 #include "items.h"
 #include "listing.h"
 #include "statements.h"
@@ -19,14 +20,9 @@ static int
 allow_developer(struct call *call)
 {
     int64_t app_id = in_int(call->in, "path.app_id", 0);
-    struct call_question question;
-    struct out *body = call_question(&question, 3);
     struct in reply;
 
-    out_key_int(body, "account_id", call->caller.account_id);
-    out_key_int(body, "app_id", app_id);
-    out_key_text(body, "role", call->operation->role);
-    if (call_ask(call, "auth.apps.owned", &question, &reply))
+    if (developer_access(call, app_id, call->operation->role, &reply))
         return -1;
     call->caller.app_id = app_id;
     call->caller.scopes = in_text(reply, "requested_scopes");

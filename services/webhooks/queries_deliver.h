@@ -8,6 +8,12 @@
  * and what it forgets is the end of its log, so that nothing is forgotten but what followed it. */
 #define UNHURRIED "(select set_config('synchronous_commit', 'off', true)) is not null"
 
+/* True when the app of s, a subscription, is suspended: what is for it waits. What tells of an uninstall, or of the
+ * rights of people in what the app has of them, does not. */
+#define SUSPENDED                                                                                                      \
+    "(select true from suspended_app as a where a.app_id = s.app_id and a.is_suspended and s.topic <> all "            \
+    "('{app.uninstalled,shop/redact,customers/redact,customers/data_request}'))"
+
 /* $1 holder, $2 now, $3 how many. A lease that ends later than a new one would is from a clock that has been set back.
  */
 QUERY(QUEUE_CLAIM,
@@ -18,15 +24,22 @@ QUERY(QUEUE_CLAIM,
 /* Answers when each subscription was changed last: what was read before that counts no more. */
 QUERY(QUEUE_RENEW, "update queue set held_until = " LEASE " from subscription as s where holder = $1 and "
                    "queue.subscription_id = any ($2::bigint[]) and s.subscription_id = queue.subscription_id "
-                   "and " UNHURRIED " returning queue.subscription_id, s.updated_at, queue.reread_at")
+                   "and " UNHURRIED " returning queue.subscription_id, s.updated_at, queue.reread_at, "
+                   "(" SUSPENDED " is true)::int as is_suspended")
 
-/* $1 a list of s, v (the version that was seen), until; $2 holder: lets go of those where nothing has come since, and
- * of those that are put off until then. */
-QUERY(QUEUE_RELEASE,
-      "update queue as q set holder = null, held_until = null, due_at = coalesce(r.until, (select min(next_at) from "
-      "waiting where waiting.subscription_id = q.subscription_id)) "
-      "from json_to_recordset($1) as r (s bigint, v bigint, until timestamptz) where q.subscription_id = r.s and "
-      "q.holder = $2 and (q.version = r.v or r.until is not null) and " UNHURRIED " returning q.subscription_id")
+/* $1 a list of s, v (the version that was seen), until, suspended; $2 holder: lets go of those where nothing has come
+ * since, and of those that are put off until then. A suspended one for which something waits is not due before its app
+ * is reinstated, which the lock keeps from happening unseen (APP_REINSTATED). */
+QUERY(
+    QUEUE_RELEASE,
+    "update queue as q set holder = null, held_until = null, (due_at, waits_for_app) = (select coalesce(r.until, case "
+    "when a.app_id is null then w.next_at else 'infinity' end), a.app_id from (select min(next_at) as next_at from "
+    "waiting where waiting.subscription_id = q.subscription_id) as w left join lateral (select a.app_id from "
+    "subscription as s join suspended_app as a using (app_id) where r.suspended and r.until is null and "
+    "s.subscription_id = r.s and a.is_suspended for share of a) as a on w.next_at is not null) "
+    "from json_to_recordset($1) as r (s bigint, v bigint, until timestamptz, suspended boolean) where "
+    "q.subscription_id = r.s and q.holder = $2 and (q.version = r.v or r.until is not null) and " UNHURRIED
+    " returning q.subscription_id")
 QUERY(QUEUE_LEAVE, "update queue set holder = null, held_until = null, version = version + 1 where holder = $1")
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
@@ -42,7 +55,7 @@ QUERY(ENDPOINTS_READ,
       "select q.subscription_id, q.version, s.target_url, s.secret, s.old_secret, s.old_secret_until, s.profile, "
       "s.updated_at, q.reread_at, s.store_id, s.last_success_at, s.last_failure_at, "
       "coalesce(s.app_id, -s.store_id) as owner, (s.status in ('active', 'ending', 'ended') and " LEFT_OVER
-      " is null)::int as is_on "
+      " is null)::int as is_on, (" SUSPENDED " is true)::int as is_suspended "
       "from queue as q join subscription as s using (subscription_id) where q.subscription_id = any ($1::bigint[])")
 
 /* Plans are made once, while the table may be empty or very full; schema/040_waiting_ballast.sql keeps PostgreSQL from
@@ -65,7 +78,7 @@ QUERY(
     "data_for(w.data, t.personal, s.permissions, s.fields) || '}' end as body "
     "from json_to_recordset($1) as q (s bigint, n integer, x bigint[]) cross join lateral (select * from subscription "
     "as s where subscription_id = q.s and status in ('active', 'ending', 'ended') and " LEFT_OVER
-    " is null offset 0) as s cross join lateral ("
+    " is null and " SUSPENDED " is null offset 0) as s cross join lateral ("
     "select d.*, e.data, e.store_id, sum(octet_length(e.data::text)) over (order by d.next_at, d.delivery_id) - "
     "octet_length(e.data::text) as before from (select * from waiting where subscription_id = q.s and "
     "next_at <= $2 and delivery_id <> all (q.x) order by next_at, delivery_id limit q.n) as d "

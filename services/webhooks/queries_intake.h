@@ -78,6 +78,19 @@ QUERY(INSTALLATION_END, "update installation set status = 'ended', updated_at = 
 QUERY(SUBSCRIPTIONS_END, "update subscription set status = 'ended', updated_at = $3 where installation_id = $1 and "
                          "generation <= $2 and status in ('active', 'inactive', 'ending')")
 
+/* $1 what auth says of an app; what is late changes nothing. */
+QUERY(
+    APP_SUSPENSION_PUT,
+    "insert into suspended_app as known (app_id, is_suspended, version) select app_id, suspended, version from "
+    "json_to_record($1) as told (app_id bigint, suspended boolean, version bigint) on conflict (app_id) do update set "
+    "is_suspended = excluded.is_suspended, version = excluded.version where known.version < excluded.version")
+
+/* $1 app, $2 now, $3 how many: of those that wait for its suspension to end, if it has ended. */
+QUERY(APP_REINSTATED,
+      "update queue set due_at = $2, waits_for_app = null, version = version + 1 where subscription_id = any (array("
+      "select subscription_id from queue where waits_for_app = $1 and (select not is_suspended from suspended_app "
+      "where app_id = $1) order by subscription_id limit $3)) and waits_for_app = $1")
+
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 /* The sequences that may advance, always in the order of the ids. $1 the events' stores. A statement of its own: what

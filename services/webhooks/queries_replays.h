@@ -80,12 +80,13 @@ QUERY(REPLAY_TAKE,
       "from_at, to_at, rate, at_subscription, at_time, at_number, before_delivery from replay where "
       "state = 'running' and next_at <= $1 order by next_at limit 1 for update skip locked")
 
-/* The subscription that it has come to, and how much is due and waits there, up to $6 and $7. For share, so that the
- * installation does not end in between. $5 from which one on, $8 now. */
+/* The subscription that it has come to, how much is due and waits there, up to $6 and $7, and whether it is suspended.
+ * For share, so that the installation does not end in between. $5 from which one on, $8 now. */
 QUERY(REPLAY_TARGET,
       "select s.subscription_id, s.topic, (select count(*) from (select from waiting as w where w.subscription_id = "
       "s.subscription_id and w.next_at <= $8 limit $6) as few) as due, (select count(*) from (select from waiting as w "
-      "where w.subscription_id = s.subscription_id limit $7) as few) as waiting from " REPLAY_TARGETS
+      "where w.subscription_id = s.subscription_id limit $7) as few) as waiting, (" SUSPENDED
+      " is true)::int as is_suspended from " REPLAY_TARGETS
       " and s.subscription_id >= $5 order by s.subscription_id limit 1 for share of i")
 
 /* $1 subscription, $2 topic, $3 before which delivery or of which installation, $4 to, $5 and $6 behind which place,

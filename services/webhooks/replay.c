@@ -2,7 +2,8 @@
  * process that is killed has done all of a piece or nothing of it.
  *
  * A piece is a fifth of a second's worth, and none is given to a subscription while others are due there: live events
- * go first. Nor while a thousand deliveries wait for it, so that a dead endpoint does not collect a whole replay.
+ * go first. Nor while a thousand deliveries wait for it, so that a dead endpoint does not collect a whole replay; nor
+ * while its app is suspended, which is looked at now and then.
  */
 #include "replay.h"
 
@@ -16,6 +17,7 @@
 #define DUE_MAX       32
 #define WAITING_MAX   1000
 #define REST_US       (US_PER_SECOND / PIECES_EACH_S)
+#define SUSPENDED_US  (5 * US_PER_SECOND)
 
 struct replay {
     int64_t id, rate, count, now_us;
@@ -96,6 +98,8 @@ take_turn(struct call *call)
         return -1;
     if (self.target.count == 0)
         rc = finish(call, &self);
+    else if (rows_int(&self.target, 0, "is_suspended"))
+        rc = db_post(call, REPLAY_REST, "lt", self.id, self.now_us + SUSPENDED_US);
     else if (rows_int(&self.target, 0, "due") == DUE_MAX || rows_int(&self.target, 0, "waiting") == WAITING_MAX)
         rc = db_post(call, REPLAY_REST, "lt", self.id, self.now_us + REST_US);
     else

@@ -3,13 +3,13 @@
 import contextlib
 import time
 
-WAITING = "select count(*) from pg_stat_activity where usename = 'auth' and wait_event_type = 'Lock'"
+WAITING = "select count(*) from pg_stat_activity where usename = %s and wait_event_type = 'Lock'"
 
 
-def wait_for(platform, count, seconds=20):
-    """Until so many transactions of auth wait for a lock."""
+def wait_for(platform, count, seconds=20, role="auth"):
+    """Until so many transactions of a service wait for a lock."""
     deadline = time.monotonic() + seconds
-    while platform.postgres.rows(WAITING) < [(count,)]:
+    while platform.postgres.rows(WAITING, (role,)) < [(count,)]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

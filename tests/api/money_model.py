@@ -70,7 +70,8 @@ class Client:
         self.app_id, self.shops = app["app_id"], [self.owner.open_shop(app=app) for _ in range(2)]
         self.payer, rate = TERMS[number % len(TERMS)]
         self.rate = 200_000 if rate is None else rate
-        platform.call("billing.terms.set", app_id=self.app_id, fee_payer=self.payer, **({} if rate is None else {"commission_rate": rate}))
+        platform.call("billing.terms.set_fee_payer", app_id=self.app_id, fee_payer=self.payer, version=1)
+        platform.call("billing.terms.set", app_id=self.app_id, **({} if rate is None else {"commission_rate": rate}))
         merchant_headers(self.owner)
         for shop in self.shops:
             until(lambda: log_of(platform, shop.installation_id))

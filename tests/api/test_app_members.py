@@ -6,6 +6,7 @@ import concurrent.futures
 import pytest
 
 from .client import is_error
+from .locks import transaction, wait_for
 from .shop import PASSWORD, Owner
 from .test_developer_apps import APPS, TIME, Developer, told
 
@@ -15,9 +16,9 @@ ITEM = ["account_id", "email", "role", "added_by", "created_at"]
 class Team:
     """An app, its owner, and a member in each role."""
 
-    def __init__(self, platform):
+    def __init__(self, platform, **fields):
         self.platform, self.owner = platform, Developer(platform)
-        self.made = self.owner.make()
+        self.made = self.owner.make(**fields)
         self.app_id = self.made["app_id"]
         self.people = {role: Developer(platform) for role in ("viewer", "developer", "admin")}
         for role, who in self.people.items():
@@ -293,3 +294,49 @@ def test_whoever_was_removed_has_left_nothing_behind(team):
     assert status == 200 and team.admin.account_id not in roles
     assert {answer.status_code for answer in answers} <= {201, 404}
     assert team.roles() == roles
+
+
+MANIFEST = {"name": "Theirs", "redirect_urls": ["https://example.com/cb"], "requested_scopes": ["read:orders"]}
+HOLDING = [("PATCH", "", {"name": "Theirs"}), ("DELETE", "", None), ("PUT", "/manifest", MANIFEST), ("PATCH", "/settings/embed", {"app_url": None}),
+           ("PATCH", "/listing", {"is_listed": True}), ("PATCH", "/status", {"is_active": False}), ("POST", "/rotate-secret", None),
+           ("POST", "/regenerate-signing-key", None), ("POST", "/members", {"email": "{email}", "role": "viewer"}),
+           ("PATCH", "/members/{owner}", {"role": "viewer"}), ("DELETE", "/members/{owner}", None)]
+HOLDING_OF_MERCHANTS = [("POST", "/rotate-secret", None), ("POST", "/generate-signing-key", None), ("PUT", "/session-algorithm", {"algorithm": "ES256"})]
+
+
+def test_who_may_not_waits_for_nobody(team):
+    """And makes nobody wait: the app is held by those who may change it alone."""
+    stranger = Developer(team.platform)
+    tokens = {who: team.platform.post("/api/auth/login", {"email": who.email, "password": PASSWORD}).json()["data"]["token"]
+              for who in (stranger, team.viewer)}
+
+    def refused(who, status, code):
+        for method, path, body in HOLDING:
+            body = {**body, "email": stranger.email} if body and "email" in body else body
+            is_error(who.ask(method, f"/{team.app_id}{path.format(owner=team.owner.account_id)}", body), status, code)
+        for method, path, body in HOLDING_OF_MERCHANTS:
+            answer = team.platform.request(method, f"/api/apps/{team.app_id}{path}", headers={"x-auth-token": tokens[who]}, json_body=body)
+            is_error(answer, status, "not_found" if status == 404 else code.lower())
+
+    with transaction(team.platform) as cursor, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        cursor.execute("select from auth.app where app_id = %s for update", (team.app_id,))
+        refused(stranger, 404, "APP_NOT_FOUND")
+        is_error(stranger.ask("DELETE", f"/{team.app_id}/members/{stranger.account_id}"), 404, "APP_NOT_FOUND")
+        refused(team.viewer, 403, "FORBIDDEN")
+        waits = pool.submit(team.change, team.viewer, "developer")
+        wait_for(team.platform, 1)
+        cursor.connection.rollback()
+        assert waits.result().status_code == 200
+    assert team.roles()[team.viewer.account_id] == "developer"
+
+
+def test_who_is_removed_while_they_wait_may_not(team):
+    """The second look, behind the lock: they were a member at the first one."""
+    with transaction(team.platform) as cursor, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        cursor.execute("select from auth.app where app_id = %s for update", (team.app_id,))
+        waits = pool.submit(team.owner.platform.request, "PATCH", f"{APPS}/{team.app_id}", headers=team.developer.headers, json_body={"name": "By them"})
+        wait_for(team.platform, 1)
+        cursor.execute("delete from auth.app_member where app_id = %s and account_id = %s", (team.app_id, team.developer.account_id))
+        cursor.connection.commit()
+        is_error(waits.result(), 404, "APP_NOT_FOUND")
+    assert team.owner.see(f"/{team.app_id}")["name"] == "My app"

@@ -208,7 +208,8 @@ def test_amounts_that_are_none(platform, route):
                                                       ("merchant", 0, (0, 25, 1000))])
 def test_rates_at_their_ends(platform, payer, commission, parts):
     developer = Developer(platform)
-    platform.call("billing.terms.set", app_id=developer.app_id, fee_payer=payer, commission_rate=commission)
+    platform.call("billing.terms.set_fee_payer", app_id=developer.app_id, fee_payer=payer, version=1)
+    platform.call("billing.terms.set", app_id=developer.app_id, commission_rate=commission)
     charge = paid(developer.shops[0], 10)
     assert tuple(round(charge[name] * 100) for name in ("platform_amount", "gateway_fee_amount", "developer_amount")) == parts
     assert round(charge["amount"] * 100) == sum(parts)

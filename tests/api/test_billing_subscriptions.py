@@ -233,7 +233,8 @@ def test_fees_are_those_of_the_day_of_asking(shop):
     clock = StoreClock(shop, future())
     made = make(shop)
     settle(shop, made["charge_id"])
-    shop.platform.call("billing.terms.set", app_id=shop.app_id, fee_payer="merchant", commission_rate=100000)
+    shop.platform.call("billing.terms.set_fee_payer", app_id=shop.app_id, fee_payer="merchant", version=1)
+    shop.platform.call("billing.terms.set", app_id=shop.app_id, commission_rate=100000)
     clock.advance(to=begin_of(clock.now, 1, 1))
     now = see(shop, made)
     assert (now["amount"], now["base_amount"], now["platform_amount"], now["gateway_fee_amount"], now["developer_amount"]) == (

@@ -8,14 +8,17 @@ import re
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
 from .client import is_error
+from .locks import transaction
 from .rpc import RpcError
 from .shop import PASSWORD, SCOPES, Owner
 
 APPS = "/api/v1/apps"
+SERVICES = Path(__file__).resolve().parents[2] / "services"
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 SECRET, KEY = re.compile(r"^sx_secret_[0-9a-f]{64}$"), re.compile(r"^[0-9a-f]{64}$")
 
@@ -353,6 +356,24 @@ def test_a_deleted_apps_installations_end(developer, made):
     until(lambda: rows("select 1 from auth.app_ending where app_id = %s", (made["app_id"],)) == [])
 
 
+def test_an_installation_that_cannot_end_yet_holds_nobody_up(developer):
+    """Somebody has its row for longer than one waits for that: the others end, of its app and of the next one, and it ends afterwards."""
+    late, other = developer.make(), developer.make()
+    shops = [grant(developer, late) for _ in range(3)] + [grant(developer, other)]
+    rows = developer.platform.postgres.rows
+    status = lambda: [rows("select status from auth.installation where installation_id = %s", (shop.installation_id,))[0][0] for shop in shops]  # noqa: E731
+    with transaction(developer.platform) as cursor:
+        cursor.execute("select 1 from auth.installation where installation_id = %s for update", (shops[0].installation_id,))
+        for app in (late, other):
+            assert developer.ask("DELETE", f"/{app['app_id']}").status_code == 200
+        until(lambda: status() == ["active"] + ["uninstalled"] * 3)
+        until(lambda: rows("select app_id from auth.app_ending where tries > 1") == [(late["app_id"],)])   # again, and later
+    delayed = [line for process in developer.platform.of("auth") for line in process.log_lines() if line.get("event") == "app_ending_delayed"]
+    assert {(line["app_id"], line["installation_id"], line["code"]) for line in delayed} == {(late["app_id"], shops[0].installation_id, "service_unavailable")}
+    until(lambda: status() == ["uninstalled"] * 4)
+    until(lambda: rows("select 1 from auth.app_ending") == [])
+
+
 def payer(developer, app_id):
     found = developer.platform.postgres.rows("select fee_payer, commission_rate from billing.app_terms where app_id = %s", (app_id,))
     return found[0] if found else ("developer", None)
@@ -362,13 +383,39 @@ def test_the_fee_payer_counts_for_charges(developer, made):
     for body in ({"fee_payer": "merchant"}, {"fee_payer": "developer"}, {"fee_payer": "merchant"}):
         assert developer.ask("PATCH", f"/{made['app_id']}/settings/billing", body).status_code == 200
         assert payer(developer, made["app_id"]) == (body["fee_payer"], None)
-    developer.platform.call("billing.terms.set", app_id=made["app_id"], commission_rate=150000)
-    assert payer(developer, made["app_id"]) == ("merchant", 150000)     # the operator has said nothing of it
+    terms = {"app_id": made["app_id"], "commission_rate": 150000}
+    assert developer.platform.call("billing.terms.set", **terms) == {**terms, "fee_payer": "merchant"}
+    with pytest.raises(RpcError) as refused:                            # an operator has no word in it
+        developer.platform.call("billing.terms.set", **terms, fee_payer="developer")
+    assert refused.value.code == "validation_error" and payer(developer, made["app_id"]) == ("merchant", 150000)
     developer.ask("PATCH", f"/{made['app_id']}", {"fee_payer": "developer"})
     assert payer(developer, made["app_id"]) == ("developer", 150000)
     assert payer(developer, developer.make(fee_payer="merchant")["app_id"]) == ("merchant", None)
     charge = grant(developer, made).post("/api/apps/v1/billing/charges", {"name": "Setup", "amount": 100}).json()["data"]
     assert charge["fee_payer"] == "developer"
+
+
+def test_what_an_operator_had_said_of_it_ends(developer, made):
+    """Before it was its developer's alone, billing's could differ for good. The migrations have it told again, or take it back."""
+    said, unsaid = made["app_id"], developer.make()["app_id"]
+    assert developer.ask("PATCH", f"/{said}", {"fee_payer": "merchant"}).status_code == 200
+    rows = developer.platform.postgres.rows
+    rows("update billing.app_terms set fee_payer = 'developer' where app_id = %s", (said,))
+    rows("insert into billing.app_terms (app_id, fee_payer, commission_rate, updated_at) values (%s, 'merchant', 150000, now())", (unsaid,))
+    connection = developer.platform.postgres.connect()
+    connection.autocommit = True
+    try:
+        for _ in range(2):                                              # killed before it was noted, it runs again
+            for schema, file in (("developer_apps", "developer-apps/schema/030_fee_payer.sql"), ("billing", "billing/schema/082_fee_payer.sql")):
+                connection.cursor().execute(f"set search_path = {schema}")
+                connection.cursor().execute((SERVICES / file).read_text())
+    finally:
+        connection.close()
+    until(lambda: payer(developer, said) == ("merchant", None) and payer(developer, unsaid) == ("developer", 150000))
+    until(lambda: rows("select due_at, payer_version > 0 from developer_apps.listing where app_id in (%s, %s) order by app_id", (said, unsaid)) ==
+          [(None, True), (None, False)])
+    developer.ask("PATCH", f"/{unsaid}", {"fee_payer": "merchant"})
+    assert payer(developer, unsaid) == ("merchant", 150000)
 
 
 def test_an_operators_app_takes_all_of_it(one):

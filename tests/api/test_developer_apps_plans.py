@@ -79,7 +79,7 @@ def test_a_page_of_installations(plans, name):
 
 @pytest.mark.parametrize("name, values", [
     ("OWNED_APP_GET", (7,)), ("APP_ACCESS", (7, 1, "viewer")), ("APP_ACCESS", (7, 101, "viewer")), ("APP_MEMBER_GET", (7, 101)),
-    ("APP_MEMBERS_ROOM", (7, HELPER)), ("APP_OF_CREATION", ("00000000-0000-4000-8000-000000000000",)), ("OWNED_APP_DELETE", (7, "2026-01-01")), ("APP_ENDING_INSTALLATIONS", (2,)), ("APP_ENDING_INSTALLATIONS", (1,))])
+    ("APP_MEMBERS_ROOM", (7, HELPER)), ("APP_OF_CREATION", ("00000000-0000-4000-8000-000000000000",)), ("OWNED_APP_DELETE", (7, "2026-01-01")), ("APP_ENDING_INSTALLATIONS", (2, 0)), ("APP_ENDING_INSTALLATIONS", (1, 0)), ("APP_ENDING_INSTALLATIONS", (1, 9_000))])
 def test_what_is_looked_up(plans, name, values):
     assert not plans.scanned(name, *values) & GROWING
     plans.explain(name, *values)                        # what triggers do is read from the catalogue once

@@ -1,5 +1,5 @@
 """Idempotency-Key on the developers' POSTs that make something: one app, one subscription, one payout, however often they are sent,
-side by side, and when a process is killed in the middle."""
+side by side, and when a process is killed in the middle; and what was kept is told only to those who may do it still."""
 
 import concurrent.futures
 import os
@@ -10,8 +10,10 @@ import uuid
 import pytest
 
 from .client import is_error
+from .operations import DOCUMENT, METHODS, follow
 from .payments import paid
 from .shop import PASSWORD
+from .test_app_members import Team
 from .test_developer_apps import APPS, Developer, grant, unique, wanted
 
 KILLS = max(4, int(40 * float(os.environ.get("SX_TEST_SCALE", "0.1"))))
@@ -106,6 +108,91 @@ def test_a_payout_is_requested_once(developer):
     assert developer.see(f"/{made['app_id']}/billing/balance")["total_paid_out"] == "300.00"
     named = [post(developer, path, {"amount": 10, "idempotency_key": "March"}, f"March {n}".replace(" ", "-")).json()["data"] for n in range(2)]
     assert named[0] == named[1]                                     # the body's own name holds beside the header
+
+
+# ---- who may hear it again -------------------------------------------------------------------------------------------
+
+
+HOOKS, HOOK = "/{}/webhooks/subscriptions", {"event_topic": "order.created", "target_url": "https://app.example/hooks"}
+
+
+def is_refused(answer, status, code, *secrets):
+    is_error(answer, status, code)
+    assert "Idempotent-Replayed" not in answer.headers and not any(secret in answer.text for secret in secrets)
+
+
+def test_these_are_all_that_take_a_key():
+    """Beside those of apps, whose token is looked at with each request and says what may be seen. A new one needs its tests here."""
+    keyed = {(method.upper(), path) for path, item in DOCUMENT["paths"].items() for method in METHODS if method in item
+             if any(follow(parameter)["name"] == "Idempotency-Key" for parameter in item[method].get("parameters", []))
+             and not path.startswith("/api/apps/v1/")}
+    assert keyed == {("POST", "/api/v1/apps"), ("POST", "/api/v1/apps/{app_id}/webhooks/subscriptions"), ("POST", "/api/v1/apps/{app_id}/billing/payouts")}
+
+
+def test_who_is_a_member_no_more(platform):
+    team = Team(platform)
+    path, who = HOOKS.format(team.app_id), team.developer
+    first = post(who, path, HOOK, "hook")
+    secret = first.json()["data"]["signing_secret"]
+    is_replayed(post(who, path, HOOK, "hook"), first)
+    assert team.change(who, "viewer").status_code == 200
+    is_refused(post(who, path, HOOK, "hook"), 403, "FORBIDDEN", secret)
+    assert team.change(who, "admin").status_code == 200
+    is_replayed(post(who, path, HOOK, "hook"), first)
+    assert team.remove(who).status_code == 200
+    for _ in range(2):
+        is_refused(post(who, path, HOOK, "hook"), 404, "APP_NOT_FOUND", secret)
+    assert team.add(who, "developer").status_code == 201
+    is_replayed(post(who, path, HOOK, "hook"), first)
+    assert team.owner.see(path)["total"] == 1
+    assert team.owner.ask("DELETE", f"/{team.app_id}").status_code == 200
+    is_refused(post(who, path, HOOK, "hook"), 404, "APP_NOT_FOUND", secret)
+
+
+def test_a_payout_of_who_was_lowered(platform):
+    team = Team(platform, requested_scopes=["read:orders", "billing"])
+    paid(grant(team.owner, team.made), 1000)
+    path, who = f"/{team.app_id}/billing/payouts", team.admin
+    first = post(who, path, {"amount": 100}, "January")
+    assert first.status_code == 201, first.text
+    assert team.change(who, "developer").status_code == 200
+    is_refused(post(who, path, {"amount": 100}, "January"), 403, "FORBIDDEN", "payout_id")
+    assert team.remove(who).status_code == 200
+    is_refused(post(who, path, {"amount": 100}, "January"), 404, "APP_NOT_FOUND", "payout_id")
+    assert team.owner.see(path)["total"] == 1
+
+
+def test_an_app_that_was_handed_on(platform):
+    """Who has made it hears its credentials again as long as it is theirs, and again once it is."""
+    maker, taker, body = Developer(platform), Developer(platform), wanted(slug=unique())
+    first, other = post(maker, "", body, "key"), post(maker, "", wanted(), "other")
+    made = first.json()["data"]
+    member, secrets = f"/{made['app_id']}/members", [made[name] for name in ("clientId", "clientSecret", "sessionSigningKey")]
+    assert maker.ask("POST", member, {"email": taker.email, "role": "viewer"}).status_code == 201
+    is_replayed(post(maker, "", body, "key"), first)
+    assert maker.ask("PATCH", f"{member}/{taker.account_id}", {"role": "owner"}).status_code == 200
+    is_refused(post(maker, "", body, "key"), 403, "FORBIDDEN", *secrets)
+    assert taker.ask("DELETE", f"{member}/{maker.account_id}").status_code == 200
+    is_refused(post(maker, "", body, "key"), 404, "APP_NOT_FOUND", *secrets)
+    is_error(post(maker, "", {**body, "name": "Another"}, "key"), 409, "IDEMPOTENCY_CONFLICT")
+    is_replayed(post(maker, "", wanted(), "other"), other)
+    assert taker.ask("POST", member, {"email": maker.email, "role": "admin"}).status_code == 201
+    assert taker.ask("PATCH", f"{member}/{maker.account_id}", {"role": "owner"}).status_code == 200
+    is_replayed(post(maker, "", body, "key"), first)
+
+
+def test_an_app_that_was_deleted(developer):
+    """Its deletion takes no key: asked again there is no such app, and so it is when its making is asked again."""
+    first = post(developer, "", wanted(), "key")
+    made = first.json()["data"]
+    again = {"headers": {**developer.headers, "Idempotency-Key": "gone"}}
+    assert developer.platform.request("DELETE", f"{APPS}/{made['app_id']}", **again).status_code == 200
+    is_refused(developer.platform.request("DELETE", f"{APPS}/{made['app_id']}", **again), 404, "APP_NOT_FOUND")
+    is_refused(post(developer, "", wanted(), "key"), 404, "APP_NOT_FOUND", made["clientId"], made["clientSecret"])
+    assert post(developer, "", wanted(), "another").json()["data"]["app_id"] != made["app_id"] and developer.see()["total"] == 1
+
+
+# ---- time, crowds, kills ---------------------------------------------------------------------------------------------
 
 
 def test_a_day_later_a_key_is_a_new_one(make_platform):

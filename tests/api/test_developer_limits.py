@@ -119,6 +119,24 @@ def test_lengths_are_those_of_characters(one, field, least, most, character):
     assert one.see(f"/{app['app_id']}")[field] == of_length(character, most)
 
 
+BLANK = [" ", "   ", "\t", "\n \r\n", "\u00a0\u3000", "\u200b\u200b\u200b", "\u200d", "\u2060\ufeff", "\u3164", "\u2800\u2800\u2800", "\ufe0f", "\u202e \u2066"]
+
+
+@pytest.mark.parametrize("field", ["name", "developer_name", "short_description"])
+def test_what_is_to_say_something(one, field):
+    """By whichever route; what may be empty may be so still."""
+    app = one.make(**CREATE | {"slug": unique()})
+    before = one.see(f"/{app['app_id']}")
+    for value in BLANK:
+        for method, path, body in (("POST", "", wanted(**{field: value})), ("PATCH", f"/{app['app_id']}", {field: value}),
+                                   ("PUT", f"/{app['app_id']}/manifest", wanted(**{field: value}))):
+            assert field in [error["field"] for error in is_error(one.ask(method, path, body), 400, "VALIDATION_ERROR")["errors"]], (method, value)
+    is_error(one.ask("PATCH", f"/{app['app_id']}/settings/developer", {"developer_name": BLANK[0]}), 400, "VALIDATION_ERROR")
+    assert one.see(f"/{app['app_id']}") == before
+    for value in ("", " a\n\tb ", "\u200ba", None):
+        assert told(one.ask("PATCH", f"/{app['app_id']}", {"short_description": value}), "App updated")["short_description"] == value
+
+
 def refused(one, field, values):
     """Each of them, on every way, with the field named; and none of it is kept."""
     app = one.make()

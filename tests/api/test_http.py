@@ -16,6 +16,7 @@ import yaml
 
 from .client import is_error
 from .credentials import session_token
+from .multipart import image, upload
 from .raw import Raw
 from .shop import Owner
 
@@ -161,6 +162,28 @@ def test_answers_are_json(shop):
     assert shop.get(ORDERS).headers["Content-Type"].split(";")[0] == "application/json"
 
 
+# What is answered is much of it users' text, which a browser is to take for what it is said to be.
+ANSWERED = ["/livez", "/readyz", "/metrics", "/nothing", "/api/v1/nothing", "/api/docs", "/api/docs/errors", "/api/docs/guides", "/api/docs/pages.css",
+            "/api/docs/openapi.json", "/api/docs/openapi.yaml", "/api/apps/oauth/authorize", "/assets/stores/1/products/1/none.png", ORDERS]
+
+
+@pytest.mark.parametrize("path", ANSWERED)
+def test_browsers_do_not_guess_types(platform, path):
+    for method in ("GET", "HEAD", "OPTIONS", "DELETE"):
+        answer = platform.request(method, path)
+        assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"], (method, answer.status_code)
+
+
+def test_browsers_do_not_guess_types_of_what_a_store_has(platform, shop):
+    product = shop.post("/api/apps/v1/products", {"name": "<script>"}).json()["data"]["product_id"]
+    uploaded = upload(shop, product, image())
+    served = platform.get(f"/assets/{uploaded.json()['data'][0]['stored_key']}")
+    listed = shop.get(ORDERS)
+    for answer, status in ((uploaded, 201), (served, 200), (listed, 200), (shop.get(ORDERS, headers={"If-None-Match": listed.headers["ETag"]}), 304),
+                           (shop.get("/api/apps/v1/bulk/products/export"), 200), (shop.post(ORDERS, {"items": "none"}), 400)):
+        assert answer.status_code == status and answer.headers.get_all("X-Content-Type-Options") == ["nosniff"], answer
+
+
 # ---- conditional reads -----------------------------------------------------------------------------------------------
 
 
@@ -253,6 +276,7 @@ def test_malformed_http(platform, name):
     assert status < 500 or status in (501, 505)
     if status >= 400:
         assert headers["content-type"].split(";")[0] == "application/json", body[:200]
+        assert headers["x-content-type-options"] == "nosniff"
         error = json.loads(body)
         assert error["status"] == status and error["code"] and error["message"]
     else:

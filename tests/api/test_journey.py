@@ -265,6 +265,7 @@ def test_what_is_installed_needs_no_developer_apps(make_platform):
     with Sink() as sink:
         app = publish(developer, sink, "away")
         platform["developer-apps-1"].kill()
+        until(lambda: platform.get("/readyz").status_code == 503)        # what is handed to it before that may be outcome_unknown
         asked = [("GET", "/api/v1/apps", None, developer.headers),
                  ("PATCH", f"/api/v1/apps/{app.app_id}/status", {"is_active": False}, developer.headers),
                  ("GET", "/api/apps/marketplace", None, merchant.headers), ("GET", f"/api/apps/{app.app_id}", None, merchant.headers)]

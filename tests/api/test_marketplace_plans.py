@@ -19,7 +19,7 @@ FILL = f"""
 set search_path = developer_apps;
 insert into listing ({COLUMNS})
     select gen_random_uuid(), n, case when n % 2 = 0 then 2 when n % 100 = 7 then 1 else 3 + n % 500 end, 1,
-    'App' || case when n % 1000 = 7 then ' rarely' else '' end, 'app-' || n, '', n % 4 <> 2, true, n % 40 = 7,
+    'App' || case when n % 1000 = 7 then ' rarely' else '' end, 'app-' || n, case when n % 4000 <> 1 then 'arket desk market' else '' end, n % 4 <> 2, true, n % 40 = 7,
     case when n % 2 = 0 then 'common' when n % 100 = 7 then 'rare' end, now(), now(), now(), now(), 1, 'approved',
     case when n % 40 = 7 then 1 end, 1, case when n % 4000 = 1 then now() end from generate_series(1, {2 * ROWS}) as n;
 insert into review (app_id, version, status, manifest, submitted_at, submitted_by)
@@ -96,6 +96,13 @@ def test_a_search(plans):
         assert looked_at(plan) <= 10_000 + 8_192 + 21 and buffers(plan) <= 1_000, plan
 
 
+def test_a_search_whose_pieces_many_have(plans):
+    """What has the pieces of a text is looked at as if it had the text, and no more of it than that."""
+    plan = explain(plans, "MARKET_SEARCH", 20, 0, None, "market desk", False)
+    assert not plans.scanned("MARKET_SEARCH", 20, 0, None, "market desk", False) & GROWING
+    assert 10_000 <= looked_at(plan) <= 10_000 + 8_192 and buffers(plan) <= 1_000, plan
+
+
 @pytest.mark.parametrize("unlisted", [False, True])
 def test_ones_own(plans, unlisted):
     for account, most in ((FEW, 200), (MANY, 300)):
@@ -146,5 +153,18 @@ def test_a_search_that_finds_too_much_is_the_same_each_time(plans):
     try:
         newest = listed[:10_000]
         assert pages("APP") == [app_id for app_id in newest if app_id % 5] + [app_id for app_id in newest if app_id % 5 == 0]
+    finally:
+        plans.run("rollback")
+
+
+def test_what_has_the_pieces_counts_as_what_is_found(plans):
+    """Only what stands behind 10,000 newer ones is not found; in its category it is."""
+    sql = plans.statements["MARKET_SEARCH"]
+    plans.run(f"prepare among as select app_id from ({sql}) as answer where app_id is not null")
+    plans.run("begin")
+    plans.run("update listing set developer_name = 'Market Desk' where app_id in (7, 107, 39999)")
+    try:
+        assert plans.run("execute among(20, 0, null, 'market desk', false)") == [(39_999,)]
+        assert plans.run("execute among(20, 0, 'rare', 'MARKET desk', false)") == [(107,), (7,)]
     finally:
         plans.run("rollback")

@@ -17,7 +17,9 @@ class Queues:
     def __init__(self, owner, directory):
         shop = owner.open_shop()
         self.connection = shop.platform.postgres.connect()
+        self.app_id = shop.app_id
         self.run("set search_path = webhooks")
+        self.run("insert into suspended_app (app_id, is_suspended, version) values (%s, false, 1)", self.app_id)
         until(lambda: log_of(shop.platform, shop.installation_id))
         self.few, self.many = [subscribe(shop, "http://127.0.0.1:9/")["subscription_id"] for _ in range(2)]
         self.run("update queue set holder = %s, held_until = 'infinity' where subscription_id in (%s, %s)", HOLDER, self.few, self.many)
@@ -26,7 +28,8 @@ class Queues:
         self.plans = Plans(shop.platform, directory, "webhooks")
         self.costs()                                        # the plans are made now
         self.put(self.many, MANY)
-        self.run("insert into queue (subscription_id, due_at) select -n, %s from generate_series(1, %s) as n", FAR, SUBSCRIPTIONS)
+        self.run("insert into queue (subscription_id, due_at, waits_for_app) select -n, %s, %s from generate_series(1, %s) as n", FAR,
+                 self.app_id + 10**9, SUBSCRIPTIONS)        # another app's, as far as waiting for one goes
         self.run("insert into waiting (subscription_id, event_id, event_at, topic, resource_type, resource_id, next_at, created_at) "
                  "select -n %% %s - 1, gen_random_uuid(), now(), 'order.created', 'order', n, %s, now() from generate_series(1, %s) as n",
                  SUBSCRIPTIONS, FAR, MANY)
@@ -52,7 +55,8 @@ class Queues:
                 "WAITING_PARK": ("{%s}" % ",".join(map(str, ids)),),
                 "ATTEMPTS_NOTE": (json.dumps(results), HOLDER, NOW, 10, "off"),
                 "QUEUE_RELEASE": (json.dumps([{"s": subscription_id, "v": 0}]), HOLDER),
-                "QUEUE_CLAIM": (HOLDER, NOW, 16)}
+                "QUEUE_CLAIM": (HOLDER, NOW, 16), "QUEUE_RENEW": (HOLDER, "{%d}" % subscription_id),
+                "ENDPOINTS_READ": ("{%d}" % subscription_id,), "APP_REINSTATED": (self.app_id, NOW, 5000)}
 
     def costs(self, subscription_id=None):
         return {name: self.plans.explain(name, *arguments) for name, arguments in self.arguments(subscription_id or self.few).items()}

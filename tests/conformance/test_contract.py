@@ -188,7 +188,7 @@ def test_every_answer_has_the_platforms_headers():
     missing = collections.Counter()
     for line in HTTP:
         names = {name.lower() for name in line["headers"]}
-        for header in ("x-request-id", "x-selorax-api-version"):
+        for header in ("x-request-id", "x-selorax-api-version", "x-content-type-options"):
             if header not in names:
                 missing[f"{line['method']} {line['path'].split('?')[0][:60]} {line['status']} lacks {header}"] += 1
     assert not missing, "\n".join(missing)

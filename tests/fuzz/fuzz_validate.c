@@ -30,6 +30,7 @@ static const struct schema formats[] = {
     {.type = SCHEMA_STRING, ANY_SIZE, .format = FORMAT_PHONE},
     {.type = SCHEMA_STRING, ANY_SIZE, .format = FORMAT_NAME},
     {.type = SCHEMA_STRING, ANY_SIZE, .format = FORMAT_BINARY},
+    {.type = SCHEMA_STRING, ANY_SIZE, .format = FORMAT_TEXT},
 };
 static const struct schema list = {.type = SCHEMA_ARRAY, .min = 0, .max = 9, .items = &money};
 static const struct schema kept = {.type = SCHEMA_OBJECT, .max = 9, .additional = true, .items = &list};
@@ -43,6 +44,7 @@ static const struct field fields[] = {
     {"k", &kept, false},        {"o", &inner, false},       {"os", &inners, false},     {"f0", &formats[0], false},
     {"f1", &formats[1], false}, {"f2", &formats[2], false}, {"f3", &formats[3], false}, {"f4", &formats[4], false},
     {"f5", &formats[5], false}, {"f6", &formats[6], false}, {"f7", &formats[7], false}, {"f8", &formats[8], false},
+    {"f9", &formats[9], false},
 };
 static const struct schema root = {
     .type = SCHEMA_OBJECT, ANY_SIZE, .fields = fields, .field_count = ARRAY_COUNT(fields)};

@@ -192,15 +192,37 @@ joiners_and_selectors(void **state)
         assert_non_null(format_error(FORMAT_NAME, bad[i], strlen(bad[i])));
 }
 
+/* A text may hold what a name may not, so long as something of it is seen. */
+static void
+texts(void **state)
+{
+    static const char *const good[] = {"",
+                                       "a",
+                                       " a ",
+                                       "two\nlines\t",
+                                       "\u200Ba",
+                                       "a\u202E",
+                                       "\u2764\uFE0F",
+                                       "\u09A6\u09CB\u200C",
+                                       "\u00A0.",
+                                       "\u3164\U0001F600"};
+    static const char *const bad[] = {" ",      "   ",       "\n",     "\t \r\n", "\u00A0", "\u3000\u2003",
+                                      "\u200B", "\u200D",    "\u2060", "\uFEFF",  "\u3164", "\u2800",
+                                      "\uFE0F", " \u202E\n", "\x7f",   "\xff"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        assert_null(format_error(FORMAT_TEXT, good[i], strlen(good[i])));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        assert_non_null(format_error(FORMAT_TEXT, bad[i], strlen(bad[i])));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(names),
-        cmocka_unit_test(hosts_and_images),
-        cmocka_unit_test(invisible_names),
-        cmocka_unit_test(joiners_and_selectors),
+        cmocka_unit_test(addresses),        cmocka_unit_test(names),           cmocka_unit_test(texts),
+        cmocka_unit_test(hosts_and_images), cmocka_unit_test(invisible_names), cmocka_unit_test(joiners_and_selectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
