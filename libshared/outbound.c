@@ -160,18 +160,15 @@ transfer_new(void)
     return self;
 }
 
-/* For the next request. libcurl sends again on a new connection what came to a kept one and found it closed, but counts
- * that in the handle, over all its requests, and at the sixth time it gives up: a reset counts from zero. Where no
- * connection was made nothing was counted. */
+/* Before its next request. libcurl sends again on a new connection what came to a kept one and found it closed, but
+ * counts that in the handle, over all its requests, and at the sixth time it gives up: a reset counts from zero. Where
+ * no connection was made nothing was counted. */
 static void
-transfer_end(struct transfer *self)
+transfer_refresh(struct transfer *self)
 {
     long connections = 0;
 
     curl_easy_getinfo(self->handle, CURLINFO_NUM_CONNECTS, &connections);
-    curl_slist_free_all(self->headers);
-    self->headers = NULL;
-    self->request = NULL;
     if (connections > 0) {
         curl_easy_reset(self->handle);
         transfer_prepare(self);
@@ -265,7 +262,9 @@ end_transfer(struct outbound *self, struct transfer *transfer)
     if (transfer->next)
         transfer->next->before = transfer->before;
     curl_multi_remove_handle(self->multi, transfer->handle);
-    transfer_end(transfer);
+    curl_slist_free_all(transfer->headers);
+    transfer->headers = NULL;
+    transfer->request = NULL;
     transfer->next = self->free;
     self->free = transfer;
 }
@@ -304,10 +303,12 @@ outbound_begin(struct outbound *self, struct outbound_request *request, int64_t 
         snprintf(request->error, sizeof request->error, "the URL cannot be used");
         return -1;
     }
-    if (transfer)
+    if (transfer) {
         self->free = transfer->next;
-    else
+        transfer_refresh(transfer);
+    } else {
         transfer = transfer_new();
+    }
     transfer_begin(transfer, request, timeout_ms);
     transfer->before = NULL;
     transfer->next = self->first;
